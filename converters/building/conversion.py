@@ -26,7 +26,7 @@ from .named_in_rows import Named, NamedInRows
 from .near_duplicates import compared_text, signatures
 from .row_account import convert_rows
 from .row_counts import LISTED, Ledger
-from .row_encoder import Lines, group_keys, plain_chat, reserved_key, row_digest, with_system_prompt
+from .row_encoder import Lines, group_keys, leak_digest, plain_chat, reserved_key, row_digest, with_system_prompt
 from .row_shapes import Shape
 
 TOGETHER = 32  # rows of a batch whose shapes are compared at once: few enough for a processor's cache
@@ -47,13 +47,14 @@ class Spec(NamedTuple):
     fix_mojibake: bool = True
     ignore_keys: tuple[str, ...] = ()
     count_words: bool = False
+    has_splits: bool = False
 
     @classmethod
     def of(cls, data: Data, source: Source, prefix: str) -> "Spec":
         """Return the spec of a source in a recipe's data section."""
         prompt, split, fix = data.system_prompt, data.split, data.fix_mojibake
         return cls(data.type, source.converter, source.options, prefix, prompt, split.group_by, split.stratify_by, data.compares_near, fix,
-                   source.ignore_keys, has_budget(data))  # fmt: skip
+                   source.ignore_keys, has_budget(data), data.has_splits)  # fmt: skip
 
 
 class Batch(NamedTuple):
@@ -81,10 +82,10 @@ def count_lines(block: bytes) -> int:
 class Converted(NamedTuple):
     """A converted batch. `lines` holds the lines of the valid records; record n ends at `ends[n]`, and its digest is the n-th 16 bytes.
 
-    `keys` are the records' group keys, `strata` their strata, `signatures` their near-duplicate signatures (each empty if not needed),
-    `fixed` the repairs in record n, `labels` the labels of a classification with the first row of each, `named` the keys found in meta,
-    `artifacts` the rows by artifact in their texts, `unread` the keys that were not read, `present` what rows have
-    of what the source names, and `words` the words of each record if counted.
+    `contents` are the digests that keep records in one split, `keys` their group keys, `strata` their strata, `signatures` their
+    near-duplicate signatures (each empty if not needed), `fixed` the repairs in record n, `labels` the labels of a classification with the
+    first row of each, `named` the keys found in meta, `artifacts` the rows by artifact in their texts, `unread` the keys that were not
+    read, `present` what rows have of what the source names, and `words` the words of each record if counted.
     """
 
     ledger: Ledger
@@ -99,6 +100,7 @@ class Converted(NamedTuple):
     artifacts: Counter[str]
     unread: dict[Shape, UnreadKeys]
     present: frozenset[Named] = frozenset()
+    contents: bytes = b""
     signatures: bytes = b""
     words: "array[int]" = array("I")
 
@@ -149,6 +151,7 @@ def encode(
     """
     texts: list[bytes] = []
     digests: list[bytes] = []
+    contents: list[bytes] = []
     result = Converted(ledger, b"", array("Q"), b"", [], [], {}, {}, set(), Counter(), {})
     chat, fixes = spec.record_type == "chat", spec.fix_mojibake
     has_details = bool(spec.group_by or spec.stratify_by or spec.record_type == "classification")
@@ -173,6 +176,8 @@ def encode(
             ledger.drop(Drop(item.row, "not_json", str(error)))
             continue
         digests.append(digest)
+        if spec.has_splits:
+            contents.append(leak_digest(spec.record_type, fields, digest))
         if spec.count_words:
             words.append(count_words(spec.record_type, fields))
         if spec.near:
@@ -185,7 +190,14 @@ def encode(
     _count(unreadable, ledger)
     ends = array("Q", accumulate(map(len, texts)))
     compared_signatures = signatures(compared) if compared else b""
-    return result._replace(lines=b"".join(texts), ends=ends, digests=b"".join(digests), signatures=compared_signatures, words=words)
+    return result._replace(
+        lines=b"".join(texts),
+        ends=ends,
+        digests=b"".join(digests),
+        contents=b"".join(contents),
+        signatures=compared_signatures,
+        words=words,
+    )
 
 
 def _records(spec: Spec, items: Iterable[Record | Drop], unreadable: list[Drop], ledger: Ledger, keys: KeyUse) -> Iterator[Record]:

@@ -13,9 +13,9 @@ import orjson
 
 from ...schemas.base.errors import GateError, Location, Problem
 from ...schemas.sections import Data, RecordType
-from .leaks import SHOWN, Leak
+from .leaks import COMPARED, SHOWN, Leak
 from .near_duplicates import compared_text, near_pairs, signatures
-from .row_encoder import content_digest, group_keys
+from .row_encoder import group_keys, leak_digest
 
 SEEN = ("train", "validation")
 _BATCH = 512
@@ -56,16 +56,16 @@ def _seen(folder: Path) -> Iterator[Placed]:
 
 def _equal(data: Data, folder: Path, alike: list[Placed], held_out: list[Placed]) -> Iterator[Leak]:
     """Yield a leak for each row of a set and each kind, with the first training row that matches."""
-    group_by = data.split.group_by
+    same, group_by = COMPARED[data.type], data.split.group_by
     wanted: dict[tuple[str, bytes], list[Placed]] = {}
     for place in alike:
-        wanted.setdefault(("row", content_digest(data.type, place[1])), []).append(place)
+        wanted.setdefault((same, leak_digest(data.type, place[1])), []).append(place)
     for place in held_out:
         for key in group_keys(place[1], place[1]["meta"], group_by):
             wanted.setdefault(("group", key), []).append(place)
     found: set[tuple[str, str, str]] = set()
     for split, row in _seen(folder):
-        keys = [("row", content_digest(data.type, row)), *(("group", key) for key in group_keys(row, row["meta"], group_by))]
+        keys = [(same, leak_digest(data.type, row)), *(("group", key) for key in group_keys(row, row["meta"], group_by))]
         for kind, key in keys:
             for name, held in wanted.get((kind, key), ()):
                 if (kind, name, held["id"]) not in found:
@@ -87,5 +87,5 @@ def _near(data: Data, folder: Path, alike: list[Placed]) -> Iterator[Leak]:
     seen = {number: place for number, place in enumerate(_seen(folder)) if number in wanted}
     for first, second in sorted(pairs.items()):
         (name, held), (split, row) = alike[first], seen[second]
-        if content_digest(data.type, held) != content_digest(data.type, row):
+        if leak_digest(data.type, held) != leak_digest(data.type, row):
             yield Leak("near-duplicate", row["id"], split, held["id"], name)

@@ -25,6 +25,14 @@ def _is_held_out(value: Any) -> bool:
     return isinstance(value, str) and value.strip().lower() in ("test", "validation", "valid", "val", "dev", "eval", "holdout")
 
 
+def _is_rejected(value: Any) -> bool:
+    return isinstance(value, str) and value.strip().lower() in ("reject", "rejected", "ignore", "discarded")
+
+
+def _is_true(value: Any) -> bool:
+    return value is True or (isinstance(value, str) and value.strip().lower() == "true")
+
+
 def _is_below_one(value: Any) -> bool:
     try:
         return value is not None and not isinstance(value, bool) and 0 <= float(value) < 1
@@ -49,6 +57,8 @@ MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "rejected_response": (_filled, _PREFERENCE),
     "kto_tag": (_is_bad, "a reply that was labelled as bad"),
     "label": (_is_bad, "a reply that was labelled as bad"),
+    **dict.fromkeys(("answer", "status"), (_is_rejected, "the annotator's refusal of this row")),
+    **dict.fromkeys(("deleted", "was_cancelled"), (_is_true, "a row that was taken back")),
     "split": (_is_held_out, "a row of a test or validation split: filter it into a source of its own"),
     **dict.fromkeys(("train", "trainable", "loss"), (_is_false, "a row that is not to be trained")),
     **dict.fromkeys(("loss_mask", "assistant_masks", "completion_mask"), (_filled, "a mask of what is trained")),

@@ -17,6 +17,7 @@ _MARKS, _QUOTES = ".,;:!?", "\"'`*“”‘’«»"
 _JOINT = re.compile(r"(?<=[^\W\d_])[-_](?=[^\W\d_])")
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
 _LONG = 28  # digits: the precision of Decimal
+_UNLABELLED = "-1"
 _FEW = 12  # labels that a hint lists
 
 
@@ -26,7 +27,7 @@ def check_labels(places: Mapping[str, str], declared: tuple[str, ...] | None) ->
     `places` maps each label to its first row. Labels in data.labels are accepted as they are.
     """
     suspects = {label: place for label, place in places.items() if label not in (declared or ())}
-    problems = [*_same_words(places, suspects), *_lists(places, suspects), *_missing(suspects)]
+    problems = [*_same_words(places, suspects), *_lists(places, suspects), *_missing(places, suspects)]
     if problems:
         raise UserError(*problems)
 
@@ -79,7 +80,9 @@ def _lists(places: Mapping[str, str], suspects: Mapping[str, str]) -> Iterator[P
             yield Problem(Location(""), f"{label!a} ({place}) is a list of labels", hint, "label-list")
 
 
-def _missing(suspects: Mapping[str, str]) -> Iterator[Problem]:
+def _missing(places: Mapping[str, str], suspects: Mapping[str, str]) -> Iterator[Problem]:
     hint = "remove such rows, name the label (the table converter's label_names), or list all labels in data.labels when it is a class"
-    for label in MISSING & suspects.keys():
+    # Beside 0, 1, 2, ... datasets mean by -1 that a row has no label (SNLI, and the test splits of GLUE); -1, 0, 1 may be a scale.
+    is_index = {"0", "1", "2"} <= places.keys() and all(label.isdecimal() for label in places if label != _UNLABELLED)
+    for label in (MISSING | {_UNLABELLED} if is_index else MISSING) & suspects.keys():
         yield Problem(Location(""), f"{label!a} ({suspects[label]}) is what programs write where a label is missing", hint, "label-missing")

@@ -1,6 +1,7 @@
 """Find rows and groups in two splits by comparing what was written, independently of how it was divided."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -8,13 +9,19 @@ from typing import NamedTuple
 import orjson
 
 from ...schemas.base.errors import GateError, Location, Problem
+from ...schemas.sections import RecordType, SplitName
+from .row_hashes import WIDTH
 from .splits import key_at, sorted_positions, split_name
 
 SHOWN = 20
 
 
+# What must not be in two splits: a chat's turns whatever its system message, a text whatever its label.
+COMPARED: dict[RecordType, str] = {"chat": "conversation", "classification": "text", "text": "text"}
+
+
 class Leak(NamedTuple):
-    """Two rows in different splits that belong together. `kind` is row, group or near-duplicate."""
+    """Two rows in different splits that belong together. `kind` is conversation, text, group or near-duplicate."""
 
     kind: str
     first: str
@@ -45,6 +52,20 @@ def find_leaks(kind: str, keys: bytes | bytearray, owners: Sequence[int], splits
             first = after
         elif splits[owners[first]] != splits[owners[after]]:
             yield Pair(kind, owners[first], owners[after])
+
+
+def removed_duplicates(removed: Mapping[SplitName, bytes | bytearray], kept: bytes | bytearray, splits: Sequence[int]) -> dict[str, int]:
+    """Count the duplicates that were removed from the sources of one split because their equal is in another split.
+
+    `removed` are their digests by split, `kept` the digests of the rows that were kept.
+    """
+    counts: dict[str, int] = {}
+    for split, digests in removed.items():
+        wanted = Counter(bytes(key_at(digests, number)) for number in range(len(digests) // WIDTH))
+        others = (row for row, place in enumerate(splits) if split_name(place) != split)
+        if count := sum(wanted[bytes(key_at(kept, row))] for row in others):
+            counts[split] = count
+    return counts
 
 
 def refuse(pairs: Iterable[Pair], lines: Path, splits: Sequence[int]) -> None:

@@ -31,11 +31,17 @@ class NearDuplicates(TypedDict, total=False):
 
 
 class LeakCheck(TypedDict):
-    """What was compared across splits. Identical rows and groups stop a conversion, so a manifest has none of the kinds checked."""
+    """What was compared across splits. Identical rows and groups stop a conversion, so a manifest has none of the kinds checked.
+
+    `removed` are the rows of a split's sources that were dropped as duplicates of rows in another split, `same_question` the rows with the
+    question of a row in an earlier split and another answer.
+    """
 
     identical: bool
     group_by: list[str]
     near_duplicates: NearDuplicates
+    removed: NotRequired[dict[str, int]]
+    same_question: NotRequired[dict[str, int]]
 
 
 class LabelConflicts(TypedDict):
@@ -46,9 +52,9 @@ class LabelConflicts(TypedDict):
 
 
 class Manifest(TypedDict):
-    """`rows_read` are the rows of the sources, `rows_in` the records made from them. `repeated` are the training rows added by weights, or,
-    if negative, left out by them. `absent_labels` are those of data.labels that no row has, `untrained_labels` those that rows of other
-    splits have and no training row has. `leaks` exists if there are several splits."""
+    """`rows_read` are the rows of the sources, `rows_in` the records made from them. `repeated` are the training rows added by weights,
+    `left_out` those that a weight below 1 does not train. `absent_labels` are those of data.labels that no row has, `untrained_labels`
+    those that rows of other splits have and no training row has. `leaks` exists if there are several splits."""
 
     recipekit: str
     type: RecordType
@@ -61,6 +67,7 @@ class Manifest(TypedDict):
     files: dict[str, FileFacts]
     sources: list[dict[str, Any]]
     repeated: NotRequired[int]
+    left_out: NotRequired[int]
     label_conflicts: NotRequired[LabelConflicts]
     labels: NotRequired[list[str]]
     absent_labels: NotRequired[list[str]]

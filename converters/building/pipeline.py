@@ -22,12 +22,13 @@ from .conversion import Spec, convert_stream
 from .hub_datasets import HubRows, is_on_hub
 from .key_use import LISTED
 from .label_checks import check_labels
-from .leaks import Pair, find_leaks, refuse
+from .leaks import COMPARED, Pair, find_leaks, refuse, removed_duplicates
 from .manifest import LeakCheck, Manifest, NearDuplicates, own_files
 from .named_in_rows import NamedInRows
 from .near_duplicates import near_pairs, repeated_rows
 from .near_leaks import count_near_leaks
 from .row_store import RowStore
+from .same_questions import count_same_questions
 from .split_labels import split_labels
 from .splits import assign_splits, refuse_unknown_keys
 from .unusable_rows import check_budget, refuse_empty
@@ -127,28 +128,36 @@ def divide(kept: RowStore, folder: Path) -> dict[str, Any]:
     placed = kept.placed()
     splits = assign_splits(placed, kept.data.split)
     if kept.data.check_leaks != "none":
-        rows = find_leaks("row", kept.digests.kept, range(len(splits)), splits)
-        groups = find_leaks("group", placed.keys, placed.owners, splits) if kept.data.split.group_by else ()
+        rows = find_leaks(COMPARED[kept.data.type], kept.compared, range(len(splits)), splits)
+        groups = find_leaks("group", kept.keys, kept.owners, splits)
         near = (Pair("near-duplicate", *pair) for pair in pairs if splits[pair[0]] != splits[pair[1]])
         refuse(chain(rows, groups, near), lines, splits)
-    counts, files = write_splits(lines, folder, kept, splits)
+    counts, files, left_out = write_splits(lines, folder, kept, splits)
     lines.unlink()
     account = {**kept.ledger.as_json(), "splits": counts, "files": files}
-    if repeated := sum(counts.values()) - len(splits):
+    if left_out:
+        account["left_out"] = left_out
+    if repeated := sum(counts.values()) - len(splits) + left_out:
         account["repeated"] = repeated
     if len(counts) > 1:
-        account["leaks"] = _leak_check(kept.data, folder, counts)
+        account["leaks"] = _leak_check(kept, folder, counts, splits)
     return account
 
 
-def _leak_check(data: Data, folder: Path, counts: dict[str, int]) -> LeakCheck:
-    """Return what the splits were compared by, and the remaining near-duplicates. With `near`, there are none left."""
+def _leak_check(kept: RowStore, folder: Path, counts: dict[str, int], splits: bytearray) -> LeakCheck:
+    """Return what the splits were compared by, and what is left: near-duplicates (with `near` there are none) and equal questions."""
+    data = kept.data
     if data.check_leaks == "none":
         return {"identical": False, "group_by": [], "near_duplicates": {"not_checked": "data.check_leaks: none"}}
     near: NearDuplicates = {"threshold": data.near_threshold, "rows": {}, "examples": []}
     if not data.compares_near:
         near = count_near_leaks(folder, counts, data.type, data.near_threshold)
-    return {"identical": True, "group_by": [*data.split.group_by], "near_duplicates": near}
+    found: LeakCheck = {"identical": True, "group_by": [*data.split.group_by], "near_duplicates": near}
+    if removed := removed_duplicates(kept.removed, kept.digests.kept, splits):
+        found["removed"] = removed
+    if data.type == "chat" and (questions := count_same_questions(folder, counts)):
+        found["same_question"] = questions
+    return found
 
 
 def _near_pairs(kept: RowStore) -> Iterable[tuple[int, int]]:
@@ -181,9 +190,11 @@ def _renumbered(pairs: Iterable[tuple[int, int]], gone: bytearray) -> Iterator[t
     return ((numbers[first], numbers[second]) for first, second in pairs if not gone[first] and not gone[second])
 
 
-def write_splits(lines: Path, folder: Path, kept: RowStore, splits: bytearray) -> tuple[dict[str, int], dict[str, Any]]:
-    """Write each line to its split's file, training rows according to their source's weight. Return rows and facts by file."""
+def write_splits(lines: Path, folder: Path, kept: RowStore, splits: bytearray) -> tuple[dict[str, int], dict[str, Any], int]:
+    """Write each line to its split's file, training rows according to their source's weight. Return rows and facts by file, and how many
+    training rows a weight below 1 leaves out."""
     weights = [source.weight for source in kept.data.sources]
+    left_out = 0
     seed = str(kept.data.split.seed).encode()
     counts = [0] * len(SPLITS)
     with lines.open("rb") as stream, ExitStack() as stack:
@@ -195,6 +206,7 @@ def write_splits(lines: Path, folder: Path, kept: RowStore, splits: bytearray) -
             copies = _copies(line, weight, seed) if split == 0 and weight != 1 else 1
             files[split].write(line if copies == 1 else line * copies)
             counts[split] += copies
+            left_out += not copies
     facts = {}
     for count, file in zip(counts, files, strict=True):
         file.close()
@@ -202,7 +214,7 @@ def write_splits(lines: Path, folder: Path, kept: RowStore, splits: bytearray) -
             facts[file.path.name] = file.facts()
         else:
             file.path.unlink()
-    return {name: count for name, count in sorted(zip(SPLITS, counts, strict=True)) if count}, dict(sorted(facts.items()))
+    return {name: count for name, count in sorted(zip(SPLITS, counts, strict=True)) if count}, dict(sorted(facts.items())), left_out
 
 
 def _copies(line: bytes, weight: float, seed: bytes) -> int:

@@ -15,7 +15,7 @@ from .chat_checks import plain_contents
 
 Message = dict[str, Any]
 _INVISIBLE = _SPACE, _WORD_JOINER, _BOM = "\u200b\u2060\ufeff"  # not the other joiners: emoji and some scripts need them
-_IN_ORDER = b'[{"role":'  # the key order that content_digest uses
+_IN_ORDER = b'{"role":'  # the key order that content_digest uses; within a text the quotes are escaped
 
 
 def with_system_prompt(fields: RecordValue, prompt: str) -> RecordValue:
@@ -37,8 +37,28 @@ def row_digest(record_type: RecordType, fields: RecordValue) -> bytes:
     return xxh3_128_digest(orjson.dumps([text | more for text, more in zip(texts, flags, strict=True)]))
 
 
+def leak_digest(record_type: RecordType, fields: RecordValue, digest: bytes | None = None) -> bytes:
+    """Return 16 bytes that are equal for rows that must not be in two splits: the same turns of a chat, whatever its system message and
+    its training flags, or the same text, whatever its label. `digest` is the row's row_digest, if known: it is often the same."""
+    if record_type == "classification":
+        return xxh3_128_digest(orjson.dumps(_normalised(fields["text"])))
+    if digest and (record_type == "text" or _is_bare(fields["messages"])):
+        return digest
+    return content_digest(record_type, fields)
+
+
+def _is_bare(messages: list[Message]) -> bool:
+    return messages[0]["role"] != "system" and sum(map(len, messages)) == 2 * len(messages)
+
+
+def question_digest(messages: list[Message]) -> bytes:
+    """Return a digest of a chat without its system message and its last reply."""
+    turns = (message for message in messages[:-1] if message["role"] != "system")
+    return xxh3_128_digest(orjson.dumps([[message["role"], _normalised(message["content"])] for message in turns]))
+
+
 def content_digest(record_type: RecordType, fields: RecordValue) -> bytes:
-    """Return a digest that ignores system messages and training flags: rows with equal digests leak each other."""
+    """Return a digest that ignores system messages and training flags."""
     if record_type == "chat":
         turns = (message for message in fields["messages"] if message["role"] != "system")
         content: Any = [{"role": message["role"], "content": _normalised(message["content"])} for message in turns]
@@ -80,7 +100,7 @@ def plain_chat(messages: list[Message]) -> tuple[bytes, bytes, bool] | None:
     if not shortest or _BOM in text:  # a content may be blank: record_fault decides
         return None
     body = orjson.dumps(messages)
-    has_digest_of_body = body.startswith(_IN_ORDER) and contents == stripped and _is_normal(text)
+    has_digest_of_body = body.count(_IN_ORDER) == len(messages) and contents == stripped and _is_normal(text)
     digest = xxh3_128_digest(body) if has_digest_of_body else row_digest("chat", {"messages": messages})
     return b'"messages":' + body, digest, may_have_artifacts(body, text, contents, shortest)
 
@@ -130,11 +150,22 @@ class Lines:
 
 
 def group_keys(fields: RecordValue, meta: RecordValue, group_by: Sequence[str]) -> list[bytes]:
-    """Return a hash for each group key of the record: rows that share one belong together."""
+    """Return a hash for each group key of the record: rows that share one belong together. A missing value, as the empty cell of a table,
+    is no group."""
     keys = []
     for name in group_by:
         value = meta.get(name, fields.get(name) if name == "text" else None)
         for item in value if isinstance(value, list) else [value]:
-            if item is not None:
-                keys.append(xxh3_128_digest(orjson.dumps([name, item])))
+            if (group := _group_value(item)) not in (None, ""):
+                keys.append(xxh3_128_digest(orjson.dumps([name, group])))
     return keys
+
+
+def _group_value(item: Any) -> Any:
+    """Return a group's value without the form in which a file writes it: 17, 17.0 and "17 " are one author, as are NFC and NFD."""
+    if isinstance(item, str):
+        return _normalised(item)
+    if isinstance(item, float) and item.is_integer():
+        return str(int(item))
+    is_missing = isinstance(item, float) and item != item
+    return None if is_missing else str(item) if type(item) is int else item

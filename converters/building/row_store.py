@@ -3,19 +3,19 @@
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from itertools import accumulate, compress
+from itertools import accumulate, chain, compress
 from pathlib import Path
 from typing import Self
 
 from ...schemas.base.files import NewFile
-from ...schemas.sections import SPLITS, Data
+from ...schemas.sections import SPLITS, Data, SplitName
 from .budgets import has_budget
 from .conversion import Converted
 from .key_use import KeyCounts
 from .named_in_rows import Named
 from .near_duplicates import WIDTH as SIGNATURE
 from .row_counts import Ledger
-from .row_hashes import WIDTH, Digests
+from .row_hashes import Digests
 from .splits import FREE, Placed, key_at
 
 
@@ -40,6 +40,8 @@ class RowStore:
         self.artifacts: defaultdict[int, Counter[str]] = defaultdict(Counter)
         self.unread: defaultdict[int, KeyCounts] = defaultdict(KeyCounts)
         self.present: defaultdict[int, set[Named]] = defaultdict(set)
+        self.contents = bytearray()
+        self.removed: defaultdict[SplitName, bytearray] = defaultdict(bytearray)
         self.keys = bytearray()
         self.owners = array("I")
         self.strata = array("I")
@@ -66,6 +68,8 @@ class RowStore:
         self.unread[source].add(found.unread)
         self.present[source] |= found.present
         skipped = set(repeated)
+        if skipped and (split := self.data.sources[source].split):
+            self.removed[split] += b"".join(key_at(found.digests, number) for number in repeated)
         self.ledger.fixed.update(name for number, names in found.fixed.items() if number not in skipped for name in names)
         if self.divided:
             self._place(found, [number for number in range(rows) if number not in skipped], source)
@@ -84,11 +88,12 @@ class RowStore:
             self.words.extend(found.words[number] for number in numbers)
         if self.data.split.stratify_by:
             self.strata.extend(self.names.setdefault(found.strata[number], len(self.names)) for number in numbers)
+        if self.data.has_splits:
+            self.contents += b"".join(key_at(found.contents, number) for number in numbers)
         if self.data.split.group_by:
             for row, number in enumerate(numbers, first):
-                keys = found.keys[number] or [found.digests[number * WIDTH : number * WIDTH + WIDTH]]
-                self.keys += b"".join(keys)
-                self.owners.extend([row] * len(keys))
+                self.keys += b"".join(found.keys[number])
+                self.owners.extend([row] * len(found.keys[number]))
 
     def close(self) -> None:
         """Close the files, and free what only adding needs."""
@@ -121,6 +126,7 @@ class RowStore:
         self.keys = bytearray().join(key_at(self.keys, key) for key, _ in keys)
         self.owners = array("I", (row for _, row in keys))
         self.digests.kept = bytearray().join(key_at(self.digests.kept, row) for row, stay in enumerate(stays) if stay)
+        self.contents = bytearray().join(key_at(self.contents, row) for row, stay in enumerate(stays) if stay)
         self.sources = array("H", compress(self.sources, stays))
         self.strata = array("I", compress(self.strata, stays))
         self.words = array("I", compress(self.words, stays))
@@ -130,11 +136,18 @@ class RowStore:
         """Return the number of words in a source's rows."""
         return sum(words for words, owner in zip(self.words, self.sources, strict=True) if owner == source)
 
+    @property
+    def compared(self) -> bytearray:
+        """Return the digests of the rows by which they are kept in one split."""
+        return self.contents if self.data.has_splits else self.digests.kept
+
     def placed(self) -> Placed:
-        """Return the rows for assign_splits. A row without group keys is grouped by its content."""
+        """Return the rows for assign_splits. Rows of equal content are a group, as are those of equal group keys."""
         numbers = [SPLITS.index(source.split) if source.split else FREE for source in self.data.sources]
         fixed = bytearray(numbers[source] for source in self.sources)
-        keys, owners = (self.keys, self.owners) if self.data.split.group_by else (self.digests.kept, range(len(fixed)))
+        keys, owners = self.compared, range(len(fixed))
+        if self.data.split.group_by:
+            keys, owners = keys + self.keys, array("I", chain(owners, self.owners))
         return Placed(keys, owners, fixed, self.strata, list(self.names) or [""])
 
 

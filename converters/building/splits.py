@@ -76,7 +76,28 @@ def _shares(names: Sequence[str], sizes: Sequence[int], strata: Sequence[int], c
     for size, stratum, fixed in zip(sizes, strata, chosen, strict=True):
         if fixed == FREE:
             totals[stratum] += size
-    return [[0, round(total * split.validation), round(total * split.test)] for total in totals]
+    test = _apportioned(totals, totals, split.test, names, split.seed)
+    left = [total - taken for total, taken in zip(totals, test, strict=True)]
+    validation = _apportioned(totals, left, split.validation, names, split.seed)
+    return [[0, *wanted] for wanted in zip(validation, test, strict=True)]
+
+
+def _apportioned(totals: Sequence[int], room: Sequence[int], share: float, names: Sequence[str], seed: int) -> list[int]:
+    """Return a share of every stratum in whole rows, at most its `room`, that add up to the share of all rows.
+
+    Largest remainders (Hamilton 1792): small strata, each rounded by itself, would give no row at all. A stratum that would be left without
+    a row to train on comes last.
+    """
+    taken = [min(int(total * share), limit) for total, limit in zip(totals, room, strict=True)]
+
+    def rank(stratum: int) -> tuple[bool, float, bytes]:
+        draw = blake2b(names[stratum].encode("utf-8", "surrogatepass"), key=str(seed).encode(), digest_size=WIDTH).digest()
+        return room[stratum] - taken[stratum] < 2, taken[stratum] - totals[stratum] * share, draw
+
+    open_strata = [stratum for stratum in sorted(range(len(names)), key=rank) if taken[stratum] < room[stratum]]
+    for stratum in open_strata[: max(round(sum(totals) * share) - sum(taken), 0)]:
+        taken[stratum] += 1
+    return taken
 
 
 def find_groups(rows: Placed) -> tuple[Sequence[int], bytes | bytearray]:

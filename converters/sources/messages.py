@@ -144,7 +144,9 @@ def message_of(
 def with_system(messages: list[dict[str, Any]], system: Any) -> list[dict[str, Any]]:
     """Return the messages with the row's system prompt first. Raises Unsupported if they begin with a different one."""
     if isinstance(system, dict) and isinstance(system.get("parts"), list):  # Gemini's systemInstruction
-        system = _joined(system["parts"])
+        system = system["parts"]
+    if isinstance(system, list):  # as Anthropic and Bedrock write it
+        system = _joined(system)
     if isinstance(system, str) and not system.strip():
         return messages
     if messages[0].get("role") != "system":

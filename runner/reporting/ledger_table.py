@@ -21,8 +21,10 @@ def ledger_table(manifest: Mapping[str, Any], out: Path) -> None:
     lines.append((f"{manifest['rows_kept']:,}", "kept"))
     kept = len(lines) - 1
     lines += [(f"{count:,}", f"fixed: {reason.replace('_', ' ')}") for reason, count in manifest["fixed"].items()]
-    if weighed := manifest.get("repeated"):
-        lines.append((f"{weighed:+,}", f"training rows {'repeated' if weighed > 0 else 'left out'} by the sources' weights"))
+    if left_out := manifest.get("left_out"):
+        lines.append((f"-{left_out:,}", "training rows left out by the sources' weights"))
+    if repeated := manifest.get("repeated"):
+        lines.append((f"+{repeated:,}", "training rows repeated by the sources' weights"))
     lines += [(f"{count:,}", split) for split, count in manifest["splits"].items()]
     console = Screen(stderr=True)
     numbers, meanings = zip(*lines, strict=True)
@@ -73,9 +75,17 @@ def leaks_line(manifest: Mapping[str, Any]) -> str:
         return ""
     if not leaks["identical"]:
         return "across splits: not compared (data.check_leaks: none)"
-    groups = f"; no shared {', '.join(leaks['group_by'])}" if leaks["group_by"] else ""
-    near = _near_duplicates(leaks["near_duplicates"], manifest["splits"])
-    return f"across splits: no identical rows (after Unicode normalization){groups}; {near}"
+    splits = manifest["splits"]
+    removed = [
+        f"{counted(n, f'{split} row')} dropped as duplicates of rows in another split" for split, n in leaks.get("removed", {}).items()
+    ]
+    asked = [
+        f"{n:,} of {splits[split]:,} {split} rows ask what a row of an earlier split asks, and answer it otherwise"
+        for split, n in leaks.get("same_question", {}).items()
+    ]
+    groups = [f"no shared {', '.join(leaks['group_by'])}"] if leaks["group_by"] else []
+    identical = "no identical rows (after Unicode normalization)"
+    return f"across splits: {'; '.join([*removed, identical, *groups, *asked, _near_duplicates(leaks['near_duplicates'], splits)])}"
 
 
 def _near_duplicates(near: Mapping[str, Any], splits: Mapping[str, int]) -> str:

@@ -39,7 +39,8 @@ def run(context: RunContext) -> None:
     manifest = build(data, context.run / "data")
     context.replace_data(manifest)
     context.keys[NAME] = data_key(data, ([[f["name"], f.get("sha256")] for f in source["files"]] for source in manifest["sources"]))
-    weighed = f", {repeated:+,} training rows by the sources' weights" if (repeated := manifest.get("repeated")) else ""
+    weights = [f"{sign}{count:,}" for sign, key in (("-", "left_out"), ("+", "repeated")) if (count := manifest.get(key))]
+    weighed = f", {' and '.join(weights)} training rows by the sources' weights" if weights else ""
     kept = f"{manifest['rows_kept']:,} kept ({listed(manifest['splits'])}{weighed})"
     context.display.say(NAME, f"{counted(manifest['rows_in'], 'row')} in, {kept}; dropped: {listed(manifest['dropped'])}")
     for note in [*source_notes(manifest), leaks_line(manifest)]:

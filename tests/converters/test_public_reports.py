@@ -170,15 +170,19 @@ def test_files_that_were_joined_lose_no_row_to_their_byte_order_marks(records):
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("loss_mask", [0, 1]), ("train", False), ("split", "test"), ("split", "Validation"), ("label", 0)]
-)
+    ("key", "value"), [("loss_mask", [0, 1]), ("train", False), ("split", "test"), ("split", "Validation"), ("label", 0),
+                      ("answer", "reject"), ("answer", "ignore"), ("status", "Discarded"), ("deleted", True), ("was_cancelled", "True")]
+)  # fmt: skip
 def test_a_row_marked_as_untrained_is_refused(records, key, value):
     with pytest.raises(UserError, match=f"key not read: '{key}'"):
         records("messages", rows({"messages": HI, key: value}))
 
 
 def test_a_row_of_the_training_split_is_trained(records):
-    assert len(records("messages", rows({"messages": HI, "split": "train", "label": 1, "loss": 0.7}))) == 1
+    assert (
+        len(records("messages", rows({"messages": HI, "split": "train", "label": 1, "loss": 0.7, "answer": "accept", "deleted": False})))
+        == 1
+    )
 
 
 @pytest.mark.parametrize("nothing", ["<noinput>", "nan", " No input"])

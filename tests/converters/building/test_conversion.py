@@ -105,7 +105,7 @@ def test_groups_and_strata_are_noted_where_they_are_asked_for():
 def test_a_spec_is_what_the_recipe_says():
     data = Data("chat", (Source("p", "messages", {"last_only": True}),), "Be brief.", split=Split(group_by=("t",)), dedup="near")
     spec = Spec.of(data, data.sources[0], "0/")
-    assert spec == Spec("chat", "messages", {"last_only": True}, "0/", "Be brief.", ("t",), None, True)
+    assert spec == Spec("chat", "messages", {"last_only": True}, "0/", "Be brief.", ("t",), None, True, has_splits=True)
     assert not Spec.of(data._replace(dedup="exact"), data.sources[0], "").near
 
 

@@ -42,7 +42,7 @@ def check(tmp_path: Path):
 
 def test_a_row_that_was_trained_is_named_with_both_places(check) -> None:
     found = check([chat(1, "Is it?"), chat(2, "Was it?")], [chat(7, " Was it? "), chat(8, "New?")])
-    assert found == ["the same row is in train (f:2) and plain (f:7)", "1 rows of evaluation sets are in the training data"]
+    assert found == ["the same conversation is in train (f:2) and plain (f:7)", "1 rows of evaluation sets are in the training data"]
 
 
 def test_a_system_message_hides_no_row(check) -> None:
@@ -52,7 +52,7 @@ def test_a_system_message_hides_no_row(check) -> None:
 
 
 def test_validation_rows_count_as_seen_since_they_choose_the_checkpoint(check) -> None:
-    assert check([], [chat(2, "Is it?")], [chat(1, "Is it?")])[0] == "the same row is in validation (f:1) and plain (f:2)"
+    assert check([], [chat(2, "Is it?")], [chat(1, "Is it?")])[0] == "the same conversation is in validation (f:1) and plain (f:2)"
 
 
 def test_a_group_is_shared_by_the_keys_of_the_split(check) -> None:

@@ -69,7 +69,8 @@ def test_a_key_that_a_converter_does_not_know_is_named_and_changes_nothing_else(
         assert "zz_unheard_of" not in converted(spec_of(case, ignore_keys=("zz_unheard_of",)), strange)[2]
 
 
-MATTERS = {"kto_tag": False, "label": False, "weight": 0, "split": "test", "train": False, "trainable": False, "loss": False}
+MATTERS = {"kto_tag": False, "label": False, "weight": 0, "split": "test", "train": False, "trainable": False, "loss": False,
+           "answer": "reject", "status": "discarded", "deleted": True, "was_cancelled": True}  # fmt: skip
 
 
 @pytest.mark.parametrize("key", MEANINGS)
@@ -194,7 +195,7 @@ def test_shapes_compared_together_are_those_of_each_row(values, data):
 
 
 MARKS = st.dictionaries(
-    st.sampled_from([*MEANINGS]), st.sampled_from([None, "", False, 0, "test", "a matter of weight", ["x"]]), max_size=3
+    st.sampled_from([*MEANINGS]), st.sampled_from([None, "", False, True, 0, "test", "reject", "a matter of weight", ["x"]]), max_size=3
 )
 
 

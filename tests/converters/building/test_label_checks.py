@@ -68,6 +68,14 @@ def test_missing_value_words_are_not_labels(label):
     check_labels(places("joy", label), ("joy", label))
 
 
+def test_minus_one_beside_the_numbers_of_labels_is_no_label():
+    with pytest.raises(UserError, match="'-1' .rows.jsonl:4. is what programs write where a label is missing"):
+        check_labels(places("0", "1", "2", "-1"), None)
+    check_labels(places("0", "1", "2", "-1"), ("-1", "0", "1", "2"))
+    check_labels(places("-1", "0", "1"), None)
+    check_labels(places("-2", "-1", "0", "1", "2"), None)
+
+
 @given(st.integers(-(10**9), 10**9), st.integers(-(10**9), 10**9), st.integers(0, 3), st.integers(0, 3))
 def test_numbers_are_the_same_label_where_they_are_the_same_number(one, other, zeros, places_after):
     written = f"{'0' * zeros}{abs(other)}" + ("." + "0" * places_after if places_after else "")

@@ -57,9 +57,9 @@ def test_the_threshold_is_the_recipes(three_splits, tmp_path):
     assert found == {"threshold": 1, "rows": {}, "examples": []}
 
 
-def test_rows_that_differ_in_their_system_prompt_alone_are_counted(tmp_path):
+def test_rows_that_nearly_agree_under_two_system_prompts_are_counted(tmp_path):
     question = text()
-    rows = [chat(question, system=f"Answer as {name} would.") for name in ("Ann", "Bob")]
+    rows = [chat(f"{question} {name}", system=f"Answer as {name} would.") for name in ("Ann", "Bob")]
     paths = [write_jsonl(tmp_path / f"{number}.jsonl", [row]) for number, row in enumerate(rows)]
     sources = [Source(str(path), "messages", split=name) for path, name in zip(paths, ("train", "test"), strict=True)]
     assert near(build(chat_data()._replace(sources=tuple(sources)), tmp_path / "out"))["rows"] == {"test": 1}

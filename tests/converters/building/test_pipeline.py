@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import orjson
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recipekit.converters.building import pipeline
 from recipekit.converters.building.pipeline import build
-from recipekit.runner.reporting.ledger_table import source_notes
+from recipekit.runner.reporting.ledger_table import leaks_line, source_notes
 from recipekit.schemas.base.errors import GateError, UserError
 from recipekit.schemas.base.files import MANIFEST
 from recipekit.schemas.sections import Data, Source, Split
@@ -148,8 +149,20 @@ def test_sources_keep_their_own_splits_weights_and_counts(tmp_path):
     manifest = build(data, tmp_path / "out")
     assert manifest["splits"] == {"test": 7, "train": 30}
     assert manifest["repeated"] == 20
+    assert "left_out" not in manifest
     assert [(s["rows_read"], s["rows_kept"]) for s in manifest["sources"]] == [(10, 10), (12, 7)]
     assert {row["id"].partition("/")[0] for row in read_jsonl(tmp_path / "out" / "test.jsonl")} == {"1"}
+
+
+def test_rows_that_a_weight_leaves_out_are_counted_although_others_are_repeated(tmp_path):
+    first, second = write_jsonl(tmp_path / "a.jsonl", chats(40)), write_jsonl(tmp_path / "b.jsonl", chats(20, 100))
+    data = chat_data(first, second)
+    data = data._replace(sources=(data.sources[0]._replace(weight=0.5), data.sources[1]._replace(weight=2)))
+    manifest = build(data, tmp_path / "out")
+    rows = Counter(row["id"] for row in read_jsonl(tmp_path / "out" / "train.jsonl"))
+    assert manifest["left_out"] == 60 - len(rows) > 0
+    assert manifest["repeated"] == 20
+    assert manifest["splits"]["train"] == 60 - manifest["left_out"] + 20
 
 
 def test_a_fractional_weight_is_met_on_average(tmp_path):
@@ -237,7 +250,7 @@ def test_the_same_row_in_two_fixed_splits_is_a_leak(tmp_path):
     first, second = write_jsonl(tmp_path / "a.jsonl", chats(5)), write_jsonl(tmp_path / "b.jsonl", chats(5, 4))
     data = chat_data(first, second, dedup="none")
     data = data._replace(sources=(data.sources[0]._replace(split="train"), data.sources[1]._replace(split="test")))
-    with pytest.raises(GateError, match=r"the same row is in train \(0/a.jsonl:5\) and test \(1/b.jsonl:1\)"):
+    with pytest.raises(GateError, match=r"the same conversation is in train \(0/a.jsonl:5\) and test \(1/b.jsonl:1\)"):
         build(data, tmp_path / "out")
     assert build(data._replace(check_leaks="none"), tmp_path / "out")["splits"] == {"test": 5, "train": 5}
 
@@ -249,6 +262,50 @@ def test_a_group_in_two_fixed_splits_is_a_leak(tmp_path):
     data = Data("chat", tuple(sources), split=Split(0, 0, group_by=("tree",)))
     with pytest.raises(GateError, match="the same group is in train"):
         build(data, tmp_path / "out")
+
+
+@pytest.mark.parametrize("other", [{"system": "Be long."}, {"meta": {"from": "b"}, "system": "Be brief."}])
+def test_a_conversation_is_the_same_whatever_its_system_prompt(tmp_path, other):
+    first, second = (
+        write_jsonl(tmp_path / "a.jsonl", chats(5)),
+        write_jsonl(tmp_path / "b.jsonl", [chat("What is 4 plus one?", "5", **other)]),
+    )
+    data = chat_data(first, second)
+    data = data._replace(sources=(data.sources[0]._replace(split="train"), data.sources[1]._replace(split="test")))
+    with pytest.raises(GateError, match=r"the same conversation is in train \(0/a.jsonl:5\) and test \(1/b.jsonl:1\)"):
+        build(data, tmp_path / "out")
+
+
+def test_a_text_is_the_same_whatever_its_label(tmp_path):
+    for name, label in (("a.csv", "joy"), ("b.csv", "anger")):
+        (tmp_path / name).write_text(f"text,label\nwhat a day,{label}\nanother {name},{label}\n")
+    sources = [Source(str(tmp_path / name), "table", split=split) for name, split in (("a.csv", "train"), ("b.csv", "test"))]
+    data = Data("classification", tuple(sources), split=Split(0, 0))
+    with pytest.raises(GateError, match=r"the same text is in train \(0/a.csv:2\) and test \(1/b.csv:2\)"):
+        build(data, tmp_path / "out")
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["", "Be brief.", "Be long."])), min_size=8, max_size=40))
+def test_rows_of_one_conversation_are_in_one_split(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("rows")
+    path = write_jsonl(folder / "a.jsonl", [chat(question, **({"system": system} if system else {})) for question, system in rows])
+    build(chat_data(path, split=Split(0.3, 0.2)), folder / "out")
+    places: dict[str, set[str]] = {}
+    for split in (folder / "out").glob("*.jsonl"):
+        for row in read_jsonl(split):
+            places.setdefault(row["messages"][-2]["content"], set()).add(split.stem)
+    assert {len(found) for found in places.values()} == {1}
+
+
+def test_rows_of_a_split_that_are_dropped_as_duplicates_of_another_split_are_counted(tmp_path):
+    first, second = write_jsonl(tmp_path / "a.jsonl", chats(10)), write_jsonl(tmp_path / "b.jsonl", [*chats(4, 7), *chats(4, 7)])
+    data = chat_data(first, second)
+    data = data._replace(sources=(data.sources[0]._replace(split="train"), data.sources[1]._replace(split="test")))
+    manifest = build(data, tmp_path / "out")
+    assert manifest["splits"] == {"test": 1, "train": 10}
+    assert manifest["leaks"]["removed"] == {"test": 6}
+    assert "6 test rows dropped as duplicates of rows in another split" in leaks_line(manifest)
 
 
 def mbti(path, rows):

@@ -9,6 +9,7 @@ from recipekit.converters.building.row_encoder import (
     Lines,
     content_digest,
     group_keys,
+    leak_digest,
     plain_chat,
     row_digest,
     with_system_prompt,
@@ -169,6 +170,33 @@ def test_group_keys_come_from_meta_and_lists_give_one_each():
 
 def test_equal_values_of_different_keys_are_different_groups():
     assert group_keys({}, {"a": 1}, ["a"]) != group_keys({}, {"b": 1}, ["b"])
+
+
+@pytest.mark.parametrize("form", [17, 17.0, "17", " 17 ", "17\u200b"])
+def test_a_group_is_the_same_in_every_format_of_file(form):
+    assert group_keys({}, {"author": form}, ["author"]) == group_keys({}, {"author": "17"}, ["author"])
+    assert group_keys({}, {"author": "Zoe\u0308"}, ["author"]) == group_keys({}, {"author": "Zo\u00eb"}, ["author"])
+    assert group_keys({}, {"author": form}, ["author"]) != group_keys({}, {"author": "18"}, ["author"])
+
+
+@pytest.mark.parametrize("missing", [None, "", "  ", float("nan"), []])
+def test_a_missing_value_is_no_group(missing):
+    assert group_keys({}, {"author": missing}, ["author"]) == []
+
+
+def test_what_leaks_a_row_is_its_turns_or_its_text():
+    plain = leak_digest("chat", {"messages": EXCHANGE})
+    for other in ([*said(("system", "s")), *EXCHANGE], [{**m, "train": True} for m in EXCHANGE]):
+        assert leak_digest("chat", {"messages": other}, row_digest("chat", {"messages": other})) == plain
+    assert leak_digest("chat", {"messages": EXCHANGE}, row_digest("chat", {"messages": EXCHANGE})) == plain
+    assert leak_digest("classification", {"text": "a", "label": "x"}) == leak_digest("classification", {"text": "a ", "label": "y"})
+    assert leak_digest("classification", {"text": "a", "label": "x"}) != leak_digest("classification", {"text": "b", "label": "x"})
+
+
+def test_the_order_of_the_keys_of_a_message_makes_no_difference():
+    mixed = [EXCHANGE[0], dict(reversed(EXCHANGE[1].items()))]
+    quick = plain_chat(mixed)
+    assert quick and quick[1] == row_digest("chat", {"messages": EXCHANGE})
 
 
 def test_rows_can_be_grouped_by_their_text():

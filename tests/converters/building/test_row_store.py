@@ -51,21 +51,21 @@ def test_split_keys_are_stored_in_columns(tmp_path):
     split = Split(0.1, 0.1, group_by=("tree",), stratify_by="topic")
     data = chat_data(tmp_path, tmp_path, split=split)
     data = data._replace(sources=(data.sources[0], data.sources[1]._replace(split="test")))
-    spec = CHATS._replace(options={"keep_meta": ["tree", "topic"]}, group_by=("tree",), stratify_by="topic")
+    spec = CHATS._replace(options={"keep_meta": ["tree", "topic"]}, group_by=("tree",), stratify_by="topic", has_splits=True)
     with RowStore(data, tmp_path / "rows") as kept:
         kept.add(batch(chat("a", tree=1, topic="x"), chat("b", tree=[1, 2], topic="y"), spec=spec), 0)
         kept.add(batch(chat("a", tree=1, topic="x"), chat("c", topic="x"), spec=spec), 1)
         placed = kept.placed()
     assert kept.named == {0: {"tree", "topic"}, 1: {"tree", "topic"}}
-    assert list(placed.owners) == [0, 1, 1, 2]
-    assert placed.keys[:16] == placed.keys[16:32]
+    assert list(placed.owners) == [0, 1, 2, 0, 1, 1]
+    assert placed.keys[48:64] == placed.keys[64:80]
     assert list(placed.fixed) == [FREE, FREE, 2]
     assert [placed.names[n] for n in placed.strata] == ["x", "y", "x"]
 
 
 def test_without_group_keys_a_row_is_its_own_group(tmp_path):
     with RowStore(chat_data(tmp_path, split=Split(0.1)), tmp_path / "rows") as kept:
-        kept.add(batch(chat("a"), chat("b")), 0)
+        kept.add(batch(chat("a"), chat("b"), spec=CHATS._replace(has_splits=True)), 0)
         placed = kept.placed()
     assert placed.keys == kept.digests.kept
     assert list(placed.owners) == [0, 1]
@@ -75,7 +75,7 @@ def test_rows_can_be_taken_away_again(tmp_path):
     pytest.importorskip("rensa")
     split = Split(0.1, group_by=("tree",), stratify_by="topic")
     data = chat_data(tmp_path, split=split, dedup="near")
-    spec = CHATS._replace(options={"keep_meta": ["tree", "topic"]}, group_by=("tree",), stratify_by="topic", near=True)
+    spec = CHATS._replace(options={"keep_meta": ["tree", "topic"]}, group_by=("tree",), stratify_by="topic", near=True, has_splits=True)
     found = batch(*(chat(q, tree=[q, q + "2"], topic=q) for q in "abcd"), spec=spec)
     found.fixed.update({1: ("trimmed",), 2: ("trimmed",)})
     with RowStore(data, tmp_path / "rows") as kept:
@@ -83,8 +83,8 @@ def test_rows_can_be_taken_away_again(tmp_path):
         before = kept.placed()
         kept.drop([0, 1, 0, 0], "near_duplicate")
         placed = kept.placed()
-    assert placed.keys == before.keys[:32] + before.keys[64:]
-    assert list(placed.owners) == [0, 0, 1, 1, 2, 2]
+    assert placed.keys == before.keys[:16] + before.keys[32:96] + before.keys[128:]
+    assert list(placed.owners) == [0, 1, 2, 0, 0, 1, 1, 2, 2]
     assert [placed.names[n] for n in placed.strata] == ["a", "c", "d"]
     assert len(kept.digests) == 3
     assert kept.ledger.dropped == {"near_duplicate": 1}

@@ -70,6 +70,22 @@ def test_every_stratum_has_the_same_shares():
     assert counts["often"] == {"train": 160, "validation": 20, "test": 20}
 
 
+def test_strata_of_few_rows_add_up_to_the_share():
+    rows = [row for number in range(30) for row in singles(4, f"label {number:02}")]
+    splits = assign_splits(placed(rows), TENTHS)
+    assert Counter(map(split_name, splits)) == {"train": 96, "validation": 12, "test": 12}
+    trained = {stratum for (_, stratum, _), number in zip(rows, splits, strict=True) if number == 0}
+    assert len(trained) == 30
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.sampled_from([0.05, 0.1, 0.3]), st.sampled_from([0, 0.1, 0.4]))
+def test_shares_are_met_whatever_the_strata(sizes, validation, test):
+    rows = [row for number, size in enumerate(sizes) for row in singles(size, f"s{number}")]
+    counts = Counter(map(split_name, assign_splits(placed(rows), Split(validation, test))))
+    assert counts["test"] == round(len(rows) * test)
+    assert abs(counts["validation"] - len(rows) * validation) < 1
+
+
 def test_a_fixed_split_is_kept_and_its_group_follows():
     rows = [(["a"], "", 2), (["a", "b"], "", FREE), (["b"], "", FREE), (["c"], "", 0)]
     splits = assign_splits(placed(rows), Split(0, 0))

@@ -138,3 +138,4 @@ def test_a_system_prompt_in_parts_is_one_text():
         {"contents": said, "systemInstruction": system}, messages_key="contents", content_key="parts", system_key="systemInstruction"
     )
     assert found == [[{"role": "system", "content": "Be brief."}, *HI]]
+    assert converted({"messages": HI, "system": [{"text": "Be "}, {"type": "text", "text": "brief."}]}) == found

@@ -43,13 +43,16 @@ def test_the_numbers_come_in_the_order_in_which_they_add_up(lines):
 
 
 @pytest.mark.parametrize(
-    ("repeated", "line"),
-    [(2400, "+2,400 training rows repeated by the sources' weights"), (-9, "-9 training rows left out by the sources' weights")],
+    ("weights", "train", "line"),
+    [
+        ({"repeated": 2400}, 13400, "+2,400 training rows repeated by the sources' weights"),
+        ({"left_out": 9}, 10991, "-9 training rows left out by the sources' weights"),
+    ],
 )
-def test_repeated_rows_have_their_own_line(tmp_path, capsys, repeated, line):
-    ledger_table({**MANIFEST, "splits": {"train": 11000 + repeated, "validation": 1000}, "repeated": repeated}, tmp_path / "out")
+def test_rows_that_weights_repeat_or_leave_out_have_their_own_line(tmp_path, capsys, weights, train, line):
+    ledger_table({**MANIFEST, "splits": {"train": train, "validation": 1000}, **weights}, tmp_path / "out")
     said = [" ".join(text.replace("│", " ").split()) for text in capsys.readouterr().err.splitlines()]
-    assert said.index("12,000 kept") < said.index(line) < said.index(f"{11000 + repeated:,} train")
+    assert said.index("12,000 kept") < said.index(line) < said.index(f"{train:,} train")
 
 
 def test_the_title_says_what_and_where(lines):

@@ -271,4 +271,4 @@ def test_a_leak_between_sources_with_fixed_splits_exits_3(tmp_path, tiny_model, 
     path.write_text(text)
     refused = recipe("run", path, cwd=tmp_path)
     assert refused.returncode == 3
-    assert "the same row is in" in refused.stderr
+    assert "the same conversation is in" in refused.stderr
