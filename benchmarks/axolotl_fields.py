@@ -232,7 +232,7 @@ def effect(name: str, runs: dict[str, Path], plain: dict[str, dict[str, Any]], d
             continue
         if differing := [part for part in base if base[part] != after[part]]:
             found = {"effect": "trains", "seen": differing, "in": kind, "value": value}
-            found |= {"needs": needs} if needs else {}
+            found |= ({"needs": needs} if needs else {}) | axolotl_probes.KNOWN.get(name, {})
             return found | ({"with_adapter": more} if kind == "full" and (more := needs_of_adapter(name, runs)) else {})
     return {"effect": "fails", "why": failures[0]} if failures else {"effect": "none"}
 

@@ -83,6 +83,15 @@ VALUES: dict[str, list[tuple[Any, dict[str, Any]]]] = {
 }  # fmt: skip
 
 
+# What the probes do not show, because a recipe has it by default, or because it takes two fields: read in Axolotl's scheduler.py.
+KNOWN: dict[str, dict[str, Any]] = {
+    "cosine_constant_lr_ratio": {"lost_with": ["lr_quadratic_warmup"]},
+    "cosine_min_lr_ratio": {"needs": {"lr_scheduler": "cosine"}, "unless": "jagged_restart_steps", "lost_with": ["lr_quadratic_warmup"]},
+    "lr_quadratic_warmup": {"needs": {"lr_scheduler": "cosine", "warmup_steps": 3}},
+    "lr_scheduler_kwargs": {"lost_with": ["cosine_min_lr_ratio", "lr_quadratic_warmup"]},
+}
+
+
 def attempts(name: str, field: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """The kinds of training, values and further keys to try the field with. `field` is pydantic's."""
     given = VALUES.get(name) or [(value, {}) for value in _values(field.annotation, field.default)]

@@ -1,7 +1,8 @@
 """The keys that a recipe may pass through to Axolotl: only those shown to change a training by recipekit.
 
 axolotl_fields.json sorts every field of the installed Axolotl. `rendered`: a recipe key sets it. `refused`: it may not be passed through.
-`effects`: the effect that benchmarks/axolotl_fields.py observed. Any other field is unknown.
+`effects`: the effect that benchmarks/axolotl_fields.py observed, with the keys that it needs, or that take it away. Any other field is
+unknown.
 """
 
 from collections.abc import Iterator
@@ -61,7 +62,17 @@ def _without_effect(key: str, recipe: dict[str, Any], effect: dict[str, Any], re
         yield f"axolotl.{key} has no effect with an adapter", "set training.adapter: none, or remove it"
     elif effect.get("in") == "packed" and not _value(recipe, "training.sample_packing"):
         yield f"axolotl.{key} has no effect without training.sample_packing", "set training.sample_packing: true, or remove it"
-    for other, value in effect.get("with_adapter" if only_full else "needs", {}).items():
+    yield from _beside_others(key, recipe, effect, effect.get("with_adapter" if only_full else "needs", {}), rendered)
+
+
+def _beside_others(
+    key: str, recipe: dict[str, Any], effect: dict[str, Any], needs: dict[str, Any], rendered: dict[str, str]
+) -> Iterator[tuple[str, str]]:
+    for other in set(effect.get("lost_with", ())).intersection(recipe["axolotl"]):
+        yield f"axolotl.{key} has no effect with axolotl.{other}", "keep one of them"
+    if effect.get("unless") in recipe["axolotl"]:
+        return
+    for other, value in needs.items():
         if other in rendered:
             given = _value(recipe, rendered[other])
             if given != value if isinstance(value, str | bool) or value == 0 else value and not given:

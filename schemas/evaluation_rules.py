@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from .evaluation_sections import Gate
 from .findings import Finding, Rule, no_effect
 from .metrics import JUDGED, LOSSES, METRICS, OF_LABELS, OF_REPLIES, UNDIRECTED
+from .reply_labels import label_form
 from .sections import Recipe
 from .yaml_source import KeyPath
 
@@ -139,10 +140,10 @@ def sample_prompts_given_once(recipe: Recipe) -> Iterator[Finding]:
 def labels_that_look_the_same(recipe: Recipe) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     for index, label in enumerate(recipe.evaluation.labels):
-        folded = label.strip().casefold()
+        folded = label_form(label)
         if folded in seen:
             what = f"{label!r} and {seen[folded]!r} cannot be distinguished"
-            yield Finding(("evaluation", "labels", index), what, "labels are compared case-insensitively")
+            yield Finding(("evaluation", "labels", index), what, "labels are compared without case, quotes and punctuation around them")
         seen[folded] = label
 
 

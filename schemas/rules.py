@@ -92,6 +92,14 @@ def warmup_that_the_scheduler_ignores(recipe: Recipe) -> Iterator[Finding]:
             yield no_effect(("training", key), " with lr_scheduler: constant", "use lr_scheduler: constant_with_warmup")
 
 
+def restarts_that_never_come(recipe: Recipe) -> Iterator[Finding]:
+    given = recipe.axolotl.get("lr_scheduler_kwargs")
+    has_cycles = isinstance(given, dict) and given.get("num_cycles", 1) not in (0, 1)
+    if recipe.training.lr_scheduler == "cosine_with_restarts" and not has_cycles:
+        what = "cosine_with_restarts has one cycle, so it never restarts: it is cosine"
+        yield Finding(("training", "lr_scheduler"), what, "set axolotl: {lr_scheduler_kwargs: {num_cycles: 3}}, or use cosine")
+
+
 def adam_keys_without_adam(recipe: Recipe) -> Iterator[Finding]:
     optimizer = recipe.training.optimizer
     for key in ("adam_beta1", "adam_beta2", "adam_epsilon"):
@@ -235,6 +243,7 @@ RULES: tuple[Rule, ...] = (
     evaluation_beyond_the_end,
     warmup_longer_than_the_run,
     warmup_that_the_scheduler_ignores,
+    restarts_that_never_come,
     adam_keys_without_adam,
     epochs_beside_steps,
     early_stopping_without_evaluation,

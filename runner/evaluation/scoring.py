@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.reply_labels import label_form
 from ...schemas.sections import Evaluation
 from ..runtime.progress import read_lines
 from .intervals import Difference, Estimate, bootstrap, differences, draw_resamples
@@ -175,14 +176,13 @@ def as_json(number: Estimate | Difference) -> dict[str, Any]:
 
 
 INVALID = -1
-_AROUND = " \t\n\r.,;:!?\"'`*“”‘’«»()[]。！？，；："
 
 
 def label_index(reply: str, labels: Sequence[str]) -> int:
     """Return the index of the label that the reply is, or INVALID. Case, quotes, punctuation and reasoning before it are ignored; other
     words are not."""
-    given = without_reasoning(reply).strip(_AROUND).casefold()
-    return next((index for index, label in enumerate(labels) if label.strip(_AROUND).casefold() == given), INVALID)
+    given = label_form(without_reasoning(reply))
+    return next((index for index, label in enumerate(labels) if label_form(label) == given), INVALID)
 
 
 def classified(case: Prediction, labels: Sequence[str]) -> LabelPrediction:

@@ -23,7 +23,7 @@ from .engines import HOSTFILE, command, hostfile, processes_environment, unstart
 from .kernel_choice import choose
 from .kernels import Kernel, kernels
 from .slurm import SCRIPT, must_submit, script
-from .steps import repetitions
+from .steps import early_stopping_note, repetitions
 from .trackers import require_trackers, tracker_environment
 
 CONFIG = "rendered/axolotl.yml"
@@ -99,7 +99,8 @@ def make_job(loaded: LoadedRecipe, manifest: Manifest, machine: Machine, model: 
     """Return the training of the recipe, with this data and machine."""
     splits = manifest["splits"]
     data = RenderedData(validation="data/validation.jsonl" if splits.get("validation") else None, labels=tuple(manifest.get("labels", ())))
-    notes = substitutions(loaded.recipe, machine) + repetitions(loaded.recipe, splits.get("train", 0))
+    rows = splits.get("train", 0)
+    notes = substitutions(loaded.recipe, machine) + repetitions(loaded.recipe, rows) + early_stopping_note(loaded.recipe, rows)
     found = architecture(model.path, loaded.recipe.model.revision)
     uses = kernels(loaded.recipe, machine, None, 0, found)
     return TrainingJob(loaded.recipe, plan(loaded.recipe, data, machine, model.path, found), model, notes, uses)

@@ -53,6 +53,19 @@ def repetitions(recipe: Recipe, rows: int) -> list[str]:
     return [f"{again:,} of {rows:,} rows are seen twice in every epoch to give all {batch.processes} processes full batches"]
 
 
+def early_stopping_note(recipe: Recipe, rows: int) -> list[str]:
+    """Return in words that a training of so many rows ends before early stopping could act: the first evaluation sets the best loss."""
+    training, batch = recipe.training, batch_of(recipe)
+    if not training.early_stopping_patience or steps_depend_on_tokens(recipe):
+        return []
+    epoch = epoch_steps(rows, batch.micro_batch_size * batch.processes, batch.gradient_accumulation_steps, 1)
+    evaluations = (optimizer_steps(recipe, rows) - 1) // (training.eval_steps or epoch)
+    if evaluations > training.early_stopping_patience:
+        return []
+    needed = training.early_stopping_patience + 1
+    return [f"early_stopping_patience cannot act: it takes {needed} evaluations before the last step, and there are {evaluations}"]
+
+
 def step_problems(recipe: Recipe, document: Document, rows: int) -> Iterator[Problem]:
     """Yield a problem for keys that have no effect in a run with this many rows."""
     if steps_depend_on_tokens(recipe):

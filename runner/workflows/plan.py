@@ -10,7 +10,7 @@ from ...schemas.batch import batch_of
 from ...schemas.recipe import LoadedRecipe
 from ..generate.stage import with_generated_rows
 from ..launch.kernels import kernels
-from ..launch.steps import optimizer_steps, require_rows, step_problems
+from ..launch.steps import early_stopping_note, optimizer_steps, require_rows, step_problems
 from ..models.architecture import architecture_of
 from ..models.resolve import require_model_of
 from ..resources.batch_size import locked_batch, with_batch
@@ -59,6 +59,7 @@ def _estimated(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, 
     size = size_of(recipe)
     refused = [*step_problems(recipe, loaded.document, splits["train"]), *model_name_problems(loaded)]
     refused += problems(found, recipe.data.type == "text" and recipe.training.sample_packing) if found else []
+    close = [*(warnings(found, refused) if found else []), *early_stopping_note(recipe, splits["train"])]
     installed = kernel_packages() if machine == this_machine() else None
     return {
         "recipe": recipe.name, "data_bytes": data_bytes,
@@ -68,7 +69,7 @@ def _estimated(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, 
         "batch": batch | {"rows": batch_of(recipe).rows}, "steps": steps,
         "model": {"name": recipe.model.base_model, "parameters": size.parameters, "source": size.source} if size else None,
         "needs": found.facts() if found else None, "unknown": found.unknown if found else "the model's size",
-        "warnings": warnings(found, refused) if found else [], "problems": [str(problem) for problem in refused],
+        "warnings": close, "problems": [str(problem) for problem in refused],
     }  # fmt: skip
 
 

@@ -131,6 +131,27 @@ def test_a_pass_through_key_must_be_one_of_axolotls_own(recipe_file: Write, mini
     assert f":{len(path.read_text().splitlines())}:3: " in problem
 
 
+@pytest.mark.parametrize(
+    ("scheduler", "keys", "refused"),
+    [
+        ("linear", {"cosine_min_lr_ratio": 0.1}, "cosine_min_lr_ratio has no effect without training.lr_scheduler: cosine"),
+        ("cosine", {"cosine_min_lr_ratio": 0.1}, ""),
+        ("linear", {"cosine_min_lr_ratio": 0.1, "jagged_restart_steps": 5}, ""),
+        (
+            "cosine",
+            {"cosine_min_lr_ratio": 0.1, "lr_scheduler_kwargs": {"num_cycles": 3}},
+            "lr_scheduler_kwargs has no effect with axolotl.",
+        ),
+        ("cosine", {"lr_scheduler_kwargs": {"num_cycles": 3}}, ""),
+    ],
+)
+def test_keys_of_the_schedule_are_refused_where_the_scheduler_ignores_them(
+    recipe_file: Write, minimal: Minimal, scheduler: str, keys: dict[str, Any], refused: str
+) -> None:
+    said = messages(recipe_file(to_yaml(minimal({"training.lr_scheduler": scheduler, "axolotl": keys}))))
+    assert [refused in problem for problem in said] == ([True] if refused else [])
+
+
 def test_a_known_pass_through_key_is_taken(recipe_file: Write, minimal: Minimal) -> None:
     path = recipe_file(to_yaml(minimal({"axolotl": {"neftune_noise_alpha": 5}})))
     assert messages(path) == []

@@ -119,6 +119,10 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         ({"training.lr_scheduler": "constant", "training.warmup_ratio": 0.1}, ["training.warmup_ratio"]),
         ({"training.lr_scheduler": "constant", "training.warmup_steps": 3}, ["training.warmup_steps"]),
     ],
+    "restarts_that_never_come": [
+        ({"training.lr_scheduler": "cosine_with_restarts"}, ["training.lr_scheduler"]),
+        ({"training.lr_scheduler": "cosine_with_restarts", "axolotl": {"lr_scheduler_kwargs": {"num_cycles": 1}}}, ["training.lr_scheduler"]),
+    ],
     "epochs_beside_steps": [({"training.max_steps": 5, "training.num_epochs": 1}, ["training.num_epochs"])],
     "roles_of_inputs": [
         ({"training.train_on_inputs": True, "training.roles_to_train": ["assistant"]}, ["training.roles_to_train"]),
@@ -173,6 +177,7 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
     ],
     "labels_that_look_the_same": [
         ({"evaluation.labels": ["low", "Low "], "evaluation.metrics": ["accuracy"]}, ["evaluation.labels.1"]),
+        ({"evaluation.labels": ["yes", "no", "yes!"], "evaluation.metrics": ["accuracy"]}, ["evaluation.labels.2"]),
     ],
     "rows_of_a_step": [
         ({"training.micro_batch_size": "auto"}, ["training.micro_batch_size"]),
@@ -327,6 +332,10 @@ KEEPS: dict[str, list[Changes]] = {
     "warmup_that_the_scheduler_ignores": [
         {"training.lr_scheduler": "constant_with_warmup", "training.warmup_steps": 3}, {"training.lr_scheduler": "constant"},
     ],
+    "restarts_that_never_come": [
+        {"training.lr_scheduler": "cosine_with_restarts", "axolotl": {"lr_scheduler_kwargs": {"num_cycles": 2}}},
+        {"training.lr_scheduler": "cosine"},
+    ],
     "epochs_beside_steps": [{"training.max_steps": 5}, {"training.num_epochs": 1}],
     "roles_of_inputs": [{"training.train_on_inputs": False, "training.roles_to_train": ["user"]}],
     "revision_of_no_repository": [
@@ -358,7 +367,10 @@ KEEPS: dict[str, list[Changes]] = {
     ],
     "sentiment_prompts_without_their_model": [{"evaluation.sentiment_prompts": "prompts.json", "evaluation.sentiment_model": "m"}],
     "judge_without_its_metrics": [{"evaluation.judge": JUDGE, "evaluation.metrics": ["safety"]}, {}],
-    "labels_that_look_the_same": [{"evaluation.labels": ["low", "lower"], "evaluation.metrics": ["accuracy"]}],
+    "labels_that_look_the_same": [
+        {"evaluation.labels": ["low", "lower"], "evaluation.metrics": ["accuracy"]},
+        {"evaluation.labels": [":)", ":("], "evaluation.metrics": ["accuracy"]},
+    ],
     "sampling_without_temperature": [
         {"evaluation.generation.top_p": 0.9, "evaluation.generation.temperature": 0.7},
         {"evaluation.prompts": {"texts": ["Hi"], "generation": {"top_p": 0.9, "temperature": 0.7}}},

@@ -1,8 +1,11 @@
 """Which label a generated reply is, and the majority class as a baseline."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from recipekit.runner.evaluation.metrics import Prediction
 from recipekit.runner.evaluation.scoring import INVALID, classified, label_columns, label_index, label_table, majority_label
+from recipekit.schemas.reply_labels import label_form
 
 from ...support.jsonl import write_jsonl
 
@@ -23,6 +26,15 @@ def case(number, reply, reference="low", fraction=None):
 )  # fmt: skip
 def test_a_reply_is_a_label_only_when_it_says_nothing_else(reply, index):
     assert label_index(reply, LABELS) == index
+
+
+WORDS = ["yes", "Yes!", ":)", ":(", "?", "!", "(a)", "a", "C", "C++", "5", "-5", "\u00e9", "e\u0301"]
+
+
+@given(st.lists(st.sampled_from(WORDS), min_size=2, unique_by=label_form))
+def test_labels_that_the_rule_accepts_are_distinguished_and_an_empty_reply_is_none_of_them(labels):
+    assert [label_index(label, labels) for label in labels] == [*range(len(labels))]
+    assert label_index("", labels) == label_index(" ... ", labels) == INVALID
 
 
 def test_a_case_has_its_true_label_and_fraction():

@@ -1,7 +1,7 @@
 """How many optimizer steps there are, and what is beyond them. That the count is Axolotl's own: test_axolotl_contract.py."""
 
 import pytest
-from recipekit.runner.launch.steps import optimizer_steps, repetitions, step_problems
+from recipekit.runner.launch.steps import early_stopping_note, optimizer_steps, repetitions, step_problems
 from recipekit.schemas.recipe import load_recipe
 from recipekit.schemas.sections import Recipe
 
@@ -25,6 +25,25 @@ def test_steps_are_rows_times_epochs_over_the_rows_of_a_step(minimal, rows, chan
 @pytest.mark.parametrize("most", [3, 250])
 def test_max_steps_overrides_epochs(minimal, most):
     assert optimizer_steps(Recipe.from_values(minimal({"training.max_steps": most})), 100) == most
+
+
+@pytest.mark.parametrize(
+    ("changes", "rows", "evaluations"),
+    [
+        ({"training.num_epochs": 3}, 10, 2),
+        ({"training.num_epochs": 4}, 10, None),
+        ({"training.max_steps": 30, "training.eval_steps": 10}, 10, 2),
+        ({"training.max_steps": 31, "training.eval_steps": 10}, 10, None),
+        ({"training.max_steps": 25, "training.micro_batch_size": 4}, 32, None),
+        ({"training.max_steps": 24, "training.micro_batch_size": 4}, 32, 2),
+    ],
+)
+def test_early_stopping_that_cannot_act_is_named(minimal, changes, rows, evaluations):
+    """With a patience of 2: the first evaluation sets the best loss, and a third one without a better loss must precede the last step."""
+    said = early_stopping_note(Recipe.from_values(minimal(changes | {"training.early_stopping_patience": 2})), rows)
+    what = f"early_stopping_patience cannot act: it takes 3 evaluations before the last step, and there are {evaluations}"
+    assert said == ([] if evaluations is None else [what])
+    assert early_stopping_note(Recipe.from_values(minimal(changes)), rows) == []
 
 
 @pytest.fixture
