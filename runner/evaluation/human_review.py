@@ -51,7 +51,10 @@ def make_review(run: RunFolder, rows: int, seed: int) -> Review:
 
     Rows with identical replies are left out: there is nothing to compare.
     """
-    lines = read_lines(run / "eval" / "predictions.jsonl") if (run / "eval" / "predictions.jsonl").is_file() else []
+    path = run / "eval" / "predictions.jsonl"
+    if not path.is_file() and "train" not in run.stages:
+        raise run.no_model()
+    lines = read_lines(path) if path.is_file() else []
     replies: dict[str, dict[str, str]] = {}
     for line in lines:
         if isinstance(line.get("reply"), str):

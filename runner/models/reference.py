@@ -75,7 +75,7 @@ def _of_run(name: str, run: RunFolder) -> ModelReference:
     """Return the model of a run."""
     folder = (run / "model").resolve()
     if not folder.is_dir():
-        raise UserError(Problem(Location(str(run.path)), "has no trained model", f"recipe resume {run.path}", "no-model"))
+        raise run.no_model()
     recipe = load_recipe(run.recipe_file).recipe
     require_sealed(folder)
     identity, note = folder_identity(folder), f"the model of {run.path}" + (", a smoke run" if run.status.get("smoke") else "")

@@ -147,6 +147,11 @@ class RunFolder:
             self.update(state=state, reason=str(error)[:2000] or type(error).__name__)
             raise
 
+    def no_model(self) -> UserError:
+        """Return the error for a run without a trained model: it is running, or was interrupted."""
+        hint = "it is running: wait until it has ended" if self.is_locked() else f"recipe resume {self.path}"
+        return UserError(Problem(Location(str(self.path)), "has no trained model yet", hint, "no-model"))
+
     def is_locked(self) -> bool:
         """Return whether a process is using the run. The run's folder may be read-only."""
         try:

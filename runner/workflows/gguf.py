@@ -52,7 +52,7 @@ def export_source(name: str, root: Path) -> tuple[Path, Path]:
     if (run / "model").is_dir():
         _require_exportable(run)
         raise UserError(Problem(Location(str(run.path)), "has an adapter, but no merged model", f"recipe merge {run.path}", "no-model"))
-    raise UserError(Problem(Location(str(run.path)), "has no trained model", f"recipe resume {run.path}", "no-model"))
+    raise run.no_model()
 
 
 def _require_exportable(run: RunFolder) -> None:

@@ -29,7 +29,7 @@ def merge_run(run: RunFolder, root: Path, out: Path | None) -> MergeResult:
 def _require_adapter(run: RunFolder) -> None:
     """Raise UserError if the run has no adapter."""
     if "train" not in run.stages or not (run / "model").is_dir():
-        raise UserError(Problem(Location(str(run.path)), "has no trained model", f"recipe resume {run.path}", "no-model"))
+        raise run.no_model()
     if not (run / "model" / "adapter_config.json").is_file():
         hint = f"{run / 'model'} is a full model"
         raise UserError(Problem(Location(str(run.path)), "has no adapter to merge: all weights were trained", hint, "no-adapter"))

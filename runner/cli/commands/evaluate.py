@@ -25,7 +25,7 @@ def command(run: str, settings: tuple[str, ...], root: Path, as_json: bool) -> N
 
     found = find_run(run, root)
     if "train" not in found.stages:
-        raise UserError(f"{found.path} has no trained model", hint=f"recipe resume {found.path}")
+        raise found.no_model()
     loaded = reload(found, settings)
     with Display() as display:
         print_outcome(execute(found, loaded, root, display), as_json)

@@ -42,6 +42,15 @@ def test_sides_are_drawn_by_the_seed_and_equal_replies_are_left_out(tmp_path):
     assert review == make_review(run, 25, 42) == read_review(run) != make_review(run, 25, 7)
 
 
+def test_a_run_that_is_still_trained_is_not_asked_for_other_metrics(tmp_path):
+    run = write_run(tmp_path)
+    (run / "eval" / "predictions.jsonl").unlink()
+    with pytest.raises(UserError, match="has no trained model yet\n.*recipe resume"):
+        make_review(run, 25, 42)
+    with run.locked(), pytest.raises(UserError, match="it is running: wait until it has ended"):
+        make_review(run, 25, 42)
+
+
 def test_votes_are_counted_for_the_model_behind_the_side(tmp_path):
     run = write_run(tmp_path)
     review = make_review(run, 20, 42)

@@ -63,7 +63,7 @@ def test_unservable_models_are_reported(tmp_path: Path) -> None:
     folder = tmp_path / "mine" / "20260102-000000-bbbbbb"
     folder.mkdir(parents=True)
     (folder / "status.json").write_text("{}")
-    with pytest.raises(UserError, match="has no trained model"):
+    with pytest.raises(UserError, match="has no trained model yet"):
         resolve_target(str(folder), tmp_path)
     with pytest.raises(UserError, match="has no finished full-parameter run"):
         resolve_target("run:mine", tmp_path)
