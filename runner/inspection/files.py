@@ -14,6 +14,7 @@ from ..worker.tokenizers import Tokenizer
 from .inputs import Inputs
 from .inspect import Inspection
 from .previews import Previews
+from .record_rows import PlacedRecord
 
 SUMMARY = "inspection.json"
 PAGE = "index.html"
@@ -106,11 +107,11 @@ def _file_name(label: str) -> str:
     return re.sub(r"[^\w.-]+", "_", label).strip("._")[:60] or "blank"
 
 
-def formatted(first: list[dict[str, Any]], tokenizer: Tokenizer) -> Iterator[str]:
+def formatted(first: list[PlacedRecord], tokenizer: Tokenizer) -> Iterator[str]:
     """Yield the first rows as a model reads them: in the tokenizer's chat template, else each message after its role."""
-    for number, row in enumerate(first, 1):
-        yield f"=== {number}: {row['file']}:{row['line']}"
-        yield row_text(row["record"], tokenizer) + "\n"
+    for number, (place, record) in enumerate(first, 1):
+        yield f"=== {number}: {place}"
+        yield row_text(record, tokenizer) + "\n"
 
 
 def row_text(record: dict[str, Any], tokenizer: Tokenizer) -> str:
@@ -122,13 +123,12 @@ def row_text(record: dict[str, Any], tokenizer: Tokenizer) -> str:
     return "\n".join(f"[{message['role']}] {message['content']}" for message in record["messages"])
 
 
-def tokenised(first: list[dict[str, Any]], tokenizer: Tokenizer) -> Iterator[str]:
+def tokenised(first: list[PlacedRecord], tokenizer: Tokenizer) -> Iterator[str]:
     """Yield the first rows as tokens: ids, then their text."""
     how = ", as trained" if tokenizer.row_ids else "" if tokenizer.render else "; no chat template: roles are in brackets"
     yield f"Tokens of {tokenizer.name}{how}\n"
-    for number, row in enumerate(first, 1):
-        record = row["record"]
+    for number, (place, record) in enumerate(first, 1):
         ids = tokenizer.row_ids(record) if tokenizer.row_ids else tokenizer.encode(row_text(record, tokenizer))
-        yield f"=== {number}: {row['file']}:{row['line']}: {len(ids)} tokens"
+        yield f"=== {number}: {place}: {len(ids)} tokens"
         yield str(ids)
         yield "|".join(tokenizer.piece(token) for token in ids) + "\n"

@@ -12,7 +12,7 @@ from ...schemas.sections import RecordType
 from ..worker.tokenizers import Tokenizer
 from .distributions import Meta, Samples, Tally
 from .inputs import Inputs
-from .record_rows import fields_of, meta_of, origin_of, record_rows, record_type
+from .record_rows import PlacedRecord, fields_of, meta_of, origin_of, record_rows, record_type
 from .repeats import DuplicateIndex, Pair, Position
 from .text_statistics import AS_TRAINED, HOW_LANGUAGES, HOW_SCRIPTS, TextFacts
 
@@ -46,7 +46,7 @@ class Inspection(NamedTuple):
     facts: dict[str, Any]
     pairs: dict[str, PairsFound]
     samples: dict[str, list[dict[str, Any]]]
-    first: list[dict[str, Any]]
+    first: list[PlacedRecord]
 
 
 def inspect(inputs: Inputs, options: Options, scratch: Path, progress: Callable[[int], None] = lambda rows: None) -> Inspection:
@@ -83,7 +83,7 @@ class _Reading:
         self.bad_listed: list[dict[str, Any]] = []
         self.labels: dict[str, Tally] = {}
         self.samples, self.by_answer = Samples(options.samples), Samples(options.samples)
-        self.first: list[dict[str, Any]] = []
+        self.first: list[PlacedRecord] = []
 
     def file(self, name: str, path: Path, progress: Callable[[int], None]) -> dict[str, Any]:
         """Read a file; return its number of rows, and of invalid ones."""
@@ -126,7 +126,7 @@ class _Reading:
         if self.text.answers is not None and self.by is None:
             self.by_answer.add(fields["messages"][-1]["content"], file, line, row.value)
         if len(self.first) < FIRST:
-            self.first.append({"file": file, "line": line, "record": row.value})
+            self.first.append((str(row.value["id"]) if self.temporary else f"{name}:{row.position}", row.value))
 
     def chosen(self) -> dict[str, list[dict[str, Any]]]:
         """Return samples by label; by answer for chats that answer from a list."""

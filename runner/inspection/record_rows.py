@@ -23,6 +23,9 @@ RECORD_FILES = (
 READABLE = ("jsonl", "json", "json with comments")
 
 
+PlacedRecord = tuple[str, dict[str, Any]]  # where a record was read, and the record
+
+
 def record_type(paths: list[Path]) -> RecordType:
     """Return the type of the first record. Raises UserError if no row has a known type."""
     for path in paths:

@@ -87,7 +87,7 @@ def test_introspection_is_inspected_before_it_is_trained(follow: Follow) -> None
     follow("recipe data inspect RECIPE", *SMALL_MODEL, RECIPE="introspection_llama3_full")
     folder = Path("inspection/introspection_llama3_full")
     first = (folder / "first_rows.txt").read_text("utf-8")
-    assert len(re.findall(r"^=== ", first, re.MULTILINE)) == 20
+    assert len({*re.findall(r"^=== \d+: (.+)$", first, re.MULTILINE)}) == 20, "each with a place of its own: a source row has several"
     assert "If you will be asked this question: " in first and "<|im_start|>assistant" in first
     assert {path.stem for path in (folder / "samples").glob("*.jsonl")} == {"low", "medium", "high"}
     assert "SmolLM2" in (folder / "tokenised_samples.txt").read_text("utf-8").splitlines()[0]
