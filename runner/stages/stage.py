@@ -129,17 +129,26 @@ def complete(stages: Iterable[Stage], context: RunContext) -> None:
         if source is None and stage.FINAL and context.run.is_finished:
             raise _unusable(stage, context.run)
         unseal_files(context.run.path, (*stage.OUTPUTS, *stage.OPTIONAL_OUTPUTS))
-        if source is None:
-            stage.run(context)
-            context.outcomes[stage.NAME] = "done"
-        else:
-            reuse(source, context.run, stage)
+        if source is not None and _reuse_unchanged(source, stage, context):
             context.display.say(stage.NAME, f"unchanged since {source.path.name}: reused")
             context.outcomes[stage.NAME] = "reused"
+        else:
+            stage.run(context)
+            context.outcomes[stage.NAME] = "done"
         context.found[stage.NAME] = context.run
         if key := key_of_stage(stage, context):
             seal_files(context.run.path, _single_files(stage, context.run))
             context.run.update(stages=context.run.stages | {stage.NAME: key})
+
+
+def _reuse_unchanged(source: RunFolder, stage: Stage, context: RunContext) -> bool:
+    """Give the run the source's outputs; return whether another process has not replaced them meanwhile, as an evaluation does. The outputs
+    of a FINAL stage are never replaced."""
+    reuse(source, context.run, stage)
+    if stage.FINAL or not (output_faults(stage, source) or source.stages.get(stage.NAME) != context.keys[stage.NAME]):
+        return True
+    context.display.say(stage.NAME, f"{source.path.name} was changed by another process: not used", "yellow")
+    return False
 
 
 def finished_run(stages: Iterable[Stage], context: RunContext) -> RunFolder | None:

@@ -58,7 +58,8 @@ def run_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
     context = RunContext(loaded, root, display, previous=all_runs(root, loaded.recipe.name))
     if same := _already_done(context):
         if is_outdated(same):
-            write_report(same)
+            with same.locked():
+                write_report(same)
         display.say("done", f"nothing has changed since {same.path}: no stage was run")
         return Outcome(same, dict.fromkeys(same.stages, "reused"), same.read(METRICS))
     require_model_of(loaded, root)

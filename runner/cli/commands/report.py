@@ -18,6 +18,7 @@ def command(run: str, root: Path) -> None:
     from ...reporting.report import stored_recipe, write_report
 
     found = find_run(run, root)
-    if found.find(METRICS) is not None and (loaded := stored_recipe(found)):
-        write_cards(found, loaded.recipe)
-    click.echo(write_report(found))
+    with found.locked():  # an evaluation replaces what is read here
+        if found.find(METRICS) is not None and (loaded := stored_recipe(found)):
+            write_cards(found, loaded.recipe)
+        click.echo(write_report(found))

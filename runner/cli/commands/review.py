@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ....schemas.base.errors import UserError
-from ...runtime.run_folder import find_run
+from ...runtime.run_folder import RunFolder, find_run
 from ..options import print_json, runs_dir_option
 
 
@@ -20,27 +20,35 @@ from ..options import print_json, runs_dir_option
 @runs_dir_option
 def command(run: str, rows: int, seed: int, out: Path | None, files: tuple[Path, ...], as_json: bool, root: Path) -> None:
     """Write a page to compare replies of RUN's base and tuned model blindly; with --votes, add votes and update the report."""
-    from ...evaluation.human_review import add_votes, make_review, read_review, review_results
-    from ...reporting.report import write_report
+    from ...evaluation.human_review import make_review
     from ...reporting.review import write_review_page
 
     folder = find_run(run, root)
-    if not files:
-        review = make_review(folder, rows, seed)
-        click.echo(write_review_page(review, folder.path.parent.name, out or folder / "review" / "review.html"))
-        return
+    with folder.locked():  # an evaluation replaces the replies that are compared
+        if files:
+            _add_votes(folder, files, run, as_json)
+        else:
+            review = make_review(folder, rows, seed)
+            click.echo(write_review_page(review, folder.path.parent.name, out or folder / "review" / "review.html"))
+
+
+def _add_votes(folder: RunFolder, files: tuple[Path, ...], run: str, as_json: bool) -> None:
+    """Add the files of votes to the run, and print the result. Raises UserError if they do not belong to its current replies."""
+    from ...evaluation.human_review import add_votes, read_review, review_results
+    from ...reporting.report import write_report
+
     review = read_review(folder)
     if review is None:
         raise UserError(f"{folder.path} has no review of its current replies", hint=f"recipe review {run} writes the page")
     for path in files:
         add_votes(folder, review, path)
-    results = review_results(folder)
+    results, report = review_results(folder), write_report(folder)
     assert results is not None, "votes were added"
     if as_json:
         print_json(results)
-    else:
-        for question, found in results["questions"].items():
-            share = "" if found["share"] is None else f"; {found['share']:.0%} [{found['low']:.0%}, {found['high']:.0%}]"
-            counts = f"tuned {found['tuned']}, base {found['base']}, same {found['same']} of {found['rows']} rows"
-            click.echo(f"{question:<12} {counts}{share}: {found['verdict']}")
-        click.echo(write_report(folder))
+        return
+    for question, found in results["questions"].items():
+        share = "" if found["share"] is None else f"; {found['share']:.0%} [{found['low']:.0%}, {found['high']:.0%}]"
+        counts = f"tuned {found['tuned']}, base {found['base']}, same {found['same']} of {found['rows']} rows"
+        click.echo(f"{question:<12} {counts}{share}: {found['verdict']}")
+    click.echo(report)

@@ -23,9 +23,13 @@ def command(run: str, accept: bool, root: Path, as_json: bool) -> None:
 
     found = find_run(run, root)
     if accept:
-        for name in accept_edits(found):
-            click.echo(f"accepted  {found / name}", err=True)
+        with found.locked():
+            for name in accept_edits(found):
+                click.echo(f"accepted  {found / name}", err=True)
     result = verify_run(found)
+    if result.faults and found.is_locked():
+        what = "is in use by another process, which may be replacing the files that differ"
+        raise UserError(Problem(Location(str(found.path)), what, "verify it again when that has ended", "locked"))
     if as_json:
         print_json({"run": str(found.path), "files": result.files, "faults": result.faults})
     if result.faults:

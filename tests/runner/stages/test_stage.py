@@ -8,7 +8,9 @@ import pytest
 from recipekit.converters.building.pipeline import build
 from recipekit.runner.runtime.run_files import STATUS
 from recipekit.runner.runtime.run_folder import RunFolder
+from recipekit.runner.runtime.seals import seal_files
 from recipekit.runner.stages import data, train
+from recipekit.runner.stages import stage as stage_module
 from recipekit.runner.stages.context import RunContext
 from recipekit.runner.stages.registry import STAGES
 from recipekit.runner.stages.stage import complete, find, finished_run, require, reuse
@@ -84,6 +86,24 @@ def test_another_key_runs_a_stage_again_but_a_final_one_keeps_what_the_run_has(w
     for final, outcome in ((False, "done"), (True, "done before")):
         run = work([Copy("one", "a", final)]).run
         assert work([Copy("one", "b", final)], name=run).outcomes == {"one": outcome}
+
+
+@pytest.mark.parametrize("is_recorded", [False, True])
+def test_outputs_that_another_process_replaces_meanwhile_are_not_reused(work, monkeypatch, is_recorded):
+    """`recipe eval` of the earlier run, just when its files are linked: the numbers would be those of another evaluation."""
+    stage, source = Copy("one", "a"), work([Copy("one", "a")]).run
+
+    def replaced_meanwhile(run, target, its_stage):
+        (run / "one.txt").write_text("b")
+        if is_recorded:
+            run.update(stages={"one": "b"})
+            seal_files(run.path, ["one.txt"])
+        reuse(run, target, its_stage)
+
+    monkeypatch.setattr(stage_module, "reuse", replaced_meanwhile)
+    found = work([stage], source)
+    assert (found.outcomes, (found.run / "one.txt").read_text()) == ({"one": "done"}, "a")
+    assert f"{source.path.name} was changed by another process: not used" in found.display
 
 
 def test_a_stage_without_a_key_is_run_every_time_and_not_recorded(work):
