@@ -38,7 +38,7 @@ from ..runtime.run_files import (
     EvaluationRequest,
 )  # fmt: skip
 from ..runtime.run_folder import RunFolder
-from ..runtime.seals import write_seal
+from ..runtime.seals import unseal_files, write_seal
 from .context import RunContext
 from .predictions import predict, predictions_key, request_of, reuse_predictions, sample_rows
 
@@ -104,6 +104,7 @@ def run(context: RunContext) -> None:
     run.write(NEW_METRICS, scored(run, recipe, len(rows), facts))
     run.write(EVALUATION_REQUEST, {**request, "evaluation": own_key})
     write_seal(run / EVALUATING)
+    unseal_files(run.path, OUTPUTS)
     replace_folder(run / EVALUATING, run / EVALUATION)
     beside = "baselines" if recipe.data.type == "classification" else "base"
     display.say(NAME, f"{counted(len(rows), f'{recipe.evaluation_split} row')}, {beside} and tuned")

@@ -11,7 +11,7 @@ from ..reporting.model_card import model_card
 from ..runtime.child_process import run_child
 from ..runtime.run_files import MERGE_REQUEST, MERGE_RESULT, MergeResult
 from ..runtime.run_folder import RunFolder
-from ..runtime.seals import write_seal
+from ..runtime.seals import unseal_files, write_seal
 from .context import RunContext
 
 NAME = "merge"
@@ -50,6 +50,8 @@ def merge(context: RunContext, out: Path) -> MergeResult:
         write_atomically(folder / "README.md", model_card(run, context.recipe, merged=True).encode())
         result = RunFolder(folder).read(MERGE_RESULT)
         write_seal(folder)
+        if out == run / MERGED:
+            unseal_files(run.path, OUTPUTS)
     where = f"{MERGED}/" if out == run / MERGED else str(out)
     context.display.say(NAME, f"{where} in {result['dtype']}, logits within {result['largest_difference']:.1g} of base and adapter")
     return result

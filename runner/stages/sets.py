@@ -13,6 +13,7 @@ from ...schemas.sections import Recipe
 from ..reporting.ledger_table import source_notes
 from ..runtime.run_files import SETS
 from ..runtime.run_folder import RunFolder
+from ..runtime.seals import unseal_files
 from .context import RunContext
 from .data import data_key, file_hashes
 
@@ -42,6 +43,7 @@ def run(context: RunContext) -> None:
     """
     with replacing_folder(context.run / SETS) as folder:
         manifests = build_sets(context.recipe, context.manifest, context.run / "data", folder)
+        unseal_files(context.run.path, OUTPUTS)
     for name, manifest in manifests.items():
         rows = f"{counted(manifest['rows_in'], 'row')} in, {manifest['rows_kept']:,} kept; dropped: {listed(manifest['dropped'])}"
         context.display.say(NAME, f"{name}: {rows}")

@@ -16,7 +16,8 @@ from .context import RunContext
 class Stage(Protocol):
     """A module in this folder. It writes its OUTPUTS, and sometimes OPTIONAL_OUTPUTS, to the run's folder.
 
-    A run that has completed a FINAL stage keeps it, whatever has changed since: its data and its model define the run.
+    A run that has completed a FINAL stage keeps it, whatever has changed since: its data and its model define the run. The other stages
+    replace their outputs as a whole, and unseal them just before: until then the old ones are covered by the run's seal.
     """
 
     @property
@@ -128,7 +129,8 @@ def complete(stages: Iterable[Stage], context: RunContext) -> None:
             continue
         if source is None and stage.FINAL and context.run.is_finished:
             raise _unusable(stage, context.run)
-        unseal_files(context.run.path, (*stage.OUTPUTS, *stage.OPTIONAL_OUTPUTS))
+        if stage.FINAL or source is not None:
+            unseal_files(context.run.path, (*stage.OUTPUTS, *stage.OPTIONAL_OUTPUTS))
         if source is not None and _reuse_unchanged(source, stage, context):
             context.display.say(stage.NAME, f"unchanged since {source.path.name}: reused")
             context.outcomes[stage.NAME] = "reused"

@@ -8,7 +8,7 @@ import pytest
 from recipekit.converters.building.pipeline import build
 from recipekit.runner.runtime.run_files import STATUS
 from recipekit.runner.runtime.run_folder import RunFolder
-from recipekit.runner.runtime.seals import seal_files
+from recipekit.runner.runtime.seals import read_seal, seal_files
 from recipekit.runner.stages import data, train
 from recipekit.runner.stages import stage as stage_module
 from recipekit.runner.stages.context import RunContext
@@ -104,6 +104,21 @@ def test_outputs_that_another_process_replaces_meanwhile_are_not_reused(work, mo
     found = work([stage], source)
     assert (found.outcomes, (found.run / "one.txt").read_text()) == ({"one": "done"}, "a")
     assert f"{source.path.name} was changed by another process: not used" in found.display
+
+
+def test_a_stage_that_fails_leaves_its_old_outputs_sealed(work):
+    """They would be believed, whatever somebody made of them. Those of a final stage are written in place."""
+
+    class Fails(Copy):
+        def run(self, context):
+            raise KeyError("no space")
+
+    for final, sealed in ((False, True), (True, False)):
+        run = work([Copy("one", "a")]).run
+        run.update(stages={"one": "another key"} if not final else {})
+        with pytest.raises(KeyError):
+            work([Fails("one", "b", final)], name=run)
+        assert ("one.txt" in (read_seal(run.path) or {})) == sealed
 
 
 def test_a_stage_without_a_key_is_run_every_time_and_not_recorded(work):

@@ -123,10 +123,41 @@ def test_an_evaluation_that_was_killed_continues_where_it_was(aged, recipe, tmp_
     assert len({(line["model"], line["id"]) for line in lines}) == len(lines) == 12
 
 
+@pytest.mark.long
+def test_an_evaluation_is_not_disturbed_by_other_commands(trained, recipe, tmp_path):
+    """While it works, what would change the run is refused; the rest reads the old numbers. Nothing is lost."""
+    run = tmp_path / "runs" / "tiny" / trained.name
+    shutil.copytree(trained, run)
+    settings = ["--set", "evaluation.max_rows=6", "--set", "evaluation.generation={max_new_tokens: 400, batch_size: 1}"]
+    process = start("eval", run, *settings, cwd=tmp_path)
+    wait_until(lambda: (run / "evaluating" / "predictions.jsonl").exists(), process)
+    os.kill(process.pid, signal.SIGSTOP)  # its worker continues: the evaluation cannot end before the others have been tried
+    before = {name: (run / name).read_bytes() for name in ("eval/metrics.json", "report.html", "status.json", "sealed.json")}
+    for command in (
+        ["report"],
+        ["eval", *settings],
+        ["eval", "--set", "evaluation.max_rows=1"],
+        ["merge"],
+        ["review"],
+        ["verify", "--accept"],
+    ):
+        refused = recipe(command[0], run, *command[1:], cwd=tmp_path)
+        assert refused.returncode == 1 and f"is in use by process {process.pid}" in refused.stderr, (command, refused)
+    listed = json.loads(recipe("runs", "--json", cwd=tmp_path).stdout)["runs"]
+    assert [one["state"] for one in listed] == ["done"] and recipe("verify", run, cwd=tmp_path).returncode == 0
+    assert {name: (run / name).read_bytes() for name in before} == before
+    os.kill(process.pid, signal.SIGCONT)
+    said = process.communicate(timeout=600)[1]
+    assert process.returncode == 0, said
+    assert json.loads((run / "eval" / "metrics.json").read_bytes())["rows"] == 6
+    assert recipe("verify", run, cwd=tmp_path).returncode == 0, "nor is the report older than the numbers"
+
+
 def test_an_evaluation_that_fails_leaves_the_run_as_it_was(trained, recipe, tmp_path):
     run = tmp_path / "runs" / "tiny" / trained.name
     shutil.copytree(trained, run)
-    before = {name: (run / name).read_bytes() for name in ("eval/metrics.json", "eval/predictions.jsonl", "report.html", "status.json")}
+    names = ("eval/metrics.json", "eval/predictions.jsonl", "report.html", "status.json", "sealed.json")
+    before = {name: (run / name).read_bytes() for name in names}
     failed = recipe("eval", run, "--set", "evaluation.max_rows=3", "--set", "evaluation.seen_by=nothing", cwd=tmp_path)
     assert failed.returncode == 1 and "has 'nothing' in its meta" in failed.stderr
     assert {name: (run / name).read_bytes() for name in before} == before
