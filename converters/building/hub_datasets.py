@@ -8,6 +8,7 @@ import copy
 import re
 from collections.abc import Iterator
 from functools import cache
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from ...schemas.base.errors import Location, Problem, UserError
@@ -133,12 +134,11 @@ class HubRows:
 
         disable_progress_bars()
         name, commit = self.dataset
+        # Streamed rows are not stored, but `datasets` makes its cache's folder, and the user's may be read-only.
+        options = {"revision": commit, "split": self.source.hub_split, "streaming": True}
         try:
-            streamed: Any = hub_reply(
-                lambda: load_dataset(
-                    f"hf://datasets/{name}", self.source.subset, revision=commit, split=self.source.hub_split, streaming=True
-                )
-            )
+            with TemporaryDirectory() as folder:
+                streamed: Any = hub_reply(lambda: load_dataset(f"hf://datasets/{name}", self.source.subset, cache_dir=folder, **options))
         except httpx.HTTPError as error:
             raise UserError(Problem(location, *_hub_answer(error), "no-dataset")) from None
         except (ValueError, OSError, RuntimeError) as error:  # no such subset or split; no readable files; a script

@@ -5,6 +5,7 @@ import json
 import os
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from recipekit.converters.building import hub_datasets as hub_module
@@ -114,11 +115,12 @@ def test_a_converter_of_text_lines_is_refused_before_anything_is_asked(hub, tmp_
 
 
 def test_rows_are_streamed_at_the_recorded_commit(hub, recipe, tmp_path):
+    """The user's cache cannot be written, and need not be."""
     pytest.importorskip("datasets")
     (tmp_path / "ann" / "moods").mkdir(parents=True)  # what `datasets` would take in place of the hub's
     (tmp_path / "ann" / "moods" / "train.jsonl").write_text('{"text": "not this", "label": 0}\n')
     arguments = ["convert", "--converter", "table", "hf:ann/moods", "--revision", "v1", "--hub-split", "test", "--out", "out", "--json"]
-    outcome = recipe(*arguments, cwd=tmp_path, **hub.environment(tmp_path / "cache"))
+    outcome = recipe(*arguments, cwd=tmp_path, **hub.environment(Path("/proc/nothing")))
     assert outcome.returncode == 0, outcome.stderr
     (read,) = json.loads(outcome.stdout)["sources"]
     assert read["files"] == [{"name": "ann/moods/test", "format": "Hugging Face dataset", "commit": OLD, "rows": 7}]
