@@ -121,7 +121,7 @@ def opened(disk: Disk, plain: Callable[..., Any], file: Any, mode: str = "r", bu
     """`open`, whose writes below the root are counted."""
     if not set(mode) & set("wax+") or not disk.watches(file):
         return plain(file, mode, buffering, *others, **named)
-    raw = CountedFile(file, mode.replace("b", "").replace("t", ""))
+    raw = CountedFile(file, mode.replace("b", "").replace("t", ""), opener=named.get("opener"))  # as of tempfile
     raw.disk = disk
     if buffering == 0:
         return raw

@@ -16,6 +16,8 @@ CHANGING = [
     "merge --out merged", "resume",
 ]  # fmt: skip
 
+LOADING = ("run", "eval", "mask", "predict", "merge", "reproduce", "verify-resume", "chat", "serve", "export", "generate")
+
 
 @pytest.fixture
 def run(tmp_path, minimal, monkeypatch):
@@ -53,10 +55,12 @@ def test_a_command_that_would_change_it_is_refused(run, command_line, words) -> 
 
 
 def test_no_command_changes_it(run, tmp_path, command_line) -> None:
-    """Every command of the command line, with the run as each of its arguments."""
+    """Every command of the command line that loads no model, with the run as each of its arguments."""
     other = write_chat_run(tmp_path / "other", ["some text"])
     before = contents(run)
-    for name, arguments in calls(run.path, other.path, tmp_path / "out").items():
+    tried = {name: words for name, words in calls(run.path, other.path, tmp_path / "out").items() if name not in LOADING}
+    assert len(tried) > 20
+    for name, arguments in tried.items():
         with run.locked():
             outcome = command_line(*arguments)
         assert outcome.code in (0, 1, 2, 3), (name, outcome.err)
