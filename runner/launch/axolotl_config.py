@@ -14,6 +14,7 @@ LIGER_PLUGIN = "axolotl.integrations.liger.LigerPlugin"
 PLUGIN = "recipekit.runner.worker.axolotl_plugin.RecipekitPlugin"
 CHECKPOINTS = "checkpoints"
 PREPARED = "prepared"  # tokenised rows
+ROWS_CACHE = "cache"  # in that folder, the copies of the rows that `datasets` makes; removed after the training
 RAY_FOLDER = "ray"  # Ray keeps its own files in Axolotl's output folder; our plugin has the trainer write to CHECKPOINTS
 OPTIMIZERS_WITHOUT_CPU = ("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adamw_torch_fused")
 

@@ -12,7 +12,7 @@ from ...schemas.base.hashing import SEAL, key_of
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import AUTO
 from ..launch import multi_node
-from ..launch.axolotl_config import PREPARED
+from ..launch.axolotl_config import PREPARED, ROWS_CACHE
 from ..launch.plan import Plan
 from ..launch.steps import optimizer_steps, require_rows, step_problems, steps_depend_on_tokens
 from ..launch.trackers import tracker_commands
@@ -123,6 +123,7 @@ def _train(context: RunContext, plan: Plan) -> dict[str, Any]:
     except Interrupted as stopped:
         raise _with_saved_step(stopped, run) from None
     display.clear()
+    remove_folder(run / PREPARED / ROWS_CACHE)
     _record_end(context, ends)
     return ends[-1]
 

@@ -1,14 +1,16 @@
-"""Corrections to Axolotl and the libraries that it uses: processes for small datasets, 4-bit layers on a CPU, 16-bit weights that are
-trained, debug.log, trackio."""
+"""Corrections to Axolotl and the libraries that it uses: processes for small datasets, copies of the rows, 4-bit layers on a CPU,
+16-bit weights that are trained, debug.log, trackio."""
 
 import inspect
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from ..launch.axolotl_config import ROWS_CACHE
 from ..runtime.machine import UNPACKED_SHARE
 from .cpu_lora import UnpackedForward
 
@@ -16,11 +18,28 @@ SMALL = 512  # rows of a dataset for which other processes cost more than they s
 
 
 def load(cfg: Any) -> Any:
-    """Return Axolotl's TrainDatasetMeta for its configuration: tokenised, filtered, and saved to `dataset_prepared_path` if set."""
+    """Return Axolotl's TrainDatasetMeta for its configuration: tokenised, filtered, and saved to `dataset_prepared_path`."""
     from axolotl.common.datasets import load_datasets
 
-    with small_datasets_in_this_process():
+    with small_datasets_in_this_process(), rows_cached_in(Path(cfg.dataset_prepared_path).absolute() / ROWS_CACHE):
         return load_datasets(cfg=cfg)
+
+
+@contextmanager
+def rows_cached_in(folder: Path) -> Iterator[None]:
+    """Let `datasets` copy the rows to this folder, while the block runs.
+
+    By default it copies them to the user's cache, which may be read-only, and leaves them there: every run has files of its own, whose
+    copies nothing reads again. The copies are in use as long as the datasets are.
+    """
+    from datasets import config
+
+    before = config.HF_DATASETS_CACHE
+    config.HF_DATASETS_CACHE = folder
+    try:
+        yield
+    finally:
+        config.HF_DATASETS_CACHE = before
 
 
 @contextmanager

@@ -1,7 +1,9 @@
-"""Few rows are tokenised, filtered and saved without further processes; what is trained besides an adapter is fp32."""
+"""Few rows are tokenised, filtered and saved without further processes, and copied to no other folder; what is trained besides an adapter
+is fp32."""
 
 import multiprocessing.process
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,9 @@ datasets = pytest.importorskip("datasets", reason="datasets need the extra [trai
 pytest.importorskip("multiprocess", reason="datasets need the extra [train]")
 
 from multiprocess.process import BaseProcess
-from recipekit.runner.worker.axolotl_patches import SMALL, small_datasets_in_this_process, train_in_fp32
+from recipekit.runner.worker.axolotl_patches import SMALL, rows_cached_in, small_datasets_in_this_process, train_in_fp32
+
+from ...support.jsonl import write_jsonl
 
 
 @pytest.fixture
@@ -46,6 +50,17 @@ def test_the_library_is_as_it_was_after_a_failure():
     with pytest.raises(KeyError), small_datasets_in_this_process():
         raise KeyError
     assert (datasets.Dataset.map, datasets.Dataset.save_to_disk) == before
+
+
+def test_rows_are_copied_to_the_folder_and_not_to_the_cache_of_the_user(tmp_path, monkeypatch):
+    """That cache may be read-only, and a copy in it would outlive the run."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", "/proc/nothing")
+    rows = write_jsonl(tmp_path / "rows.jsonl", [{"number": 1}, {"number": 2}])
+    with rows_cached_in(tmp_path / "cache"):
+        found = datasets.load_dataset("json", data_files=str(rows), split="train")
+    assert datasets.config.HF_DATASETS_CACHE == "/proc/nothing"
+    assert found.map(lambda row: {"number": -row["number"]})["number"][:] == [-1, -2]
+    assert [Path(file["filename"]).is_relative_to(tmp_path / "cache") for file in found.cache_files] == [True]
 
 
 @pytest.fixture

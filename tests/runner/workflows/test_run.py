@@ -59,6 +59,7 @@ def test_a_run_leaves_everything_that_a_run_directory_holds(finished, workplace)
                 "rendered/command.txt", "train.log", "metrics.jsonl", "tokens.json", "model/adapter_model.safetensors",
                 "model/tokenizer.json", "eval/metrics.json", "eval/predictions.jsonl", "report.html", "status.json"]  # fmt: skip
     assert [name for name in expected if not (run / name).is_file()] == []
+    assert [*(run / "prepared").rglob("data-*.arrow")] and not [*(run / "prepared").rglob("json-*.arrow")], "no copies of the rows"
     assert finished["state"] == "done"
     assert finished["stages"] == {"data": "done", "train": "done", "evaluate": "done", "report": "done"}
 
