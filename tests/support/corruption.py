@@ -4,6 +4,7 @@ The commands are those of the command line itself, each with the run as every ar
 """
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,6 +38,21 @@ def flipped(content: bytes, at: int) -> bytes:
     return content[:at] + bytes([content[at] ^ 0x10]) + content[at + 1 :] if content else b"\x10"
 
 
+def first_number(value: bytes) -> Damage:
+    """Another first number: what JSON does not have, or no floating-point number can be."""
+    return rewritten(lambda content: re.sub(rb"(?<=[\[ :])-?\d+(\.\d+)?(?=[,\s}\]])", value, content, count=1))
+
+
+def swap(path: Path) -> None:
+    """Exchange it with the next file of the same kind: each is whole, and in the wrong place."""
+    run = next(folder for folder in path.parents if (folder / "status.json").exists())
+    alike = sorted(file for file in run.rglob(f"*{path.suffix}") if file.is_file())
+    other = alike[(alike.index(path) + 1) % len(alike)]
+    content = path.read_bytes()
+    path.write_bytes(other.read_bytes())
+    other.write_bytes(content)
+
+
 DAMAGES: dict[str, Damage] = {
     "empty": rewritten(lambda content: b""),
     "cut": rewritten(lambda content: content[: len(content) // 2]),
@@ -47,6 +63,12 @@ DAMAGES: dict[str, Damage] = {
     "a number": rewritten(lambda content: b"3\n"),
     "nested": rewritten(lambda content: b"[" * 100_000),
     "lines missing": rewritten(lambda content: b"".join(content.splitlines(keepends=True)[1::2])),
+    "a line twice": rewritten(lambda content: b"".join(content.splitlines(keepends=True)[:1]) + content),
+    "NaN": first_number(b"NaN"),
+    "1e999": first_number(b"1e999"),
+    "a byte order mark": rewritten(lambda content: b"\xef\xbb\xbf" + content),
+    "CRLF": rewritten(lambda content: content.replace(b"\n", b"\r\n")),
+    "swapped with another": swap,
     "missing": replaced(lambda path: None),
     "a folder": replaced(lambda path: path.mkdir()),
     "a pipe": replaced(lambda path: os.mkfifo(path)),

@@ -2,8 +2,8 @@
 
     python -m tests.support.corruption_loop [COMMAND...] [--damages empty cut] [--folder FOLDER] [--seconds 20]
 
-FOLDER is where the model and the finished run are made, and kept for the next time. Each command is a fork of this process. Prints one
-JSON object: calls, and every traceback, hang, crash, and damage that was believed.
+FOLDER is where the model and the finished runs are made, and kept for the next time. The run that is damaged was evaluated twice. Each
+command is a fork of this process. Prints one JSON object: calls, and every traceback, hang, crash, and damage that was believed.
 """
 
 import argparse
@@ -14,18 +14,26 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.smoke import CPU, import_once
 
-from .corruption import DAMAGES, calls, commands, copied
-from .fault_commands import finished_run
+from .corruption import DAMAGES, Damage, calls, commands, copied
+from .disk_faults import Fault
+from .fault_commands import SCORED_AGAIN, finished_run, settings
+from .faulty_command import forked
 
 CLOCKED = re.compile(r"[\d.,]+ ?(s|GB|MB|kB|minutes?|it\/s)\b|:\d+/v1")  # what differs each time: times, free memory and disk, ports
 SAID = re.compile(r"damaged|changed|missing|cannot be read|not what|regular file|edited by hand")
 PREPARED = ("recipekit.converters.building.pipeline", "recipekit.runner.reporting.comparison", "recipekit.runner.inspection.inspect")
+
+
+# Damages with files of other runs, and with a process that writes while the command reads.
+FOREIGN = ("an older version", "of another run", "growing")
+INTERRUPTED = ("resume",)  # commands that a finished run has no use for: its report is what is left to be written
 
 
 class Ended(NamedTuple):
@@ -41,9 +49,12 @@ class Bench:
 
     def __init__(self, scratch: Path, seconds: int, damages: list[str]) -> None:
         before = finished_run(scratch)
-        self.damages = {name: DAMAGES[name] for name in damages}
-        self.seconds, self.folder = seconds, Path(tempfile.mkdtemp(dir=scratch))
-        self.whole = next(before.glob("runs/tiny/2*"))
+        self.older = next(before.glob("runs/tiny/2*"))
+        self.whole = changed_run(scratch, "evaluated", before, ["eval", "tiny", *SCORED_AGAIN])
+        self.foreign = changed_run(scratch, "foreign", before, ["run", "tiny.yml", *settings("training.seed=7")])
+        own = {"an older version": self._replace_by(self.older), "of another run": self._replace_by(self.foreign), "growing": self._grow}
+        self.damages = {name: {**DAMAGES, **own}[name] for name in damages}
+        self.seconds, self.folder, self.writer = seconds, Path(tempfile.mkdtemp(dir=scratch)), 0
         self.run, self.out = self.folder / "runs" / "tiny" / self.whole.name, self.folder / "out"
         self.other = copied(self.whole, self.folder / "other" / self.whole.name)
         self.reads = self.folder / "reads"
@@ -51,11 +62,35 @@ class Bench:
         self.run.parent.mkdir(parents=True)
         self.mend()
 
-    def mend(self) -> None:
-        """The whole run again, and nothing beside it."""
+    def mend(self, state: str = "done") -> None:
+        """The whole run again, in this state, and nothing beside it."""
+        if self.writer:
+            os.kill(self.writer, signal.SIGKILL)
+            os.waitpid(self.writer, 0)
+            self.writer = 0
         copied(self.whole, self.run)
+        status = json.loads((self.run / "status.json").read_text())
+        (self.run / "status.json").write_text(json.dumps(status | {"state": state}))
         shutil.rmtree(self.out, ignore_errors=True)
         self.out.mkdir()
+
+    def _replace_by(self, run: Path) -> Damage:
+        """The file of the same name in another run, if there is one."""
+
+        def replace(path: Path) -> None:
+            if (found := run / path.relative_to(self.run)).is_file():
+                path.write_bytes(found.read_bytes())
+
+        return replace
+
+    def _grow(self, path: Path) -> None:
+        """Another process appends the last line again and again."""
+        line = (path.read_bytes().splitlines(keepends=True) or [b"\n"])[-1]
+        self.writer = os.fork()
+        while not self.writer:
+            with path.open("ab") as stream:
+                stream.write(line)
+            time.sleep(0.001)
 
     def ended(self, arguments: list[str]) -> Ended:
         """The command in a fork, ended after a while."""
@@ -104,23 +139,43 @@ class Bench:
         return sorted(name for name in names if (self.whole / name).is_file() and not name.endswith(".log") and name != "lock")
 
 
+def changed_run(scratch: Path, name: str, before: Path, command: list[str]) -> Path:
+    """The newest run of a copy of the folder, once the command has come to its end there."""
+    folder = scratch / name
+    if not folder.exists():
+        shutil.copytree(before, folder)
+        code, _ = forked(command, folder, Fault())
+        if code:
+            raise SystemExit((folder / "said").read_text())
+    return max(folder.glob("runs/tiny/2*"))
+
+
 def tried(bench: Bench, name: str, arguments: list[str]) -> tuple[int, list[str]]:
     """How often the command was called with a damaged file, and what was wrong."""
-    bench.mend()
+    state = "interrupted" if name in INTERRUPTED else "done"
+    bench.mend(state)
     whole = bench.ended(arguments)
     files, wrong, count = bench.files_read(), [], 0
-    bench.mend()
+    bench.mend(state)
     whole = bench.ended(arguments)  # again: the first one may have left what the second one finds
     for file in files:
         for damage, do in bench.damages.items():
             if damage == "a pipe" and str(bench.run / file) in arguments:  # somebody who names a pipe means it
                 continue
-            bench.mend()
+            bench.mend(state)
+            before = (bench.run / file).read_bytes()
             do(bench.run / file)
+            if damage != "growing" and is_same(bench.run / file, before):
+                continue
             found, count = bench.ended(arguments), count + 1
             if problem := fault(whole, found, file):
                 wrong.append(f"{name}, {file}, {damage}: {problem}")
     return count, wrong
+
+
+def is_same(path: Path, content: bytes) -> bool:
+    """Whether the file still holds this."""
+    return path.is_file() and not path.is_symlink() and path.read_bytes() == content
 
 
 def fault(whole: Ended, found: Ended, file: str) -> str:
@@ -137,7 +192,7 @@ def fault(whole: Ended, found: Ended, file: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("commands", nargs="*")
-    parser.add_argument("--damages", nargs="*", choices=DAMAGES, default=[*DAMAGES])
+    parser.add_argument("--damages", nargs="*", choices=[*DAMAGES, *FOREIGN], default=[*DAMAGES, *FOREIGN])
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--seconds", type=int, default=20, help="when a command counts as one that does not end")
     asked = parser.parse_args()

@@ -62,8 +62,8 @@ def digest(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()
 
 
-def settings() -> list[str]:
-    return [word for value in SETTINGS for word in ("--set", value)]
+def settings(*more: str) -> list[str]:
+    return [word for value in (*SETTINGS, *more) for word in ("--set", value)]
 
 
 def fresh(scratch: Path) -> Path:
