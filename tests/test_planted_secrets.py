@@ -10,6 +10,7 @@ import sys
 import pytest
 from recipekit.runner.evaluation.human_review import add_votes, make_review
 from recipekit.runner.evaluation.judge import judge_all
+from recipekit.runner.evaluation.probes import PROBES
 from recipekit.runner.evaluation.rubric import judge_by_rubric
 from recipekit.runner.runtime.run_files import EVALUATING, METRICS, TOKENS
 from recipekit.runner.runtime.run_folder import RunFolder
@@ -21,16 +22,26 @@ from recipekit.schemas.yaml_writing import to_yaml
 from .support.finished_runs import write_chat_run
 from .support.jsonl import write_jsonl
 from .support.llm_server import Quiet, reply, serving, status, then
-from .support.planted import ENVIRONMENT, PLANTED, leaks
+from .support.planted import ENVIRONMENT, PLANTED, leaks, shapes
 from .support.run_files import metrics_with
 from .support.tiny import write_recipe
 
 ALL = "\n".join(PLANTED.values())
 NOISY = """
-import os, sys
-if any("axolotl" in argument or "recipekit.runner.worker" in argument for argument in sys.orig_argv):
+import os, sys, threading, time
+
+def print_all():
     print(os.environ["ALL_SHAPES"], [*os.environ.values()], flush=True)
     sys.stderr.write("\\r".join(os.environ["ALL_SHAPES"].splitlines()) + "\\n" + repr(os.environ["ALL_SHAPES"]) + "\\n")
+
+def print_on():
+    while threading.main_thread().is_alive():
+        print_all()
+        time.sleep(0.2)
+
+if any("axolotl" in argument or "recipekit.runner.worker" in argument for argument in sys.orig_argv):
+    print_all()
+    threading.Thread(target=print_on).start()
 """
 
 
@@ -51,13 +62,26 @@ def test_the_search_finds_a_secret(tmp_path) -> None:
 @pytest.mark.train
 @pytest.mark.long
 def test_a_run_with_trackers_leaves_no_secret(recipe, tiny_model, tmp_path, noisy) -> None:
+    """What stands in the rows of a further evaluation set, and in prompts, is the user's own text: it is kept as it is."""
     write_recipe(tmp_path, tiny_model)
-    settings = ["training.max_steps=4", "evaluation.max_rows=2", "training.trackers=[tensorboard, wandb]"]
+    own = [text for text in shapes("oWnD4t4oWnD4t4oW").values()]
+    turns = [[{"role": "user", "content": f"what is number {n}?"}, {"role": "assistant", "content": text}] for n, text in enumerate(own)]
+    write_jsonl(tmp_path / "further.jsonl", [{"messages": messages} for messages in turns])
+    write_jsonl(tmp_path / "prompts.jsonl", [{"prompt": text} for text in own])
+    settings = [
+        "training.max_steps=4", "evaluation.max_rows=2", "training.trackers=[tensorboard, wandb, trackio]",
+        "evaluation.also={further: {sources: [{path: further.jsonl, converter: messages}], metrics: [perplexity]}}",
+        "evaluation.prompts={path: prompts.jsonl, generation: {max_new_tokens: 2}}",
+    ]  # fmt: skip
     done = recipe("run", "tiny.yml", *(part for text in settings for part in ("--set", text)), cwd=tmp_path, **noisy)
     assert done.returncode == 0, done.stderr
     (run,) = (tmp_path / "runs").glob("tiny/*")
-    assert "[redacted]" in (run / "train.log").read_text()
+    logs = [(run / name).read_text() for name in ("train.log", "eval.log")]
+    assert all("[redacted]" in log for log in logs) and all([*(run / name).iterdir()] for name in ("tensorboard", "wandb", "trackio"))
     assert leaks([done.stdout, done.stderr], [tmp_path / "runs", tmp_path / "cache"]) == {}
+    rows = [json.loads(line) for line in (run / "eval" / "sets" / "further" / "rows.jsonl").read_text().splitlines()]
+    assert [row["messages"][-1]["content"] for row in rows] == own
+    assert [answer["prompt"] for answer in json.loads((run / "eval" / "metrics.json").read_bytes())["prompts"]["tuned"]] == own
 
 
 @pytest.mark.train
@@ -168,6 +192,19 @@ def test_labels_that_look_like_secrets_stay_apart(tmp_path) -> None:
     assert run.read(TOKENS) == tokens
     run.write(METRICS, {**metrics_with(), "labels": labels, "confusion": [[2, 0, 0], [0, 2, 0], [0, 0, 2]], "notes": labels[:1]})
     assert run.read(METRICS)["labels"] == labels and run.read(METRICS)["notes"] == ["password: [redacted]"]
+
+
+@pytest.mark.parametrize("probe", ["prompts", "logit_lens"])
+def test_prompts_that_look_like_secrets_are_kept(tmp_path, probe) -> None:
+    """They are the user's own, as is what the models make of them; a label that was masked would be another one."""
+    answers = [
+        {"prompt": PLANTED["hub"], "reply": PLANTED["aws"], "label": "password: forgotten", "probabilities": {"password: expired": 1}}
+    ]
+    run, result = RunFolder(tmp_path), PROBES[probe].result
+    run.write(PROBES[probe].file, {"key": "1", "base": answers, "tuned": answers})
+    assert run.read(PROBES[probe].file)["tuned"] == answers
+    run.write(METRICS, {**metrics_with(), result: {"base": answers, "tuned": answers}})
+    assert json.loads((run / METRICS.name).read_bytes())[result]["tuned"] == answers
 
 
 @pytest.mark.parametrize("name", ["password in an address", "token in an address", "parameter"])

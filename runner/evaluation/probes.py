@@ -43,11 +43,12 @@ def _sentiment(asked: dict[str, Any]) -> dict[str, Any]:
     return asked | {"classifier": resolve_model(Model(asked["classifier"]), RUNS).path, "prompts": prompts}
 
 
+_OWN = ("base", "tuned")  # the user's prompts, and what the models make of them, are kept as they are
 PROBES = {
-    "logit_lens": Probe("lens", RunFile(f"{EVALUATING}/lens.json", dict[str, Any])),
+    "logit_lens": Probe("lens", RunFile(f"{EVALUATING}/lens.json", dict[str, Any], _OWN)),
     "blimp": Probe("blimp", RunFile(f"{EVALUATING}/blimp.json", RightPairs), blimp.identity, blimp.prepare),
     "sentiment_model": Probe("sentiment", RunFile(f"{EVALUATING}/sentiment.json", ReplyEmotions), _sentiment_identity, _sentiment),
-    "prompts": Probe("prompts", RunFile(f"{EVALUATING}/prompts.json", PromptAnswers)),
+    "prompts": Probe("prompts", RunFile(f"{EVALUATING}/prompts.json", PromptAnswers, _OWN)),
 }
 
 

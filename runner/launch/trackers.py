@@ -15,10 +15,11 @@ from ...schemas.sections import Recipe
 # Each tracker is a package of the same name.
 ENVIRONMENT: dict[str, dict[str, str]] = {
     "tensorboard": {"TENSORBOARD_LOGGING_DIR": "tensorboard"},
-    "wandb": {"WANDB_MODE": "offline", "WANDB_DISABLE_CODE": "true", "WANDB_DISABLE_GIT": "true", "WANDB_ERROR_REPORTING": "false"},
+    "wandb": {"WANDB_MODE": "offline", "WANDB_DISABLE_CODE": "true", "WANDB_DISABLE_GIT": "true", "WANDB_ERROR_REPORTING": "false",
+              "WANDB_CONSOLE": "off"},  # it would record what the trainer prints, with secrets: train.log has it without
     "mlflow": {"MLFLOW_DISABLE_TELEMETRY": "true"},
     "trackio": {"TRACKIO_DIR": "trackio"},
-}
+}  # fmt: skip
 
 ELSEWHERE = {"wandb": "wandb_mode", "mlflow": "mlflow_tracking_uri", "trackio": "trackio_space_id"}  # keys that name another place
 

@@ -257,7 +257,7 @@ class PredictRequest(TypedDict):
     count: int
 
 
-_OWN = ("labels", "by_label", "prompts")  # two labels with one mask would be one label
+_OWN = ("labels", "by_label", "prompts", "lens")  # two labels with one mask would be one label
 STATUS = RunFile("status.json", Status, ("stages", "file", "reproduces", "edited"))
 ORIGINS = RunFile("origins.json", dict[str, str])  # the location in the recipe, or the --set, of every key
 SMOKE_KEYS = RunFile("smoke.json", SmokeKeys)
