@@ -7,6 +7,8 @@ falls while validation loss rises.
 import math
 from typing import Any, NamedTuple, TypeGuard
 
+from ..runtime.progress import loss_text
+
 STUCK_ABOVE = 2.0
 OVERFIT_ADVICE = "stop earlier (training.early_stopping_patience), raise training.lora_dropout, lower training.lora_r"
 STUCK_ADVICE = "raise training.learning_rate or training.num_epochs"
@@ -77,10 +79,13 @@ def diagnosis(lines: list[dict[str, Any]]) -> Diagnosis:
     train, validation = _series(lines, "loss"), _series(lines, "eval_loss")
     if len(train) < 4:
         return Diagnosis("too_short", f"{len(train)} logged steps are too few for a diagnosis.")
-    start, end = _mean(train[: max(len(train) // 4, 1)]), _mean(train[-max(len(train) // 4, 1) :])
+    number = max(len(train) // 4, 1)
+    start, end = _mean(train[:number]), _mean(train[-number:])
+    of = f" (means of the first and the last {number} logged steps)" if number > 1 else ""
+    went = f"went from {loss_text(start)} to {loss_text(end)}{of}"
     broken = next((f"{key} at step {line['step']}" for line in lines for key in LOSSES if isinstance(line.get(key), str)), "")
     if broken or (end > STUCK_ABOVE and end > DIVERGED * train[0][1]):
-        what = f"training loss went from {train[0][1]:.3f} to {end:.3f}" + (f", and {broken} is not finite" if broken else "")
+        what = f"training loss went from {loss_text(train[0][1])} to {loss_text(end)}" + (f", and {broken} is not finite" if broken else "")
         return Diagnosis("diverged", f"Diverged: {what}. Advice: {DIVERGED_ADVICE}.")
     if len(validation) > 1:
         step, lowest, _ = min(validation, key=lambda point: point[1])
@@ -90,17 +95,17 @@ def diagnosis(lines: list[dict[str, Any]]) -> Diagnosis:
         fell = bool(before and after) and sum(after) / len(after) < sum(before) / len(before)
         if last > lowest * (1 + FALL) and fell:
             sentence = (
-                f"Overfitting: validation loss was lowest at step {step} ({lowest:.3f}) and ended at {last:.3f},"
+                f"Overfitting: validation loss was lowest at step {step} ({loss_text(lowest)}) and ended at {loss_text(last)},"
                 f" while training loss kept falling. Advice: {OVERFIT_ADVICE}."
             )
             return Diagnosis("overfitting", sentence)
     still = not validation or min(value for _, value, _ in validation) > validation[0][1] * (1 - FALL)
     if end > STUCK_ABOVE and end > start * (1 - FALL) and still:
-        return Diagnosis("stuck", f"Stuck: training loss went from {start:.3f} to {end:.3f}. Advice: {STUCK_ADVICE}.")
+        return Diagnosis("stuck", f"Stuck: training loss {went}. Advice: {STUCK_ADVICE}.")
     if end > STUCK_ABOVE:
-        sentence = f"Training loss went from {start:.3f} to {end:.3f}, still above {STUCK_ABOVE}. Advice: {STUCK_ADVICE}."
+        sentence = f"Training loss {went}, still above {STUCK_ABOVE}. Advice: {STUCK_ADVICE}."
         return Diagnosis("learning", sentence)
-    return Diagnosis("learning", f"Training loss went from {start:.3f} to {end:.3f}; no overfitting seen.")
+    return Diagnosis("learning", f"Training loss {went}; no overfitting seen.")
 
 
 Point = tuple[int, float, Any]

@@ -4,6 +4,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
 from ...converters.reading.records import Row
 from ...converters.sources.chat_log import INPUT, seconds
@@ -13,7 +14,8 @@ from .nested import all_levels
 
 _HELPER = re.compile(r"\b(?:bot|agent|assistant|support|help ?desk)\b", re.IGNORECASE)
 _THREAD = "thread_ts"  # of Slack
-_PAUSE = 3600  # seconds: with a longer one, a message opens a conversation
+_PAUSES = (60, 240, 1440)  # minutes that may end a conversation
+_TOGETHER = 0.5  # share of the messages that should follow another before a pause
 PEOPLE = 3  # at most so many are proposed as the assistant
 
 
@@ -25,14 +27,16 @@ def logs_of_rows(rows: list[dict[str, object]]) -> Iterator[Candidate]:
         return
     spoken = [(str(row[speaker]), row[time]) for row in columns.rows if row.get(speaker) and row.get(text) and row.get(time)]
     thread = _THREAD if _THREAD in columns.names else None
-    people = _likeliest_assistants(spoken)
-    for assistant in people[:PEOPLE]:
+    pause = _pause([seconds(time) for _, time in spoken])
+    people = _likeliest_assistants(spoken, pause)
+    for assistant in people[: 1 if _HELPER.search(people[0]) else PEOPLE]:
         options = changed(
             assistant=(assistant, "assistant"), speaker_key=(speaker, "from"), text_key=(text, "text"), time_key=(time, "date"),
             thread_key=(thread, None),
-        )  # fmt: skip
+        ) | ({"gap_minutes": pause} if pause != _PAUSES[0] else {})  # fmt: skip
         user = f"{people[1 - people.index(assistant)]} is the user" if len(people) == 2 else "the others are the user"
-        yield Candidate("chat_log", "chat", options, f"each row is a dated message; {assistant} is the assistant; {user}", doubt=True)
+        slow = f"; conversations end before a pause of {pause // 60} hours" if "gap_minutes" in options else ""
+        yield Candidate("chat_log", "chat", options, f"each row is a dated message; {assistant} is the assistant; {user}{slow}", doubt=True)
 
 
 def logs_of_text(head: bytes) -> Iterator[Candidate]:
@@ -43,13 +47,22 @@ def logs_of_text(head: bytes) -> Iterator[Candidate]:
         yield from logs_of_rows(rows)
 
 
-def _likeliest_assistants(spoken: list[tuple[str, object]]) -> list[str]:
+def _pause(times: list[float | None]) -> int:
+    """Return the shortest pause before which at least half of the messages follow another; the shortest of all if none does."""
+    between = [after - before for before, after in pairwise(times) if before is not None and after is not None]
+    for minutes in _PAUSES:
+        if sum(0 <= gap < 60 * minutes for gap in between) >= _TOGETHER * len(times):
+            return minutes
+    return _PAUSES[0]
+
+
+def _likeliest_assistants(spoken: list[tuple[str, object]], pause: int) -> list[str]:
     """Return the people, first those whose name says that they help, then those who reply most, and open the fewest conversations."""
     score: Counter[str] = Counter()
     before = None
     for person, time in spoken:
         at = seconds(time)
-        opens = before is None or at is None or not 0 <= at - before < _PAUSE
+        opens = before is None or at is None or not 0 <= at - before < 60 * pause
         score[person] += -1 if opens else 1
         before = at
     return sorted(score, key=lambda person: (not _HELPER.search(person), -score[person]))

@@ -18,7 +18,7 @@ from ..resources.batch_size import batch_text
 from ..resources.fit import peak_text
 from ..resources.training_time import measured_line
 from ..runtime.metrics_file import Blimp, Losses, Metrics
-from ..runtime.progress import read_lines
+from ..runtime.progress import loss_text, read_lines
 from ..runtime.resolved_values import effective_values
 from ..runtime.run_files import KERNELS, LOCK, MANIFEST, METRICS, ORIGINS, PEAK_MEMORY, SMOKE_KEYS, TIMING, TOKENS, PeakMemory, Timing
 from ..runtime.run_folder import RunFolder
@@ -167,7 +167,8 @@ def charts(lines: list[dict[str, Any]]) -> dict[str, str]:
 def loss_facts(losses: Losses, loaded: LoadedRecipe | None) -> list[str]:
     """Return the losses that `recipe runs` and gates use, and for quantised training what they were measured on."""
     described = {"train_loss": "mean of the last epoch", "validation_loss": "of the weights that were kept"}
-    facts = [f"{key.replace('_', ' ')} {value:.4g} ({what})" for key, what in described.items() if (value := losses.get(key)) is not None]
+    known = [(key, value, what) for key, what in described.items() if (value := losses.get(key)) is not None]
+    facts = [f"{key.replace('_', ' ')} {loss_text(value)} ({what})" for key, value, what in known]
     training = loaded.recipe.training if loaded else None
     if facts and training and training.weight_bits:
         facts.append(f"both with the base model in {training.weight_bits} bits")

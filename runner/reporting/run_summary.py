@@ -1,7 +1,7 @@
 """Summarise a run for `recipe runs` and sweeps. Losses and metrics are those of its report."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...schemas.base.errors import UserError
@@ -28,6 +28,7 @@ def run_summary(run: RunFolder) -> dict[str, Any]:
     except UserError as error:
         status |= {"state": "damaged", "reason": str(error)}
     measured = evaluated["losses"] if evaluated else losses(lines)
+    measured_values = [*_values(evaluated)] if evaluated else []
     state = status.get("state", "damaged")
     state = "killed" if state == "running" and not run.is_locked() else state
     ended = time.time() if state == "running" else status.get("finished", status.get("updated", 0))
@@ -40,19 +41,18 @@ def run_summary(run: RunFolder) -> dict[str, Any]:
         "stages": sorted(status.get("stages", {})),
         "steps": max((line["step"] for line in lines), default=0),
         **{key: measured[key] for key in ("train_loss", "validation_loss")},
-        "metrics": _values(evaluated) if evaluated else {},
+        "metrics": {name: value for name, value, _ in measured_values},
+        "units": {name: unit for name, _, unit in measured_values},
         "seconds": seconds if seconds >= 0 else None,  # the clock was set back
         "reason": "\n".join(filter(None, (status.get("reason"), edited_note(status), outdated))),
     }
 
 
-def _values(evaluated: Metrics) -> dict[str, float | None]:
-    """Return the tuned model's metrics; those of the rubric and of further sets as table.metric."""
-    return {
-        ".".join(filter(None, (place, name))): estimate["value"]
-        for place, scores in all_scores(evaluated)
-        for name, estimate in scores["models"]["tuned"].items()
-    }
+def _values(evaluated: Metrics) -> Iterator[tuple[str, float | None, str]]:
+    """Yield the tuned model's metrics with their units; those of the rubric and of further sets as table.metric."""
+    for place, scores in all_scores(evaluated):
+        for name, metric in scores["metrics"].items():
+            yield ".".join(filter(None, (place, name))), scores["models"]["tuned"][name]["value"], metric["unit"]
 
 
 def edited_note(status: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ Paths are never shortened: other commands take them.
 from typing import Any
 
 from ...schemas.base.screen import Screen
+from ..runtime.progress import loss_text
 from .tables import print_columns, table_width
 from .verdicts import digits, metric_name
 
@@ -37,14 +38,14 @@ def print_sweep(rows: list[dict[str, Any]], console: Screen) -> None:
     last = [key.rpartition(".")[2] for key in keys]
     heads = last if len(set(last)) == len(keys) else keys
     values = {head: [str(row["values"].get(key, "")) for row in rows] for head, key in zip(heads, keys, strict=True)}
-    metrics = dict.fromkeys(name for row in rows for name in row.get("metrics", {}))
+    metrics = {name: row["units"][name] for row in rows for name in row.get("metrics", {})}
     columns = {
         "state": [row["state"] for row in rows],
         "steps": [str(row.get("steps", "")) for row in rows],
         "minutes": [_minutes(row) for row in rows],
         "train loss": [_short(row.get("train_loss")) for row in rows],
         "validation loss": [_short(row.get("validation_loss")) for row in rows],
-    } | {metric_name(name): [_short(row.get("metrics", {}).get(name)) for row in rows] for name in metrics}
+    } | {metric_name(name, unit): [_digits(row.get("metrics", {}).get(name)) for row in rows] for name, unit in metrics.items()}
     print_columns(values, columns, console)
 
 
@@ -55,7 +56,12 @@ def _minutes(row: dict[str, Any]) -> str:
 
 def _short(value: float | None) -> str:
     """Format a loss; empty if there is none."""
-    return "" if value is None else f"{value:.4g}"
+    return "" if value is None else loss_text(value)
+
+
+def _digits(value: float | None) -> str:
+    """Format a metric as the tables of a run do; empty if there is none."""
+    return "" if value is None else digits(value)
 
 
 def _print_lines(row: dict[str, Any], console: Screen) -> None:
@@ -71,7 +77,7 @@ def _print_lines(row: dict[str, Any], console: Screen) -> None:
 
 
 def _metrics(row: dict[str, Any]) -> list[str]:
-    return [f"{metric_name(name)} {digits(value)}" for name, value in row["metrics"].items()]
+    return [f"{metric_name(name, row['units'][name])} {_digits(value)}" for name, value in row["metrics"].items()]
 
 
 def _why(row: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from rich.text import Text
 from ...schemas.base.redact import redact
 from ...schemas.base.screen import ProgressScreen
 from ...schemas.base.terminal import printable, wrapped
+from .progress import loss_text
 
 _NAMES = {"tokenise": "tokenising", "load model": "loading the model", "save": "saving"}
 _PLAIN_SECONDS = 10
@@ -119,9 +120,9 @@ def _plain(task: Task) -> str:
 def _facts(event: dict[str, Any]) -> str:
     shown = []
     if "loss" in event:
-        shown.append(f"loss {event['loss']:.3f}")
+        shown.append(f"loss {loss_text(event['loss'])}")
     if "eval_loss" in event:
-        shown.append(f"eval_loss {event['eval_loss']:.3f}")
+        shown.append(f"validation loss {loss_text(event['eval_loss'])}")
     if "tokens_per_s" in event:
         shown.append(f"{event['tokens_per_s']:.0f} tokens/s")
     return " · ".join(shown)

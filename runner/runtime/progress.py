@@ -19,6 +19,11 @@ from ...schemas.json_schema import schema
 from .seals import read_sealed
 
 
+def loss_text(loss: float) -> str:
+    """Format a loss with four significant digits; progress, reports and tables show it alike."""
+    return f"{loss:#.4g}".rstrip(".")
+
+
 class Progress:
     """Appends one JSON line per event, flushed at once; of several processes, only the first writes."""
 

@@ -26,7 +26,8 @@ class Swept(NamedTuple):
         if self.run is None:
             return row
         found = run_summary(self.run)
-        row |= {key: found[key] for key in ("run", "state", "steps", "train_loss", "validation_loss", "metrics", "seconds", "reason")}
+        kept = ("run", "state", "steps", "train_loss", "validation_loss", "metrics", "units", "seconds", "reason")
+        row |= {key: found[key] for key in kept}
         return row
 
 

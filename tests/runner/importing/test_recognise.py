@@ -205,6 +205,12 @@ def test_the_assistant_of_a_log_is_who_replies(tmp_path):
     assert recognise([str(tmp_path / "log.jsonl")]).choice.options == {"assistant": "help desk"}
 
 
+def test_a_log_of_slow_replies_has_longer_pauses(tmp_path):
+    write_jsonl(tmp_path / "log.jsonl", log(*["Zoe", "Adam"] * 30, gap=90_000, pair=9000))
+    found = recognise([str(tmp_path / "log.jsonl")])
+    assert found.choice.options == {"assistant": "Adam", "gap_minutes": 240} and "a pause of 4 hours" in found.choice.why
+
+
 def test_the_threads_of_slack_are_conversations(tmp_path):
     write_jsonl(tmp_path / "log.jsonl", [{"user": row["from"], "ts": row["date"], "text": row["text"], "thread_ts": n // 2}
                                          for n, row in enumerate(log(*["Zoe", "Adam"] * 30))])  # fmt: skip

@@ -15,6 +15,7 @@ ROWS = [
         "train_loss": 1.5,
         "validation_loss": 2.25,
         "metrics": {"token_accuracy": 31.25},
+        "units": {"token_accuracy": "%"},
         "seconds": 7326.0,
         "reason": "",
     },
@@ -25,6 +26,7 @@ ROWS = [
         "train_loss": None,
         "validation_loss": None,
         "metrics": {},
+        "units": {},
         "seconds": 0.0,
         "reason": f"{WHY}\nhint",
     },
@@ -46,8 +48,8 @@ def test_paths_and_numbers_are_never_cut(width):
 def test_a_run_has_lines_of_its_own_where_the_table_does_not_fit():
     assert shown(80).splitlines() == [
         PATH,
-        "    interrupted, 12345 steps, 122.1 minutes, train loss 1.5, validation loss 2.25",
-        "    token accuracy 31.25",
+        "    interrupted, 12345 steps, 122.1 minutes, train loss 1.500, validation loss 2.250",
+        "    token accuracy (%) 31.25",
         PATH,
         "    damaged, 0 steps, 0.0 minutes",
         f"    {WHY}",

@@ -9,7 +9,7 @@ from ...support.terminal import screen_text
 METRICS = {name: 0.1234 for name in ("macro_f1", "accuracy", "perplexity", "stop_rate", "repetition", "reply_tokens", "token_reduction")}
 ROWS = [
     {"values": {"training.lora_r": 8, "training.learning_rate": 0.0002}, "state": "done", "steps": 12, "train_loss": 1.25,
-     "validation_loss": 2.5, "seconds": 90, "metrics": METRICS},
+     "validation_loss": 2.5, "seconds": 90, "metrics": METRICS, "units": dict.fromkeys(METRICS, "")},
     {"values": {"training.lora_r": 16, "training.learning_rate": 0.0002}, "state": "failed"},
 ]  # fmt: skip
 

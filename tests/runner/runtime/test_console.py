@@ -88,12 +88,22 @@ def test_without_a_terminal_steps_are_printed_every_few_seconds(shown):
         display.last_plain = -1e9
 
     output = shown([{"event": "step", "step": 7, "loss": 1.23456, "eval_loss": 2.0, "tokens_per_s": 99.6}], terminal=False, before=long_ago)
-    assert output.strip() == "training 7 · 0:00 elapsed · loss 1.235 · eval_loss 2.000 · 100 tokens/s"
+    assert output.strip() == "training 7 · 0:00 elapsed · loss 1.235 · validation loss 2.000 · 100 tokens/s"
 
 
 def test_on_a_terminal_every_event_moves_the_bar(shown):
     output = shown(EVENTS, terminal=True)
-    for text in ("tokenising", "loading the model", "training", "1/12", "loss 2.500", "321 tokens/s", "4/12", "eval_loss 2.250", "4/8"):
+    for text in (
+        "tokenising",
+        "loading the model",
+        "training",
+        "1/12",
+        "loss 2.500",
+        "321 tokens/s",
+        "4/12",
+        "validation loss 2.250",
+        "4/8",
+    ):
         assert text in output
 
 

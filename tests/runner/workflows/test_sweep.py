@@ -38,7 +38,10 @@ def swept(recipe_file, minimal, tmp_path, monkeypatch):
             )
             perplexity = {"value": 2 * end, "low": None, "high": None}
             losses = {"train_loss": end, "validation_loss": end + 1, "best_validation_loss": end + 1}
-            run.write(METRICS, metrics_with(models={"tuned": {"perplexity": perplexity}}, losses=losses))
+            models = {model: {"perplexity": perplexity} for model in ("base", "tuned")}
+            difference = {"perplexity": perplexity | {"p_value": None, "significant": False}}
+            named = {"perplexity": {"unit": "", "higher_is_better": False}}
+            run.write(METRICS, metrics_with(metrics=named, models=models, differences=difference, losses=losses))
             return type("Outcome", (), {"run": run})
 
         monkeypatch.setattr(sweeps, "run_or_resume", run_or_resume)
@@ -59,7 +62,7 @@ def test_a_sweep_runs_every_recipe_and_compares_them(swept, capsys):
     ]
     print_sweep(rows, Screen(width=120))
     shown = capsys.readouterr().out
-    assert all(word in shown for word in ("lora_r", "perplexity", "1.25", "2.25", "1.5"))
+    assert all(word in shown for word in ("lora_r", "perplexity", "1.250", "2.250", "3.00", "2.50"))
 
 
 def test_one_failure_does_not_lose_the_others(swept):
