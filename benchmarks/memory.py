@@ -3,8 +3,8 @@
     python benchmarks/memory.py                                # a table of every row, then one JSON object
     python benchmarks/memory.py --write docs/gpu/memory.md     # the same as a page
 
-benchmarks/published_memory.json has the rows as their authors published them, and what their trainer does otherwise than ours, read from
-its source: see `theirs`. Every other part of the prediction is that of `recipe plan`.
+benchmarks/published_memory.json has the rows as their authors published them, and what their trainer does otherwise: see `theirs`.
+Every other part of the prediction is that of `recipe plan`.
 """
 
 import argparse

@@ -14,8 +14,9 @@ def deepspeed_keys_without_zero(recipe: Recipe) -> Iterator[Finding]:
     launch = recipe.launch
     if launch.engine == "deepspeed" and launch.zero_stage is None:
         yield Finding(("launch", "engine"), "deepspeed needs a zero_stage", "set zero_stage: 2")
-    if launch.engine not in SHARDING:
-        yield no_effect(("launch", "zero_stage"), f" with engine: {launch.engine}", "set engine: deepspeed, or remove zero_stage")
+    if launch.zero_stage and launch.engine not in SHARDING:
+        what = f"is not supported with engine: {launch.engine}"
+        yield Finding(("launch", "zero_stage"), what, "set engine: deepspeed, or remove zero_stage")
     if not launch.zero_stage:
         yield no_effect(("launch", "offload_optimizer"), " without zero_stage", "set zero_stage: 3")
     if not launch.zero_stage and not launch.fsdp:
@@ -30,8 +31,9 @@ def shards_twice(recipe: Recipe) -> Iterator[Finding]:
         yield Finding(("launch", "fsdp"), "cannot be combined with zero_stage", "choose one of them")
     elif launch.fsdp and launch.engine in ("local", "deepspeed"):
         yield Finding(("launch", "fsdp"), f"is not supported with engine: {launch.engine}", "set engine: torchrun")
-    if recipe.training.adapter == "qlora" and launch.zero_stage == 3:
-        yield Finding(("launch", "zero_stage"), "ZeRO 3 cannot shard 4-bit weights", "use zero_stage: 2, or adapter: lora")
+    if (bits := recipe.training.weight_bits) and launch.zero_stage == 3:
+        hint = "use zero_stage: 2, or adapter: lora without load_in_8bit"
+        yield Finding(("launch", "zero_stage"), f"ZeRO 3 cannot shard {bits}-bit weights", hint)
 
 
 def optimizers_that_cannot_be_sharded(recipe: Recipe) -> Iterator[Finding]:

@@ -29,6 +29,12 @@ def padding_with_the_end_of_turn(recipe: Recipe) -> Iterator[Finding]:
         yield Finding(("model", "pad_token"), "is also end_of_turn", hint)
 
 
+def flash_attention_in_fp32(recipe: Recipe) -> Iterator[Finding]:
+    attention = recipe.model.attn_implementation or ""
+    if attention.startswith("flash") and recipe.training.precision == "fp32":
+        yield Finding(("model", "attn_implementation"), f"{attention} does not support precision: fp32", "use sdpa, or precision: bf16")
+
+
 def unknown_chat_template(recipe: Recipe) -> Iterator[Finding]:
     name = recipe.model.chat_template
     if name == Model._field_defaults["chat_template"] or name.startswith("tokenizer_default_fallback_"):
@@ -60,6 +66,7 @@ def revision_of_no_repository(recipe: Recipe) -> Iterator[Finding]:
 MODEL_RULES: tuple[Rule, ...] = (
     embedded_model_that_no_wheel_carries,
     padding_with_the_end_of_turn,
+    flash_attention_in_fp32,
     unknown_chat_template,
     remote_code_without_revision,
     revision_of_no_repository,

@@ -12,11 +12,12 @@ Each measurement adds a line to OUT/results.jsonl when it ends, and OUT/results.
 import argparse
 import json
 import time
+import traceback
 from pathlib import Path
 
 from measurements import Measurement, measurements
 from models import prepare_model
-from results import OK, SKIPPED, Results, ratios, tables
+from results import FAILED, OK, SKIPPED, Results, ratios, tables
 from session import SHIPPED_ROWS, Session, Skipped
 
 MODEL = "Qwen/Qwen2.5-1.5B-Instruct"
@@ -47,14 +48,20 @@ def main() -> None:
     began = time.monotonic()
     folder = options.out.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    model = prepare_model(options.model, folder, options.tiny, options.random_weights)
+    notes = []
+    try:
+        model = prepare_model(options.model, folder, options.tiny, options.random_weights)
+    except Exception as error:  # machine, doctor and parity need no model
+        traceback.print_exc()
+        model = options.model
+        notes.append(f"the model could not be prepared: {type(error).__name__}: {error}")
     session = Session(folder, model, options.data.resolve(), TINY_STEPS if options.tiny else STEPS, options.tiny)
     results = Results(folder / "results.jsonl")
     left_out = measure(session, [known[name] for name in options.names or known], results, began + options.budget, options.again)
     (folder / "results.md").write_text(tables(results.newest, left_out), encoding="utf-8")
     print(tables(results.newest, left_out))
     statuses = {name: line["status"] for name, line in results.newest.items()}
-    notes = ["a tiny model on a CPU: no speed or memory here says anything about a GPU"] if options.tiny else []
+    notes += ["a tiny model on a CPU: no speed or memory here says anything about a GPU"] if options.tiny else []
     notes += ["the shipped rows, which are few and short"] if options.data == SHIPPED_ROWS else []
     print(json.dumps({"ratios": ratios(results.newest), "statuses": statuses, "no_time_for": left_out, "notes": notes}))
 
@@ -74,6 +81,9 @@ def measure(session: Session, wanted: list[Measurement], results: Results, deadl
             facts = one.measure(session, min(left, one.limit * (4 if session.tiny else 1)))
         except Skipped as reason:
             facts = {"status": SKIPPED, "why": str(reason)}
+        except Exception as error:  # of one measurement: the others are still worth their time
+            traceback.print_exc()
+            facts = {"status": FAILED, "why": f"{type(error).__name__}: {error}"}
         line = {"measurement": one.name, **facts, "seconds": round(time.monotonic() - began, 1), "tiny": session.tiny}
         results.add(line)
         (session.folder / "results.md").write_text(tables(results.newest), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ def stop_and_resume(session: Session, engine: str, limit: float) -> dict[str, An
     """Train three steps, stop, resume to the sixth. ok: a checkpoint was saved, and the resumed training ended with a model."""
     if engine not in ON_CPU and not session.on_gpu:
         raise Skipped("needs a GPU: Axolotl trains under this engine on GPUs only")
+    if engine == "ray" and find_spec("ray") is None:
+        raise Skipped("ray is not installed")
     folder = session.place(engine)
     more = {"training.max_steps": STEPS, "training.save_steps": STOP_AT, "training.eval_steps": STOP_AT, **ENGINES[engine]}
     argv = (*RECIPE, "run", "emogpt_qwen", "--runs-dir", folder / "runs", *settings(session, **more))

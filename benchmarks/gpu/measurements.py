@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import engines
 import sides
-from results import FAILED, OK
+from results import FAILED, OK, TIMEOUT
 from session import HERE, RECIPE, Measure, Session, Skipped
 from sides import METHODS
 
@@ -37,9 +37,10 @@ def parity(session: Session, limit: float) -> dict[str, Any]:
         return done.facts()
     cases = json.loads(done.stdout)
     measured = [case for case in cases if "within" in case]
-    outside = [case["case"] for case in measured if not case["within"]]
+    wrong = [f"{case['case']} is outside its tolerance" for case in measured if not case["within"]]
+    wrong += [f"{case['case']}: {case['failed']}" for case in cases if "failed" in case]
     facts = {"cases": measured, "skipped_cases": [case for case in cases if "skipped" in case]}
-    return facts | ({"status": FAILED, "why": f"outside the tolerance: {', '.join(outside)}"} if outside else {"status": OK})
+    return facts | ({"status": FAILED, "why": "; ".join(wrong)} if wrong else {"status": OK})
 
 
 def doctor(session: Session, limit: float) -> dict[str, Any]:
@@ -61,7 +62,12 @@ def side(method: str, name: str, session: Session, limit: float) -> dict[str, An
     ceiling = machine_ceiling(session)
     if ceiling and facts["flops_per_step"]:
         facts["floor_s"] = round(facts["flops_per_step"] / ceiling, 4)
-    return facts if facts["steps"] or facts["status"] != OK else facts | {"status": FAILED, "why": "no step was seen"}
+    steps = facts["steps"]
+    if facts["status"] == OK and not steps:
+        return facts | {"status": FAILED, "why": "no step was seen"}
+    if facts["status"] == TIMEOUT and steps and steps["seen"] == session.steps:
+        return facts | {"status": OK, "note": f"every step was measured; the model was not saved after {limit:.0f} s"}
+    return facts
 
 
 def machine_ceiling(session: Session) -> float | None:
@@ -106,7 +112,9 @@ def _measurements() -> Iterator[Measurement]:
     yield Measurement("parity", 25, 120, parity)
     for method in METHODS:
         for name in ("recipekit", "axolotl", "trl"):
-            yield Measurement(f"{method}_{name}", 50, 180, partial(side, method, name))
+            # A checkpoint of all fp32 weights with their optimizer has 12 bytes a weight.
+            expected, most = (80, 300) if (method, name) == ("full", "recipekit") else (50, 180)
+            yield Measurement(f"{method}_{name}", expected, most, partial(side, method, name))
     for engine in engines.ENGINES:
         stop_and_resume = partial(lambda engine, session, limit: engines.stop_and_resume(session, engine, limit), engine)
         yield Measurement(engine, 90, 240, stop_and_resume)

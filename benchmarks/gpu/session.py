@@ -103,8 +103,9 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the JSON lines of a file; none where it is missing."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    """Return the JSON lines of a file, without a last line that was cut off; none where it is missing."""
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
 def step_facts(lines: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -115,6 +116,7 @@ def step_facts(lines: list[dict[str, Any]]) -> dict[str, Any] | None:
         return None
     tokens, positions = (sum(line[key] for line in counted) for key in ("tokens", "positions"))
     facts: dict[str, Any] = {
+        "seen": len(steps),
         "counted": len(counted),
         "step_s": round(statistics.median(line["seconds"] for line in counted), 4),
         "tokens_per_s": round(tokens / sum(line["seconds"] for line in counted), 1),

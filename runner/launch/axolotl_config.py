@@ -228,6 +228,9 @@ def _sharding(recipe: Recipe) -> dict[str, Any]:
             "state_dict_type": "FULL_STATE_DICT",
             "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
             "reshard_after_forward": True,
+            # The first process loads the model and sends the others their parts; else each would hold all of it in main memory.
+            # bitsandbytes quantises on the GPU, in every process.
+            **({} if recipe.training.weight_bits else {"cpu_ram_efficient_loading": True}),
         }
         # Otherwise accelerate would keep the gradients of all weights on every GPU, in bf16, until the last micro-batch of a step.
         each = {"gradient_accumulation_kwargs": {"sync_each_batch": True}}

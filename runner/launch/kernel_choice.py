@@ -72,7 +72,7 @@ def choose(recipe: Recipe, machine: Machine, model: Architecture | None) -> Kern
     lora = () if why_not_lora else tuple(key for key, modules in LORA_MODULES.items() if _adapts(recipe, modules))
     if not lora and not why_not_lora:
         why_not_lora = "lora_target_modules has no complete group of layers: q, k and v; o; or gate, up and down"
-    why_not_varlen = next(_against_varlen(recipe, model), "")
+    why_not_varlen = next(_against_varlen(recipe, machine, model), "")
     return KernelChoice(not why_not_liger, lora, not why_not_varlen, why_not_liger, why_not_lora, why_not_varlen)
 
 
@@ -130,7 +130,7 @@ def _adapts(recipe: Recipe, modules: tuple[str, ...]) -> bool:
     return wanted == "all-linear" or set(modules) <= set(wanted)
 
 
-def _against_varlen(recipe: Recipe, model: Architecture) -> Iterator[str]:
+def _against_varlen(recipe: Recipe, machine: Machine, model: Architecture) -> Iterator[str]:
     """Each row keeps its own positions, and attention starts anew at position 0: the same training, without padding."""
     wanted = attention(recipe)
     if recipe.data.type == "classification":
@@ -143,6 +143,8 @@ def _against_varlen(recipe: Recipe, model: Architecture) -> Iterator[str]:
         yield f"{wanted} does not read where rows end"
     if recipe.axolotl.get("sdpa_varlen") is False:
         yield "axolotl.sdpa_varlen: false"
+    if precision(recipe.training, machine) == "fp32":
+        yield "torch's kernel does not support fp32 queries"
     if recipe.training.adapter == "none":
         yield "torch's kernel does not support the fp32 queries of full training"
     if model.head > VARLEN_HEAD:

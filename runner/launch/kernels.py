@@ -1,11 +1,12 @@
-"""List the kernels of a recipe's training on a GPU, and why others are not used, for doctor, plan and the report. Pure."""
+"""List the kernels of a recipe's training on a GPU, and why others are not used, for doctor, plan and the report."""
 
 from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 from ...schemas.sections import Recipe
 from ..models.architecture import Architecture
-from ..runtime.machine import Machine
+from ..runtime.machine import Machine, nvidia_gpus
 from .kernel_choice import LORA_MODULES, KernelChoice, attention, choose, packs
 from .precision import has_fp32_weights, precision
 
@@ -13,6 +14,12 @@ from .precision import has_fp32_weights, precision
 PACKAGES = ("bitsandbytes", "triton", "liger-kernel", "flash-attn", "flash-attn-3", "flash-attn-4", "torchao", "xformers")
 # The package and the least compute capability of each (transformers' FLASH_ATTENTION_COMPATIBILITY_MATRIX).
 _FLASH = {"flash_attention_2": ("flash-attn", 8.0), "flash_attention_3": ("flash-attn-3", 8.0), "flash_attention_4": ("flash-attn-4", 9.0)}
+# The keys of a recipe that ask for a part.
+_ASKED_BY = {
+    "attention": ("model", "attn_implementation"),
+    "quantised weights": ("training", "adapter"),
+    "optimizer": ("training", "optimizer"),
+}
 
 
 class Kernel(NamedTuple):
@@ -43,6 +50,25 @@ def kernels(
         _loss(recipe, model),
         _layers(choice),
     ]
+
+
+def installed_kernels() -> dict[str, str]:
+    """Return the versions of the packages with kernels that are installed."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def missing_kernels(recipe: Recipe, machine: Machine) -> Iterator[tuple[tuple[str, str], str]]:
+    """Yield the key and the reason for each kernel that the recipe asks for and this machine lacks."""
+    gpus, _ = nvidia_gpus()
+    for kernel in kernels(recipe, machine, installed_kernels(), gpus[0].capability if gpus else 0, None):
+        if kernel.problem:
+            yield _ASKED_BY[kernel.part], f"{kernel.used} {kernel.why}"
 
 
 def _numbers(recipe: Recipe, machine: Machine) -> Kernel:

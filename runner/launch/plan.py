@@ -21,7 +21,7 @@ from .axolotl_config import RenderedData, render_axolotl, substitutions, trains_
 from .deepspeed import render_deepspeed
 from .engines import HOSTFILE, command, hostfile, processes_environment, unstartable
 from .kernel_choice import choose
-from .kernels import Kernel, kernels
+from .kernels import Kernel, kernels, missing_kernels
 from .slurm import SCRIPT, must_submit, script
 from .steps import early_stopping_note, repetitions
 from .trackers import require_trackers, tracker_environment
@@ -82,6 +82,8 @@ def model_environment(machine: Machine, trackers: tuple[str, ...] = ()) -> dict[
     if machine.is_cpu:
         env |= {"ACCELERATE_USE_CPU": "true", "DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": ""}
         env |= {"OMP_WAIT_POLICY": "PASSIVE"}  # spinning threads starve each other on shared cores
+    else:
+        env |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}  # as nvidia-smi, which describes the machine; by default CUDA numbers the fastest first
     return env | tracker_environment(trackers)
 
 
@@ -114,5 +116,6 @@ def require_startable(loaded: LoadedRecipe, machine: Machine) -> None:
     location = loaded.document.location
     found = [Problem(location(("launch", key)), f"launch.{key}: {what}", hint, "launch")
              for key, what, hint in unstartable(loaded.recipe.launch, machine)]  # fmt: skip
+    found += [Problem(location(key), f"{'.'.join(key)}: {what}", rule="kernels") for key, what in missing_kernels(loaded.recipe, machine)]
     if found:
         raise UserError(*found)

@@ -33,7 +33,7 @@ def tracker_keys(recipe: Recipe) -> dict[str, Any]:
         "wandb": {"use_wandb": True, "wandb_project": project, "wandb_name": name},
         "mlflow": {"use_mlflow": True, "mlflow_experiment_name": project, "mlflow_run_name": name,
                    "mlflow_tracking_uri": "sqlite:///mlflow.db"},
-        "trackio": {"use_trackio": True, "trackio_project_name": project, "trackio_run_name": name},
+        "trackio": {"use_trackio": True, "trackio_run_name": name},  # in transformers, all trackio runs share one project
     }  # fmt: skip
     return {key: value for tracker in training.trackers for key, value in keys[tracker].items() if value is not None}
 

@@ -27,7 +27,7 @@ class ModelReference(NamedTuple):
 
     `identity` changes whenever the weights may have changed. `kind` is the record type that it was trained on if known, else "". `run` is
     the directory of its run, or "". The other fields are how training loaded it, the labels of a classifier, the token that ends a turn
-    besides the model's own, and the system prompt for chats without one.
+    besides the model's own, the system prompt for chats without one, and the bits of a base model that was quantised for the training.
     """
 
     name: str
@@ -44,6 +44,7 @@ class ModelReference(NamedTuple):
     labels: tuple[str, ...] = ()
     end_of_turn: str | None = None
     system_prompt: str | None = None
+    bits: int = 0
 
 
 def resolve_target(name: str, runs: Path) -> ModelReference:
@@ -84,7 +85,7 @@ def _of_run(name: str, run: RunFolder) -> ModelReference:
         str(folder), "", str(folder), identity, note, kind=recipe.data.type, run=str(run.path),
         trust_remote_code=recipe.model.trust_remote_code, attention=recipe.model.attn_implementation or ATTENTION,
         labels=tuple((run.find(MANIFEST) or {}).get("labels", ())), end_of_turn=recipe.model.end_of_turn,
-        system_prompt=recipe.data.system_prompt,
+        system_prompt=recipe.data.system_prompt, bits=recipe.training.weight_bits,
     )  # fmt: skip
     if not (folder / "adapter_config.json").is_file():
         return whole

@@ -58,7 +58,7 @@ def print_scores(scores: Mapping[str, Any], title: str, console: Screen) -> None
 
 def footnotes(scores: Mapping[str, Any]) -> list[str]:
     """Return what is printed below a table: why a number has no interval, and what quantised training measured."""
-    return [*_without_interval(scores), *_as_trained(scores.get("as_trained"))]
+    return [*_without_interval(scores), *_as_trained(scores.get("as_trained")), *_quantised(scores.get("evaluated_with"))]
 
 
 def _without_interval(scores: Mapping[str, Any]) -> Iterator[str]:
@@ -82,3 +82,9 @@ def _as_trained(trained: Mapping[str, Any] | None) -> Iterator[str]:
         numbers = " and ".join(f"{name} {digits(value)}" for name, value in trained["scores"].items())
         where = f"in {trained['bits']} bits, as trained, the tuned model has {numbers} on the validation rows"
         yield f"Measured with the base model in full precision, as it is merged and served; {where}."
+
+
+def _quantised(evaluated: Mapping[str, Any] | None) -> Iterator[str]:
+    """Return that the numbers are those of quantised weights."""
+    if evaluated and evaluated.get("bits"):
+        yield f"Measured with the base model in {evaluated['bits']} bits, as trained: in 16 bits it did not fit on the GPU."

@@ -8,7 +8,7 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from ..launch.kernels import PACKAGES as KERNEL_PACKAGES
+from ..launch.kernels import installed_kernels
 from ..models.resolve import cache_folder
 from ..runtime.machine import nvidia_gpus, this_machine
 from .fit import available_memory, free_disk
@@ -28,7 +28,7 @@ def environment() -> dict[str, Any]:
         "gpus": [gpu._asdict() for gpu in gpus],
         "gpu_note": "hidden by RECIPEKIT_DEVICE=cpu" if hidden else fault,
         "torch": torch_build(),
-        "kernels": kernel_packages(),
+        "kernels": installed_kernels(),
         "packages": packages(),
         "hub": {"offline": os.environ.get("HF_HUB_OFFLINE") == "1", "token": has_token()},
     }
@@ -65,11 +65,6 @@ def missing(facts: dict[str, Any]) -> list[str]:
     if facts["gpus"] and facts["torch"] and facts["torch"]["build"] == "cpu":
         faults.append("this machine has a GPU, but torch was built without CUDA: see https://pytorch.org/get-started")
     return faults
-
-
-def kernel_packages() -> dict[str, str]:
-    """Return the versions of the packages with kernels that are installed."""
-    return {name: here for name in KERNEL_PACKAGES if (here := _installed(name))}
 
 
 def has_token() -> bool:

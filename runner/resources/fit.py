@@ -14,10 +14,13 @@ from ..models.size import ModelSize, model_size
 from ..runtime.machine import Machine, this_machine
 from ..runtime.run_files import FIT_FORECAST, FitForecast, MemoryForecast, PeakMemory
 from ..runtime.run_folder import RunFolder
+from .evaluation_memory import evaluation_memory
 from .forward_pass import ForwardPass
+from .main_memory import main_memory
 from .memory import CPU_RUNTIME, FAMILIES, MemoryPlan, memory_plan, optimizer_bytes
+from .remedies import Remedy, remedies
 
-LESS_MEMORY = "use adapter: qlora or lora, a smaller micro_batch_size, gradient_checkpointing: true, or a smaller model"
+NOTHING_FITS = "it does not fit with adapter: qlora, micro_batch_size: 1 and gradient_checkpointing: true either: use a smaller model"
 # A prediction is refused beyond this multiple of the available memory.
 MARGIN = 1.1
 # What a peak may be, as a multiple of the prediction. On a CPU, measured peaks were at most 4 % above it (docs/measurements.md); on GPUs,
@@ -29,7 +32,8 @@ CLOSE = 0.75  # of the disk
 
 class Fit(NamedTuple):
     """Bytes needed and available. `memory` is for one process; without a GPU, `processes` share the machine's memory. A peak is predicted
-    not to exceed `most` times what is needed."""
+    not to exceed `most` times what is needed. On a GPU, `evaluation` is what the evaluation needs, and `main` the main memory that all
+    processes of this machine need, by part, of `main_available`. `remedies` are changes with which a training fits that is too large."""
 
     memory: MemoryPlan
     memory_available: int
@@ -39,6 +43,10 @@ class Fit(NamedTuple):
     device: str
     unknown: str = ""
     most: float = MOST_ON_GPU
+    evaluation: dict[str, int] = {}
+    main: dict[str, int] = {}
+    main_available: int = 0
+    remedies: tuple[Remedy, ...] = ()
 
     @property
     def memory_needed(self) -> int:
@@ -59,7 +67,8 @@ class Fit(NamedTuple):
             "memory": {"needed": self.memory_needed, "most": self.memory_most, "available": self.memory_available,
                        "processes": self.processes, "tokens": tokens, "per": per, "parts": self.memory.parts, "device": self.device},
             "disk": {"needed": self.disk_needed, "available": self.disk_available, "parts": self.disk},
-            "trained_parameters": self.memory.trained,
+            "trained_parameters": self.memory.trained, "evaluation": sum(self.evaluation.values()),
+            "main_memory": {"needed": sum(self.main.values()), "available": self.main_available, "parts": self.main},
         }  # fmt: skip
 
 
@@ -83,7 +92,13 @@ def fit(
     processes = recipe.launch.num_processes if machine.is_cpu else 1
     disk = disk_plan(recipe, size, machine, labels, steps)
     device, most = ("this machine", MOST_ON_CPU) if machine.is_cpu else (machine.gpu_name, MOST_ON_GPU)
-    return Fit(memory, available, processes, disk, free_disk(folder), device, unknown, most)
+    found = Fit(memory, available, processes, disk, free_disk(folder), device, unknown, most)
+    if found.memory_most > available > 0:
+        found = found._replace(remedies=tuple(remedies(recipe, size, machine, labels, memory.rows, available, most)))
+    if machine.is_cpu:
+        return found
+    evaluation, main = evaluation_memory(recipe, size, machine, memory.rows.longest), main_memory(recipe, size, machine, memory.trained)
+    return found._replace(evaluation=evaluation, main=main, main_available=available_memory() if machine.memory else 0)
 
 
 def too_large(recipe: Recipe, base_model: str, labels: int, rows: ForwardPass) -> list[str]:
@@ -101,7 +116,7 @@ def problems(found: Fit, full_rows: bool) -> list[Problem]:
     refused = []
     sure = (found.memory.total if full_rows else found.memory.certain) * found.processes
     if found.memory_available and sure > found.memory_available * MARGIN:
-        refused.append(Problem(Location(""), f"the training does not fit in memory: {memory_sum(found)}", LESS_MEMORY, "memory"))
+        refused.append(Problem(Location(""), f"the training does not fit in memory: {memory_sum(found)}", less_memory(found), "memory"))
     if found.disk_needed > found.disk_available:
         hint = "free some space, lower training.save_total_limit, or choose another disk with --runs-dir"
         refused.append(Problem(Location(""), f"the checkpoints do not fit on the disk: {disk_sum(found)}", hint, "disk"))
@@ -115,10 +130,21 @@ def warnings(found: Fit, refused: Sequence[Problem] = ()) -> list[str]:
         enough = found.memory_needed <= found.memory_available
         what = f"memory is tight, up to {size_text(found.memory_most)} may be needed" if enough else "not enough memory"
         needed, available = size_text(found.memory_needed), size_text(found.memory_available)
-        close.append(f"{what}, at {rows_text(found.facts()['memory'])}: {needed} of {available}; {LESS_MEMORY}")
+        close.append(f"{what}, at {rows_text(found.facts()['memory'])}: {needed} of {available}; {less_memory(found)}")
+    if 0 < found.memory_available < sum(found.evaluation.values()):
+        needed, available = size_text(sum(found.evaluation.values())), size_text(found.memory_available)
+        close.append(f"the evaluation needs about {needed} of {available}: it can be done elsewhere after the training, with recipe eval")
+    if 0 < found.main_available < sum(found.main.values()):
+        close.append(f"not enough main memory: {_sum(found.main)}, and {size_text(found.main_available)} are available")
     if found.disk_needed > CLOSE * found.disk_available and "disk" not in rules:
         close.append(f"the disk is nearly full: {size_text(found.disk_needed)} needed, {size_text(found.disk_available)} free")
     return close
+
+
+def less_memory(found: Fit) -> str:
+    """Return the changes of the recipe with which it surely fits."""
+    each = [f"{' '.join(f'--set {setting}' for setting in remedy.settings())} ({size_text(remedy.needed)})" for remedy in found.remedies]
+    return f"it fits with {', or with '.join(each)}" if each else NOTHING_FITS
 
 
 def needs_line(found: Fit) -> str:
@@ -197,7 +223,7 @@ def disk_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int = 0
     wide = 4 if precision(training, machine) == "fp32" else 2
     trained = memory_plan(recipe, size, machine, labels).trained
     weights = trained * (wide if training.adapter == "none" and not has_fp32_weights(recipe, machine) else 4)
-    state = optimizer_bytes(recipe, machine, trained, weights)
+    state = optimizer_bytes(recipe, size, machine, trained, weights)
     # A new checkpoint is complete before the oldest is removed.
     kept = training.save_total_limit + 1
     every = training.save_steps or training.eval_steps

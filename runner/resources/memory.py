@@ -23,8 +23,9 @@ NF4_BYTES = (4 + 0.127) / 8
 CHUNK = 1 << 26  # logits; a test compares it with head_loss.py
 CHUNK_BYTES = {4: 4, 2: 2 + 4}
 LOGITS_BYTES = {4: 4 + 4, 2: 2 + 4 + 4 + 2}
-# Python with torch, transformers and Axolotl without a model: measured (docs/measurements.md) with axolotl 0.19.0, torch 2.13.
-CPU_RUNTIME = 850 << 20
+# Python with torch, transformers and Axolotl without a model, and what tokenising chats leaves: measured (docs/measurements.md) with
+# axolotl 0.19.0, torch 2.13.
+CPU_RUNTIME = (850 + 90) << 20
 # What nvidia-smi shows of a process besides torch's tensors: CUDA's context, the code of kernels, cuBLAS's workspaces. Fitted to the
 # published rows of one model and checked on the others (docs/gpu/memory.md).
 CUDA_RUNTIME = 10**9
@@ -37,6 +38,7 @@ CPU_GAPS = 0.4
 ZERO_BUCKET = 500_000_000
 ZERO_3_STEPS = 1_000_000_000
 ZERO_3_GATHERED = 1_000_000_000
+EMBEDDINGS = ("embed_tokens", "wte", "wpe")
 FOREACH = ("adamw_torch", "adafactor", "sgd")  # torch computes these steps for all weights at once, with copies of the weights' size
 
 
@@ -75,12 +77,12 @@ def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int =
     parts = {
         "runtime": CPU_RUNTIME if machine.is_cpu else CUDA_RUNTIME,
         # Autocast keeps bf16 copies of all fp32 weights during a step; FSDP2 has them one layer at a time.
-        "weights": 0 if kept_in_fp32 and not in_autocast else _weights(training, size, machine, everything, wide) // share["weights"],
+        "weights": 0 if kept_in_fp32 and not in_autocast else weights_bytes(training, size, machine, everything, wide) // share["weights"],
         "fp32 weights": 4 * everything // share["weights"] if kept_in_fp32 else 0,
         "adapter": 0 if training.adapter == "none" else stored + (2 * (trained - whole) if wide == 2 else 0),  # with autocast's copy
         # Several processes without sharding: DistributedDataParallel has its own buckets for communication.
         "gradients": stored * (2 if world > 1 and not stage else 1) // share["gradients"],
-        "optimizer": optimizer_bytes(recipe, machine, trained, stored) // share["optimizer"],
+        "optimizer": optimizer_bytes(recipe, size, machine, trained, stored) // share["optimizer"],
         "activations": _activations(training, size, machine, wide, rows, kept_in_fp32 and not launch.fsdp)
         if size.family in FAMILIES
         else 0,
@@ -120,9 +122,9 @@ def _saved_whole(recipe: Recipe, size: ModelSize) -> int:
     return sum(math.prod(shape) for name, shape in shapes.items() if any(matches_module(entry, module_of(name)) for entry in whole))
 
 
-def optimizer_bytes(recipe: Recipe, machine: Machine, trained: int, stored: int) -> int:
+def optimizer_bytes(recipe: Recipe, size: ModelSize, machine: Machine, trained: int, stored: int) -> int:
     """Return the optimizer's state: two numbers per weight for Adam, in the weight's type (`stored` bytes for all weights) or 8 bits;
-    almost none for Adafactor, none for SGD.
+    almost none for Adafactor, none for SGD. transformers has bitsandbytes keep 32 bits for embeddings.
 
     DeepSpeed keeps fp32 weights and two fp32 numbers (Rajbhandari et al. 2020, arXiv:1910.02054, section 3.1: K = 12).
     """
@@ -132,7 +134,10 @@ def optimizer_bytes(recipe: Recipe, machine: Machine, trained: int, stored: int)
     if recipe.launch.zero_stage and not machine.is_cpu:
         return 12 * trained
     eight = "8bit" in training.optimizer and not (machine.is_cpu and training.optimizer in OPTIMIZERS_WITHOUT_CPU)
-    return 2 * (trained if eight else stored)
+    if not eight:
+        return 2 * stored
+    embeddings = [math.prod(shape) for name, shape in size.shapes.items() if module_of(name).endswith(EMBEDDINGS)]
+    return 2 * (trained + 3 * sum(embeddings) if training.adapter == "none" else trained)
 
 
 def step_bytes(recipe: Recipe, trained: int, stored: int, world: int, wide: int) -> int:
@@ -186,7 +191,8 @@ def _module(name: str) -> str:
     return name.removesuffix(".weight").rpartition(".")[2]
 
 
-def _weights(training: Training, size: ModelSize, machine: Machine, everything: int, wide: int) -> int:
+def weights_bytes(training: Training, size: ModelSize, machine: Machine, everything: int, wide: int) -> int:
+    """Return the bytes of the model's own weights, as the training loads them; `everything` is their number, `wide` their width."""
     linear = sum(math.prod(shape) for shape in size.linear.values())
     if training.adapter == "qlora":
         packed = int(linear * NF4_BYTES)

@@ -70,7 +70,7 @@ def machine_named(name: str) -> Machine | None:
     return Machine("cuda", 1, f"a GPU with {size} GB" if size else "a GPU", int(size or 24) << 30, True)
 
 
-_FIELDS = ("name", "memory.total", "driver_version", "compute_cap")
+_FIELDS = ("uuid", "name", "memory.total", "driver_version", "compute_cap")
 
 
 class Gpu(NamedTuple):
@@ -83,15 +83,17 @@ class Gpu(NamedTuple):
 
 
 def nvidia_gpus() -> tuple[list[Gpu], str]:
-    """Return the GPUs, and what is wrong if nvidia-smi exists but lists none, or reports too little."""
+    """Return the GPUs that CUDA_VISIBLE_DEVICES leaves visible, in its order, and what is wrong if nvidia-smi exists but lists none, or
+    reports too little."""
     if not shutil.which("nvidia-smi"):
         return [], ""
     message, rows = _query(_FIELDS)
     if rows:
-        return [_gpu(row) for row in rows], ""
+        seen = [_gpu(row) for row in _visible(rows)]
+        return seen, "" if seen else "hidden by CUDA_VISIBLE_DEVICES"
     second_message, rows = _query(_FIELDS[:-1])  # drivers before 510 have no compute_cap
     if rows:
-        return [_gpu([*row, ""]) for row in rows], "the driver is too old to report the compute capability: bf16 is not used"
+        return [_gpu([*row, ""]) for row in _visible(rows)], "the driver is too old to report the compute capability: bf16 is not used"
     return [], f"nvidia-smi lists no GPU: {second_message or message or 'no output'}"
 
 
@@ -107,8 +109,29 @@ def _query(fields: tuple[str, ...]) -> tuple[str, list[list[str]]]:
     return (lines[0] if lines else ""), [] if done.returncode else rows
 
 
+def _visible(rows: list[list[str]]) -> list[list[str]]:
+    """Return the rows that CUDA_VISIBLE_DEVICES names by number or UUID; like CUDA, up to the first unknown name.
+
+    A part of a GPU (MIG) has an unknown share of its memory.
+    """
+    wanted = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if wanted is None:
+        return rows
+    found = []
+    for name in map(str.strip, wanted.split(",")):
+        if name.startswith("MIG-"):
+            found.append([rows[0][0], f"part of {rows[0][1]}", "[N/A]", *rows[0][3:]])
+            continue
+        row = next((row for number, row in enumerate(rows) if name == str(number) or name and row[0].startswith(name)), None)
+        if row is None:
+            break
+        found.append(row)
+    return found
+
+
 def _gpu(row: list[str]) -> Gpu:
-    return Gpu(row[0], int(_number(row[1])) << 20, row[2], _number(row[3]))
+    """Return the GPU of a row, whose first cell is its UUID."""
+    return Gpu(row[1], int(_number(row[2])) << 20, row[3], _number(row[4]))
 
 
 def _number(cell: str) -> float:

@@ -85,10 +85,12 @@ class Sentiment(TypedDict):
 
 
 class EvaluatedWith(TypedDict):
-    """The versions and the machine of the evaluation, which may differ from those of the training."""
+    """The versions and the machine of the evaluation, which may differ from those of the training; `bits` of the base model's weights, 0
+    if they were not quantised."""
 
     packages: dict[str, str]
     machine: dict[str, Any]
+    bits: int
 
 
 class LabelFacts(TypedDict):

@@ -135,11 +135,14 @@ class DiskForecast(TypedDict):
 
 
 class FitForecast(TypedDict):
-    """The predicted needs of the training, once the rows' lengths are known."""
+    """The predicted needs of the training, once the rows' lengths are known. On a GPU, `evaluation` is the memory of the evaluation, and
+    `main_memory` that of the machine; on a CPU they are 0."""
 
     memory: MemoryForecast
     disk: DiskForecast
     trained_parameters: int
+    evaluation: int
+    main_memory: DiskForecast
 
 
 class KernelFacts(TypedDict):
@@ -218,11 +221,12 @@ class SetRequest(TypedDict):
 
 
 class EvaluationRequest(TypedDict):
-    """What the evaluator is asked to do. `generate`: replies are generated; `complete`: it has finished; `sets`: further evaluation sets;
-    `evaluation`: the key of the evaluation that the numbers belong to."""
+    """What the evaluator is asked to do. `generate`: replies are generated; `bits` of the base model's weights, 0 if it is not quantised;
+    `complete`: it has finished; `sets`: further evaluation sets; `evaluation`: the key of the evaluation that the numbers belong to."""
 
     key: str
     generate: bool
+    bits: int
     generation: dict[str, Any]
     packages: dict[str, str]
     machine: dict[str, Any]

@@ -21,6 +21,8 @@ from ..evaluation.rubric import judge_by_rubric, rubric_scores
 from ..evaluation.scoring import Training, read_predictions, score
 from ..evaluation.training_losses import diagnosis, kept_evaluation, kept_loss, losses, validation_scores
 from ..launch.plan import Plan
+from ..models.size import model_size, public_models
+from ..resources.evaluation_memory import evaluated_bits
 from ..runtime.child_process import run_child
 from ..runtime.console import Display
 from ..runtime.metrics_file import Metrics, SetMetrics
@@ -82,16 +84,17 @@ def run(context: RunContext) -> None:
     sweep(run / EVALUATING)
     recipe = with_earlier_metrics(run, context.recipe)
     own_key = context.keys[NAME] = context.keys.get(NAME) or key(context)
-    before = reuse_predictions(run, predictions_key(recipe, context.keys["train"]))
+    bits = _bits(context)
+    before = reuse_predictions(run, predictions_key(recipe, context.keys["train"], bits))
     rows = sample_rows(run / "data" / f"{recipe.evaluation_split}.jsonl", recipe.evaluation.max_rows, recipe.evaluation.generation.seed)
     if not rows:
         raise UserError(f"{run.path}: the {recipe.evaluation_split} split has no rows to evaluate on", hint="evaluate another split")
     asked = requested_probes(recipe)
     ready = probe_inputs(asked)  # before a model is loaded
-    request = predict(context, recipe, rows, before)
+    request = predict(context, recipe, rows, before, bits)
     probe(run, asked, ready, context.job.plan, request, display)
     facts = {"split": recipe.evaluation_split, "base_model": recipe.model.base_model, "generation": request["generation"],
-             "evaluated_with": {key: request.get(key) for key in ("packages", "machine")}}  # fmt: skip
+             "evaluated_with": {key: request.get(key) for key in ("packages", "machine", "bits")}}  # fmt: skip
     facts |= probe_results(run, asked, recipe.evaluation)
     if recipe.evaluation.judge:
         facts["judge"] = judge_all(run, recipe.evaluation.judge, recipe.evaluation.generation.seed, display)._asdict()
@@ -108,6 +111,15 @@ def run(context: RunContext) -> None:
     replace_folder(run / EVALUATING, run / EVALUATION)
     beside = "baselines" if recipe.data.type == "classification" else "base"
     display.say(NAME, f"{counted(len(rows), f'{recipe.evaluation_split} row')}, {beside} and tuned")
+
+
+def _bits(context: RunContext) -> int:
+    """Return the bits of the base model in this evaluation, and print them if it is quantised."""
+    training, machine = context.recipe.training, context.machine
+    bits = evaluated_bits(training.weight_bits, model_size(context.model.path, context.recipe.model.revision, public_models()), machine)
+    if bits:
+        context.display.say("", f"evaluated in {bits} bits, as trained: in 16 bits the model does not fit on {machine.gpu_name}", "yellow")
+    return bits
 
 
 def with_earlier_metrics(run: RunFolder, recipe: Recipe) -> Recipe:
@@ -132,7 +144,8 @@ def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> 
     best_by = recipe.training.metric_for_best_model if recipe.training.load_best_model_at_end else None
     training = Training(run / "data" / "train.jsonl", {**losses(lines), "validation_loss": kept_loss(lines, best_by)})
     facts = {**facts, "losses": training.losses, "diagnosis": diagnosis(lines)._asdict()}
-    if (bits := recipe.training.weight_bits) and (trained := validation_scores(kept_evaluation(lines, best_by))):
+    bits = recipe.training.weight_bits
+    if bits and not facts["evaluated_with"]["bits"] and (trained := validation_scores(kept_evaluation(lines, best_by))):
         facts["as_trained"] = {"bits": bits, "scores": trained}
     if recipe.evaluation.also:
         facts["also"] = {name: _scored_set(run, recipe.of_set(name), name) for name in recipe.evaluation.also}

@@ -35,15 +35,16 @@ from .sets import ROWS
 CONFIG = f"{EVALUATING}/axolotl.yml"
 
 
-def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: EvaluationRequest | None) -> EvaluationRequest:
-    """Let the evaluator write the missing predictions; return their request."""
+def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: EvaluationRequest | None, bits: int) -> EvaluationRequest:
+    """Let the evaluator write the missing predictions, with a base model of `bits`; return their request."""
     run, plan = context.run, context.job.plan
-    sets = set_requests(run, recipe, context.keys["train"])
+    sets = set_requests(run, recipe, context.keys["train"], bits)
     if before and before.get("complete") and before["sets"] == sets:
         return before
     request: EvaluationRequest = {
-        "key": predictions_key(recipe, context.keys["train"]),
+        "key": predictions_key(recipe, context.keys["train"], bits),
         "generate": generates_replies(recipe),
+        "bits": bits,
         "generation": recipe.evaluation.generation._asdict(),
         "packages": package_versions(),
         "machine": context.machine._asdict(),
@@ -98,12 +99,12 @@ def request_of(run: RunFolder, file: RunFile[EvaluationRequest]) -> EvaluationRe
         return None
 
 
-def set_requests(run: RunFolder, recipe: Recipe, train: str) -> dict[str, SetRequest]:
+def set_requests(run: RunFolder, recipe: Recipe, train: str, bits: int = 0) -> dict[str, SetRequest]:
     """Return what to predict on each further set. Its key changes with everything that predictions depend on."""
     found: dict[str, SetRequest] = {}
     for name in recipe.evaluation.also:
         of_set = recipe.of_set(name)
-        key = key_of(predictions_key(of_set, train), file_sha256(run / SETS / name / ROWS), of_set.data.type)
+        key = key_of(predictions_key(of_set, train, bits), file_sha256(run / SETS / name / ROWS), of_set.data.type)
         generation = of_set.evaluation.generation._asdict()
         found[name] = {"key": key, "record_type": of_set.data.type, "generate": generates_replies(of_set), "generation": generation}
     return found
@@ -118,11 +119,11 @@ def write_set_rows(run: RunFolder, recipe: Recipe, sets: dict[str, SetRequest], 
         write_atomically(run / EVALUATING / SETS / name / "rows.jsonl", b"".join(rows))
 
 
-def predictions_key(recipe: Recipe, train: str) -> str:
+def predictions_key(recipe: Recipe, train: str, bits: int = 0) -> str:
     """Return a hash of what predictions depend on, but not of what is measured on them."""
     evaluation = recipe.evaluation
     generation = evaluation.generation if generates_replies(recipe) else evaluation.generation.batch_size
-    return key_of("predictions", VERSION, train, recipe.evaluation_split, evaluation.max_rows, evaluation.generation.seed, generation)
+    return key_of("predictions", VERSION, train, recipe.evaluation_split, evaluation.max_rows, evaluation.generation.seed, generation, bits)
 
 
 def sample_rows(path: Path, most: int | None, seed: int) -> list[bytes]:

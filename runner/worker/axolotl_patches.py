@@ -1,5 +1,5 @@
 """Corrections to Axolotl and the libraries that it uses: processes for small datasets, copies of the rows, 4-bit layers on a CPU,
-16-bit weights that are trained, debug.log, trackio."""
+16-bit weights that are trained, debug.log, trackio, placeholders of FSDP2."""
 
 import inspect
 import os
@@ -110,3 +110,24 @@ def admit_bucket() -> None:
         return init(*arguments, **named)
 
     trackio.init = init_without_bucket
+
+
+def leave_placeholders_untouched() -> None:
+    """With cpu_ram_efficient_loading, the first process loads the model and the others get its parts; until then transformers keeps a
+    model of zeros in each of them, in main memory. Memory that nothing has been written to takes none."""
+    from transformers import PreTrainedModel
+
+    move: Any = PreTrainedModel._move_missing_keys_from_meta_to_device
+    if getattr(move, "leaves_placeholders_untouched", False):
+        return
+
+    def moved(*args: Any, **kwargs: Any) -> Any:
+        zeros_like = torch.zeros_like
+        torch.zeros_like = torch.empty_like
+        try:
+            return move(*args, **kwargs)
+        finally:
+            torch.zeros_like = zeros_like
+
+    moved.leaves_placeholders_untouched = True
+    PreTrainedModel._move_missing_keys_from_meta_to_device = moved

@@ -32,9 +32,10 @@ from ..runtime.run_files import TOKENS
 from ..runtime.run_folder import RunFolder
 from . import batches, chat_data, classification, cpu_lora, kernels, loss, text_data
 from .attention_watch import watch_first_batch
-from .axolotl_patches import admit_bucket, make_trainable, train_in_fp32, write_no_debug_log
+from .axolotl_patches import admit_bucket, leave_placeholders_untouched, make_trainable, train_in_fp32, write_no_debug_log
 from .callback import RunCallback
 from .distributed import accept_numbered_cpu_tags, is_first, world_size
+from .gpu import keep_on_one_gpu, unusable_gpu
 from .labels import IGNORED
 from .launcher_exit import follow_launcher_exit
 from .packing import block_of, piece_of
@@ -84,6 +85,8 @@ class RecipekitPlugin(BasePlugin):
         """Check that no rendered key was lost, let Axolotl tokenise, and audit the tensors before the model is loaded."""
         follow_launcher_exit()
         report_user_errors(self.progress)
+        if fault := unusable_gpu():
+            self.fail(fault)
         if world_size() > 1 and not torch.cuda.is_available():
             accept_numbered_cpu_tags()
             cfg.device_map = {"": "cpu"}  # the default is the rank's number, which transformers takes for an accelerator
@@ -92,8 +95,9 @@ class RecipekitPlugin(BasePlugin):
             self.fail("Axolotl does not keep what was rendered:\n" + "\n".join(lost))
         if cfg.use_ray:
             cfg.output_dir = CHECKPOINTS
-        if cfg.fp32_weights:
-            cfg.torch_dtype = torch.float32  # Axolotl would load bf16 weights; bf16 remains the autocast type
+        if cfg.fp32_weights or not (cfg.bf16 or cfg.fp16):
+            cfg.torch_dtype = torch.float32  # Axolotl would load bf16 weights, and fp16 ones beside 8-bit layers
+        keep_on_one_gpu(cfg)
         self.progress.event("stage", name="tokenise")
         self.tokenizer = load_tokenizer(cfg)
         prepared = PREPARE[cfg.record_type](cfg, self.tokenizer)
@@ -129,6 +133,8 @@ class RecipekitPlugin(BasePlugin):
         """Seed before Axolotl draws the adapter's initial weights, which it does unseeded. Liger's hook was called before this one."""
         if cfg.use_trackio:
             admit_bucket()
+        if cfg.fsdp_config:
+            leave_placeholders_untouched()
         if cfg.liger_rope and cfg.lora_qkv_kernel:
             kernels.give_rope_to_lora_attention(cfg.model_config_type)
         transformers.set_seed(cfg.seed)

@@ -19,9 +19,11 @@ from ..evaluation.scoring import without_reasoning
 from ..runtime.progress import Progress, cut_torn_line, read_lines, refusing
 from ..runtime.run_files import EVALUATING, EVALUATION_REQUEST, SETS, SetRequest
 from ..runtime.run_folder import RunFolder
-from .generation import Reply, generate
+from .generation import Reply, generate, in_memory
+from .head_loss import chunks
 from .labels import IGNORED, last_span
 from .loading import LoadedModel, base_reference, load, load_base, reference_of, with_adapter
+from .loss import can_choose_positions
 from .packing import Piece, pieces
 from .tokenization import load as load_config
 from .tokenization import segments, tokenise
@@ -53,14 +55,14 @@ def main() -> None:
         from .evaluate_classification import classify
 
         for folder in asked:
-            classify(folder, request["generation"]["batch_size"], cfg, tokenizer, progress)
+            classify(folder, request, cfg, tokenizer, progress)
         return
     held_out = [
         HeldOut(folder / "predictions.jsonl", _prepared(_of_type(cfg, part["record_type"]), tokenizer, folder / "rows.jsonl"), part)
         for folder, part in asked.items()
     ]
     total, done = 2 * sum(len(part.rows) for part in held_out), 0
-    for loaded in models(cfg):
+    for loaded in models(cfg, request["bits"]):
         for part in held_out:
             for answered in _answer(loaded, part):
                 done += answered
@@ -84,7 +86,8 @@ def _answer(loaded: LoadedModel, held_out: HeldOut) -> Iterator[int]:
     for start in range(0, len(waiting), size):
         batch = waiting[start : start + size]
         scored = [likelihood(loaded, row["pieces"]) for row in batch]
-        replies = replies_of(loaded, batch, settings) if held_out.asked["generate"] else [{}] * len(batch)
+        asked = held_out.asked["generate"]
+        replies = in_memory(lambda rows: replies_of(loaded, rows, settings), batch) if asked else [{}] * len(batch)
         with held_out.predictions.open("a", encoding="utf-8") as stream:
             for row, sums, reply in zip(batch, scored, replies, strict=True):
                 line = {"model": loaded.name, "id": row["id"], "reference": row["reference"], "original_tokens": row["original_tokens"]}
@@ -126,11 +129,11 @@ def last_trained(messages: list[dict[str, Any]], roles: Sequence[str]) -> str:
     return next(message["content"] for message in reversed(messages) if message.get("train", message["role"] in roles))
 
 
-def models(cfg: Any) -> Iterator[LoadedModel]:
-    """Yield the base model, then the tuned one. With an adapter, the base is loaded once and gets the adapter."""
+def models(cfg: Any, bits: int) -> Iterator[LoadedModel]:
+    """Yield the base model, then the tuned one. With an adapter, the base is loaded once, in these bits, and gets the adapter."""
     tuned = reference_of(cfg)
     if tuned.adapter:
-        base = load_base(tuned)
+        base = load_base(tuned, bits=bits)
         yield base._replace(name="base")
         yield with_adapter(base, tuned)
     else:
@@ -145,16 +148,18 @@ def likelihood(loaded: LoadedModel, parts: Sequence[Piece]) -> dict[str, float]:
     for piece in parts:
         ids = torch.tensor([piece.input_ids], device=loaded.device)
         labels = torch.tensor(piece.labels, device=loaded.device)[1:]
-        logits = loaded.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, :-1].float()
-        trained = labels != IGNORED
-        logits, labels = logits[trained], labels[trained]
-        sums["nll"] += float(torch.nn.functional.cross_entropy(logits, labels, reduction="sum"))
-        sums["target_tokens"] += int(trained.sum())
-        sums["correct"] += int((logits.argmax(-1) == labels).sum())
+        places = (labels != IGNORED).nonzero()[:, 0]
+        options, at = ({"logits_to_keep": places}, slice(None)) if can_choose_positions(loaded.model) else ({}, places)
+        logits = loaded.model(input_ids=ids, attention_mask=torch.ones_like(ids), **options).logits[0, at]
+        for part in chunks(*logits.shape):
+            found, targets = logits[part].float(), labels[places[part]]
+            sums["nll"] += float(torch.nn.functional.cross_entropy(found, targets, reduction="sum"))
+            sums["correct"] += int((found.argmax(-1) == targets).sum())
+        sums["target_tokens"] += len(places)
     return sums
 
 
-def replies_of(loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
+def replies_of(loaded: LoadedModel, batch: Sequence[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
     """Generate a reply to each row's prompt in one batch. Each row has its own seed, so that its reply does not depend on the batch."""
     sampling = (settings["max_new_tokens"], settings["temperature"], settings["top_p"])
     replies = [Reply(row["prompt_ids"], *sampling, seed=row_seed(settings["seed"], row["id"])) for row in batch]

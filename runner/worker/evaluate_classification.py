@@ -11,8 +11,9 @@ from typing import Any
 
 from ..evaluation.classification_baselines import BASELINES
 from ..runtime.progress import Progress, read_lines
+from ..runtime.run_files import EvaluationRequest
 from .classification import tokenise_rows
-from .generation import label_probabilities
+from .generation import in_memory, label_probabilities
 from .loading import load, reference_of
 from .prepared_rows import long_rows_fault
 
@@ -20,7 +21,7 @@ TRAIN = Path("data/train.jsonl")
 TUNED = "tuned"
 
 
-def classify(folder: Path, batch_size: int, cfg: Any, tokenizer: Any, progress: Progress) -> None:
+def classify(folder: Path, request: EvaluationRequest, cfg: Any, tokenizer: Any, progress: Progress) -> None:
     """Predict the folder's rows. Rows longer than sequence_len are treated as in training: refused, dropped or truncated."""
     predictions = folder / "predictions.jsonl"
     labels, records = list(cfg.labels), read_lines(folder / "rows.jsonl")
@@ -32,7 +33,7 @@ def classify(folder: Path, batch_size: int, cfg: Any, tokenizer: Any, progress: 
     rows = sorted(tokenised.rows, key=lambda row: (len(row["input_ids"]), row["id"]))
     done = {(line["model"], line["id"]) for line in read_lines(predictions)}
     total = len(rows) * (len(BASELINES) + 1)
-    for name, answers in _answers(batch_size, cfg, rows, given, done):
+    for name, answers in _answers(request, cfg, rows, given, done):
         with predictions.open("a", encoding="utf-8") as stream:
             for row_id, probabilities in answers:
                 chosen = labels[max(range(len(labels)), key=probabilities.__getitem__)]
@@ -48,15 +49,15 @@ Answers = list[tuple[str, list[float]]]
 
 
 def _answers(
-    size: int, cfg: Any, rows: list[dict[str, Any]], given: dict[str, Any], done: set[tuple[str, str]]
+    request: EvaluationRequest, cfg: Any, rows: list[dict[str, Any]], given: dict[str, Any], done: set[tuple[str, str]]
 ) -> Iterator[tuple[str, Answers]]:
     """Yield (model, answers) batch by batch: the trained model, then each baseline at once."""
     waiting = [row for row in rows if (TUNED, row["id"]) not in done]
     if waiting:
-        loaded = load(reference_of(cfg), "classification")
+        size, loaded = request["generation"]["batch_size"], load(reference_of(cfg), "classification", bits=request["bits"])
         for start in range(0, len(waiting), size):
             batch = waiting[start : start + size]
-            found = label_probabilities(loaded, [row["input_ids"] for row in batch])
+            found = in_memory(lambda rows: label_probabilities(loaded, rows), [row["input_ids"] for row in batch])
             yield TUNED, list(zip([row["id"] for row in batch], found, strict=True))
     train = read_lines(TRAIN)
     for name, baseline in BASELINES.items():

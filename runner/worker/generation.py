@@ -3,11 +3,13 @@
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from .loading import LoadedModel
+
+Row, Answer = TypeVar("Row"), TypeVar("Answer")
 
 
 @dataclass
@@ -55,6 +57,19 @@ def generate(loaded: LoadedModel, replies: Sequence[Reply]) -> None:
         following = positions[:, -1:] + 1
         mask = torch.cat([mask, mask.new_ones((len(alive), 1))], dim=-1)
         ids, positions = (torch.cat([ids, new], -1), torch.cat([positions, following], -1)) if cache is None else (new, following)
+
+
+def in_memory(answer: Callable[[Sequence[Row]], list[Answer]], batch: Sequence[Row]) -> list[Answer]:
+    """Answer a batch, or its halves if the GPU's memory is too small for it: an answer does not depend on its batch."""
+    try:
+        return answer(batch)
+    except torch.OutOfMemoryError:
+        if len(batch) == 1:
+            raise
+    # Outside of the handler: the exception keeps what the attempt computed.
+    torch.cuda.empty_cache()
+    half = len(batch) // 2
+    return [*in_memory(answer, batch[:half]), *in_memory(answer, batch[half:])]
 
 
 def _padded(prompts: list[list[int]], loaded: LoadedModel) -> tuple[torch.Tensor, torch.Tensor]:

@@ -14,6 +14,10 @@ from ...schemas.base.errors import Location, Problem, UserError
 from ..models.folder_check import check_model_folder
 from ..models.hub import require_weights
 from ..models.reference import ATTENTION, ModelReference
+from ..models.size import model_size, public_models
+from ..resources.evaluation_memory import evaluated_bits
+from ..runtime.machine import this_machine
+from .gpu import fastest_dtype
 from .tokenization import prompt_ids, rendering
 
 Head = Literal["causal", "classification"]
@@ -47,7 +51,7 @@ class LoadedModel(NamedTuple):
 
     def merged(self) -> "LoadedModel":
         """Return the model with its adapter merged into the weights, which is faster."""
-        if not hasattr(self.model, "merge_and_unload"):
+        if not hasattr(self.model, "merge_and_unload") or is_quantised(self.model):
             return self
         model = self.model.merge_and_unload()
         output = model.get_output_embeddings()
@@ -63,7 +67,7 @@ def reference_of(cfg: Any) -> ModelReference:
         name="tuned", base=cfg.base_model if is_adapter else "model", adapter="model" if is_adapter else "", tokenizer="model",
         identity="", note="", revision=cfg.revision_of_model if is_adapter else None, kind=cfg.record_type or "chat", labels=labels,
         trust_remote_code=bool(cfg.trust_remote_code), attention=cfg.attn_implementation or ATTENTION,
-        end_of_turn=next(iter(cfg.eot_tokens or ()), None),
+        end_of_turn=next(iter(cfg.eot_tokens or ()), None), bits=4 if cfg.load_in_4bit else 8 if cfg.load_in_8bit else 0,
     )  # fmt: skip
 
 
@@ -73,23 +77,37 @@ def base_reference(cfg: Any) -> ModelReference:
 
 
 def load(
-    reference: ModelReference, head: Head = "causal", *, chats: bool = False, device: str | None = None, dtype: Any = None
+    reference: ModelReference,
+    head: Head = "causal",
+    *,
+    chats: bool = False,
+    device: str | None = None,
+    dtype: Any = None,
+    bits: int | None = None,
 ) -> LoadedModel:
     """Load a model in evaluation mode, as its reference describes it.
 
-    `chats` requires a chat template; `device` and `dtype` default to the fastest on this machine. Raises UserError if there is no such
-    model, or if it cannot be loaded or used like that.
+    `chats` requires a chat template; `device` and `dtype` default to the fastest on this machine, `bits` of the base model to 0 (not
+    quantised), or those of its training on a GPU where it does not fit otherwise. Raises UserError if there is no such model, or if it
+    cannot be loaded or used like that.
     """
-    base = load_base(reference, head, chats=chats, device=device, dtype=dtype)
+    base = load_base(reference, head, chats=chats, device=device, dtype=dtype, bits=bits)
     return with_adapter(base, reference) if reference.adapter else base
 
 
 def load_base(
-    reference: ModelReference, head: Head = "causal", *, chats: bool = False, device: str | None = None, dtype: Any = None
+    reference: ModelReference,
+    head: Head = "causal",
+    *,
+    chats: bool = False,
+    device: str | None = None,
+    dtype: Any = None,
+    bits: int | None = None,
 ) -> LoadedModel:
     """Load a model without its adapter, with embeddings for tokens added in training. Raises UserError like `load`."""
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = dtype or (torch.bfloat16 if device == "cuda" else torch.float32)
+    dtype = dtype or fastest_dtype(device)
+    bits = _fitting_bits(reference, device) if bits is None else bits
     here = Location(reference.name)
     if head == "causal" and reference.kind == "classification":
         raise UserError(Problem(here, "has a classification head: it generates no text", "recipe chat classifies texts", "no-model"))
@@ -103,7 +121,7 @@ def load_base(
         tokenizer = load_tokenizer(reference)
         if chats and not tokenizer.chat_template:
             raise UserError(Problem(here, "has no chat template: it cannot answer chats", rule="no-template"))
-        model = _model(reference, head, dtype, device)
+        model = _model(reference, head, dtype, device, bits)
         _resize_embeddings(model, _vocabulary(reference, model, tokenizer))
     except (OSError, ValueError, ImportError) as error:  # no such name, no network, a different head, a missing kernel
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -128,7 +146,12 @@ def with_adapter(base: LoadedModel, reference: ModelReference) -> LoadedModel:
     return base._replace(name=reference.name, model=PeftModel.from_pretrained(base.model, reference.adapter).eval())
 
 
-def _model(reference: ModelReference, head: Head, dtype: Any, device: str) -> Any:
+def _fitting_bits(reference: ModelReference, device: str) -> int:
+    size = model_size(reference.base, reference.revision, public_models()) if device == "cuda" else None
+    return evaluated_bits(reference.bits, size, this_machine())
+
+
+def _model(reference: ModelReference, head: Head, dtype: Any, device: str, bits: int) -> Any:
     """Return the model without its adapter."""
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
@@ -140,13 +163,29 @@ def _model(reference: ModelReference, head: Head, dtype: Any, device: str) -> An
         # Always set, as in training: a config.json may name another kernel, even one to download.
         "attn_implementation": reference.attention if device == "cuda" or "flash" not in reference.attention else "sdpa",
     }
+    if bits:
+        options |= {"quantization_config": _quantisation(bits, dtype), "device_map": {"": device}}
     if head == "causal":
         causal: Any = AutoModelForCausalLM.from_pretrained(reference.base, **options)
-        return causal.to(device).eval()
+        return (causal if bits else causal.to(device)).eval()
     if reference.labels:
         options |= {"id2label": dict(enumerate(reference.labels)), "label2id": {name: i for i, name in enumerate(reference.labels)}}
     classifier: Any = AutoModelForSequenceClassification.from_pretrained(reference.base, **options)
-    return classifier.to(device).eval()
+    return (classifier if bits else classifier.to(device)).eval()
+
+
+def _quantisation(bits: int, dtype: Any) -> Any:
+    """Return how Axolotl quantises a base model for QLoRA (4 bits), or for a LoRA with load_in_8bit."""
+    from transformers import BitsAndBytesConfig
+
+    if bits == 8:
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype)
+
+
+def is_quantised(model: Any) -> bool:
+    """Return whether the model was loaded in 4 or 8 bits."""
+    return bool(getattr(model, "is_loaded_in_4bit", False) or getattr(model, "is_loaded_in_8bit", False))
 
 
 def _vocabulary(reference: ModelReference, model: Any, tokenizer: Any) -> int:

@@ -1,7 +1,7 @@
 """Merge the adapter into its base model, in a separate process: python -m recipekit.runner.worker.merge (in the run directory)
 
-The caller publishes the folder that it writes to. The base is loaded in its own precision (fp32 on a CPU, where bf16 is slow), never in 4
-bits. The written folder is loaded again, and must answer like base and adapter: the logits for the same rows are compared.
+The caller publishes the folder that it writes to. The base is loaded in its own precision (fp32 without a GPU: a CPU is slow in bf16),
+never in 4 bits. The written folder is loaded again, and must answer like base and adapter: the logits for the same rows are compared.
 """
 
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ...schemas.base.errors import UserError
+from ..models.size import model_size, public_models
 from ..runtime.progress import Progress, refusing
 from ..runtime.run_files import MERGE_REQUEST, MERGE_RESULT, MergeResult
 from ..runtime.run_folder import RunFolder
@@ -17,7 +18,8 @@ from .loading import Head, LoadedModel, load, reference_of
 from .tokenization import load as load_config
 from .tokenization import tokenise
 
-ROWS = 4
+ROWS, TOKENS = 4, 256  # compared: a wrong weight changes every position
+ROOM = 0.8  # of the GPU's free memory that weights may take
 # Merging rounds W + BA once to the weights' precision. The relative effect on the logits was measured as 1e-6 in fp32; bf16 has 8 bits, so
 # one rounding is 4e-3, and a few dozen layers stay well within this.
 LARGEST = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
@@ -30,7 +32,8 @@ def main() -> None:
     """
     request = RunFolder(Path()).read(MERGE_REQUEST)
     cfg, tokenizer = load_config(request["config"])
-    tuned = load_tuned(cfg)
+    device = device_of(cfg)
+    tuned = load_tuned(cfg, device)
     dtype = next(tuned.model.parameters()).dtype
     probes = probe_ids(cfg, tokenizer)
     before = answers(tuned.model, probes)
@@ -39,7 +42,7 @@ def main() -> None:
     tokenizer.save_pretrained(folder)
     del tuned
     whole = reference_of(cfg)._replace(base=str(folder), adapter="", tokenizer=str(folder), revision=None)
-    found = largest_difference(before, answers(load(whole, head_of(cfg), device="cpu", dtype=dtype).model, probes))
+    found = largest_difference(before, answers(load(whole, head_of(cfg), device=device, dtype=dtype, bits=0).model, probes))
     if not found <= LARGEST[dtype]:
         what = f"the merged model does not answer like base and adapter: its logits differ by {found:.2g} of their size"
         raise UserError(what)
@@ -49,10 +52,16 @@ def main() -> None:
     RunFolder(folder).write(MERGE_RESULT, result)
 
 
-def load_tuned(cfg: Any) -> LoadedModel:
+def device_of(cfg: Any) -> str:
+    """Return the GPU if 16-bit weights fit there: on most CPUs, bf16 takes minutes."""
+    size = model_size(cfg.base_model, cfg.revision_of_model, public_models())
+    return "cuda" if torch.cuda.is_available() and size and 2 * size.parameters < ROOM * torch.cuda.mem_get_info()[0] else "cpu"
+
+
+def load_tuned(cfg: Any, device: str = "cpu") -> LoadedModel:
     """Load the base with its adapter, in the base's own precision if the machine is fast with it."""
     dtype: Any = "auto" if torch.cuda.is_available() else torch.float32
-    return load(reference_of(cfg), head_of(cfg), device="cpu", dtype=dtype)
+    return load(reference_of(cfg), head_of(cfg), device=device, dtype=dtype, bits=0)
 
 
 def head_of(cfg: Any) -> Head:
@@ -66,7 +75,7 @@ def probe_ids(cfg: Any, tokenizer: Any) -> list[list[int]]:
     head = Path("merge_rows.jsonl")
     head.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:ROWS]))
     try:
-        return [row["input_ids"][: cfg.sequence_len] for row in tokenise(cfg, tokenizer, head)]
+        return [row["input_ids"][:TOKENS] for row in tokenise(cfg, tokenizer, head)]
     finally:
         head.unlink()
 

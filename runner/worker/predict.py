@@ -16,7 +16,7 @@ from ..models.reference import ModelReference
 from ..runtime.progress import Progress, cut_torn_line, each_line, refusing
 from ..runtime.run_files import PREDICT_REQUEST
 from ..runtime.run_folder import RunFolder
-from .generation import Reply, generate, label_probabilities
+from .generation import Reply, generate, in_memory, label_probabilities
 from .loading import LoadedModel, load
 from .tokenization import RefusedMessages
 
@@ -42,7 +42,7 @@ def main() -> None:
     with PREDICTIONS.open("a", encoding="utf-8") as stream:
         for batch in islice(batches, len(done), None):
             progress.event("predict", done=count, total=request["rows"])
-            found = predict(loaded, [row for _, row in batch], settings)
+            found = in_memory(lambda rows: predict(loaded, rows, settings), [row for _, row in batch])
             numbers = [number for number, _ in batch]
             stream.write(json.dumps({"rows": list(zip(numbers, found, strict=True))}, ensure_ascii=False) + "\n")
             stream.flush()

@@ -27,10 +27,10 @@ def main() -> None:
         from .sample_prompts import labels
 
         progress.event("probe", what="labels of the sample prompts")
-        return _write("prompts", keys, {"tuned": labels(cfg, asked["prompts"])})
+        return _write("prompts", keys, {"tuned": labels(cfg, asked["prompts"], request["bits"])})
     probes = {name: probe for name in keys if (probe := _probe(name, asked[name]))}
     found: dict[str, dict[str, Any]] = {name: {} for name in probes}
-    for loaded in models(cfg) if probes else ():
+    for loaded in models(cfg, request["bits"]) if probes else ():
         for name, probe in probes.items():
             progress.event("probe", what=f"{name} of the {loaded.name} model")
             found[name][loaded.name] = probe(loaded, tokenizer, asked[name])

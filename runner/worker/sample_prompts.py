@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from .generation import in_memory
 from .loading import LoadedModel, load, reference_of
 from .packing import document_ids
 from .predict import labels_of, replies_to, text_row
@@ -19,9 +20,9 @@ def answers(loaded: LoadedModel, tokenizer: Any, asked: dict[str, Any]) -> Rows:
     return _answered(asked["texts"], rows, settings["batch_size"], lambda batch: replies_to(loaded, batch, settings))
 
 
-def labels(cfg: Any, asked: dict[str, Any]) -> Rows:
+def labels(cfg: Any, asked: dict[str, Any], bits: int) -> Rows:
     """Return the trained classifier's label for each prompt, with every label's probability."""
-    loaded, settings = load(reference_of(cfg), "classification"), {"sequence_len": cfg.sequence_len}
+    loaded, settings = load(reference_of(cfg), "classification", bits=bits), {"sequence_len": cfg.sequence_len}
     given = [{"id": str(number), "fields": {"text": text}} for number, text in enumerate(asked["texts"], 1)]
     rows = [text_row(loaded, row, settings) for row in given]
     return _answered(asked["texts"], rows, LABELLED, lambda batch: labels_of(loaded, batch, settings))
@@ -40,5 +41,5 @@ def _prompt(text: str, tokenizer: Any, asked: dict[str, Any]) -> dict[str, Any]:
 
 def _answered(texts: list[str], rows: Rows, size: int, answer: Callable[[Rows], Rows]) -> Rows:
     """Return the answers, computed in batches, with their prompts."""
-    found = [one for start in range(0, len(rows), size) for one in answer(rows[start : start + size])]
+    found = [one for start in range(0, len(rows), size) for one in in_memory(answer, rows[start : start + size])]
     return [{"prompt": text, **one} for text, one in zip(texts, found, strict=True)]

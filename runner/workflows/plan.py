@@ -9,12 +9,11 @@ from ...schemas.base.counted import counted
 from ...schemas.batch import batch_of
 from ...schemas.recipe import LoadedRecipe
 from ..generate.stage import with_generated_rows
-from ..launch.kernels import kernels
+from ..launch.kernels import installed_kernels, kernels
 from ..launch.steps import early_stopping_note, optimizer_steps, require_rows, step_problems
 from ..models.architecture import architecture_of
 from ..models.resolve import require_model_of
 from ..resources.batch_size import locked_batch, with_batch
-from ..resources.environment import kernel_packages
 from ..resources.estimate_fit import estimate_fit, size_of
 from ..resources.fit import problems, warnings
 from ..resources.model_names import model_name_problems
@@ -60,7 +59,7 @@ def _estimated(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, 
     refused = [*step_problems(recipe, loaded.document, splits["train"]), *model_name_problems(loaded)]
     refused += problems(found, recipe.data.type == "text" and recipe.training.sample_packing) if found else []
     close = [*(warnings(found, refused) if found else []), *early_stopping_note(recipe, splits["train"])]
-    installed = kernel_packages() if machine == this_machine() else None
+    installed = installed_kernels() if machine == this_machine() else None
     return {
         "recipe": recipe.name, "data_bytes": data_bytes,
         "kernels": [kernel._asdict() for kernel in kernels(recipe, machine, installed, 0, architecture_of(recipe.model))],

@@ -1,8 +1,10 @@
 """The GPU benchmark: its sums and tables by hand, what it skips without a GPU, and one real measurement with a tiny model."""
 
+import importlib.util
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -38,7 +40,7 @@ def test_steps_of_the_warm_up_and_under_the_profiler_are_not_counted(benchmark):
     lines += [{"step": n, "seconds": 2.0, "tokens": 30, "positions": 40} for n in (4, 5)]
     lines += [{"step": 6, "seconds": 8.0, "tokens": 30, "positions": 40, "profiled": True}, {"step": 6, "loss": 1.5}]
     facts = benchmark["session"].step_facts(lines)
-    assert facts == {"counted": 2, "step_s": 2.0, "tokens_per_s": 15.0, "tokens_per_step": 30, "padding": 0.25, "losses": [1.5]}
+    assert facts == {"seen": 6, "counted": 2, "step_s": 2.0, "tokens_per_s": 15.0, "tokens_per_step": 30, "padding": 0.25, "losses": [1.5]}
     assert benchmark["session"].step_facts([]) is None
 
 
@@ -108,6 +110,36 @@ def test_every_setting_makes_a_valid_recipe(benchmark, session, method, engine, 
     recipe = load_recipe("emogpt_qwen", tuple(settings[1::2])).recipe
     wanted = {"zero3": "lora", "fsdp2": "lora"}.get(engine, "none" if method == "full" else method)
     assert recipe.training.adapter == wanted and recipe.training.max_steps == 4
+
+
+def test_a_measurement_that_breaks_costs_no_other(benchmark, session, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    spec = importlib.util.spec_from_file_location("gpu_main", FOLDER / "__main__.py")
+    main = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(main)
+    Measurement = benchmark["measurements"].Measurement
+
+    def broken(session, limit):
+        raise KeyError("steps")
+
+    wanted = [Measurement("broken", 0, 9, broken), Measurement("whole", 0, 9, lambda session, limit: {"status": "ok"})]
+    results = benchmark["results"].Results(tmp_path / "results.jsonl")
+    assert main.measure(session, wanted, results, time.monotonic() + 60, False) == []
+    assert {name: (line["status"], line.get("why")) for name, line in results.newest.items()} == {
+        "broken": ("failed", "KeyError: 'steps'"), "whole": ("ok", None),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("seen", "status"), [(4, "ok"), (3, "timeout")])
+def test_steps_that_were_all_measured_count_although_the_model_was_not_saved_in_time(benchmark, session, monkeypatch, seen, status):
+    facts = {"status": "timeout", "why": "not finished after 180 s", "steps": {"seen": seen}, "flops_per_step": None}
+    monkeypatch.setattr(benchmark["sides"], "recipekit", lambda *args: facts)
+    assert benchmark["measurements"].side("full", "recipekit", session, 180)["status"] == status
+
+
+def test_a_line_that_was_cut_off_is_not_read(benchmark, tmp_path):
+    (tmp_path / "steps.jsonl").write_text('{"step": 1}\n{"step": 2, "sec')
+    assert benchmark["session"].read_lines(tmp_path / "steps.jsonl") == [{"step": 1}]
 
 
 def test_gpu_measurements_are_skipped_with_a_reason(benchmark, session):

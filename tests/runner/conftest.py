@@ -51,7 +51,8 @@ def nvidia_smi(tmp_path, monkeypatch):
         path.write_text(script)
         path.chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-        monkeypatch.delenv("RECIPEKIT_DEVICE", raising=False)
+        for name in ("RECIPEKIT_DEVICE", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
+            monkeypatch.delenv(name, raising=False)
 
     return put
 

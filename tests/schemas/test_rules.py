@@ -75,6 +75,7 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
     "shards_twice": [
         ({"launch.engine": "deepspeed", "launch.zero_stage": 2, "launch.fsdp": True}, ["launch.fsdp"]),
         ({"launch.engine": "deepspeed", "launch.zero_stage": 3, "training.adapter": "qlora"}, ["launch.zero_stage"]),
+        ({"launch.engine": "deepspeed", "launch.zero_stage": 3, "training.load_in_8bit": True}, ["launch.zero_stage"]),
         ({"launch.fsdp": True}, ["launch.fsdp"]),
     ],
     "optimizers_that_cannot_be_sharded": [
@@ -260,6 +261,10 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         (LABELS | {"training.class_weights": {"a": 1, "c": 2}}, ["training.class_weights.c", "training.class_weights"]),
     ],
     "padding_with_the_end_of_turn": [({"model.pad_token": "<|e|>", "model.end_of_turn": "<|e|>"}, ["model.pad_token"])],
+    "flash_attention_in_fp32": [
+        ({"model.attn_implementation": f"flash_attention_{number}", "training.precision": "fp32"}, ["model.attn_implementation"])
+        for number in (2, 3, 4)
+    ],
     "unknown_chat_template": [({"model.chat_template": "llama-3"}, ["model.chat_template"]), ({"model.chat_template": "x"}, ["model.chat_template"])],
     "remote_code_without_revision": [
         ({"model.trust_remote_code": True}, ["model.trust_remote_code"]),
@@ -417,6 +422,10 @@ KEEPS: dict[str, list[Changes]] = {
         LABELS | {"training.class_weights": {"a": 1, "b": 2}}, LABELS | {"training.class_weights": "balanced"},
     ],
     "padding_with_the_end_of_turn": [{"model.pad_token": "<|p|>", "model.end_of_turn": "<|e|>"}, {"model.pad_token": "<|p|>"}],
+    "flash_attention_in_fp32": [
+        {"model.attn_implementation": "flash_attention_2"},
+        {"model.attn_implementation": "sdpa", "training.precision": "fp32"},
+    ],
     "unknown_chat_template": [{"model.chat_template": "llama3"}, {"model.chat_template": "tokenizer_default_fallback_chatml"}],
     "remote_code_without_revision": [{"model.trust_remote_code": True, "model.revision": "0123456789abcdef" * 2 + "01234567"}],
 } | generate_recipes.KEEPS  # fmt: skip

@@ -23,5 +23,5 @@ def metrics_with(**facts):
     return {"rows": 1, "split": "validation", "baseline": "base", "base_model": "", "confidence": 0.95, "metrics": {},
             "models": {model: dict.fromkeys(names, nothing) for model in ("base", "tuned")},
             "differences": dict.fromkeys(names, {**nothing, "p_value": None, "significant": False}), "gates": {}, "generation": {},
-            "evaluated_with": {"packages": {}, "machine": {}}, "losses": {"train_loss": None, "validation_loss": None, "best_validation_loss": None},
+            "evaluated_with": {"packages": {}, "machine": {}, "bits": 0}, "losses": {"train_loss": None, "validation_loss": None, "best_validation_loss": None},
             "diagnosis": {"state": "too_short", "sentence": ""}, **facts}  # fmt: skip

@@ -99,6 +99,14 @@ def _figures(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, f"{'about ' if more else ''}{size_text(part['needed'])} needed{more}{free}"
             for what, size in part["parts"].items():
                 yield "", f"{size_text(size):>9}  {what}"
+        if needs["main_memory"]["needed"]:
+            part = needs["main_memory"]
+            free = f", {size_text(part['available'])} available" if part["available"] else ""
+            yield "main memory", f"about {size_text(part['needed'])} needed by all processes{free}"
+            for what, size in part["parts"].items():
+                yield "", f"{size_text(size):>9}  {what}"
+        if needs["evaluation"]:
+            yield "evaluation", f"about {size_text(needs['evaluation'])} of memory needed"
     if facts["unknown"]:
         yield "not computed", facts["unknown"]
 

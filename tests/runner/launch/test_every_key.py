@@ -28,7 +28,7 @@ ELSEWHERE = ("training.kernels",)  # needs to know the model's layers: test_kern
 
 # Written into the files in any case: it is Axolotl that does not read them then (docs/axolotl-keys.md), or the launcher.
 WRITTEN = ("training.adam_beta1", "training.adam_beta2", "training.adam_epsilon", "training.num_epochs", "training.roles_to_train",
-           "training.warmup_ratio", "training.warmup_steps", "training.tracker_project", "model.end_of_turn", "launch.zero_stage")  # fmt: skip
+           "training.warmup_ratio", "training.warmup_steps", "model.end_of_turn")  # fmt: skip
 
 Change = tuple[str, str, Any]
 

@@ -2,9 +2,9 @@
 
 import pytest
 from recipekit.runner.launch.kernel_choice import choose
-from recipekit.runner.launch.kernels import kernels
+from recipekit.runner.launch.kernels import kernels, missing_kernels
 from recipekit.runner.models.architecture import Architecture
-from recipekit.runner.runtime.machine import Machine
+from recipekit.runner.runtime.machine import Machine, this_machine
 from recipekit.schemas.sections import Recipe
 
 H100 = Machine("cuda", 1, "an H100", 80 << 30, True)
@@ -56,6 +56,14 @@ def test_a_kernel_that_cannot_run_is_a_problem(used, changes, installed, capabil
     assert found.problem and why in found.why
 
 
+def test_a_missing_kernel_is_refused_at_the_key_that_asks_for_it(minimal, nvidia_smi):
+    nvidia_smi("#!/bin/sh\necho 'GPU-1f, NVIDIA A100, 40960, 580.1, 8.0'\n")
+    recipe = Recipe.from_values(minimal({"model.attn_implementation": "flash_attention_4"}))
+    [(key, what)] = missing_kernels(recipe, this_machine())
+    assert key == ("model", "attn_implementation") and what.startswith("flash_attention_4 needs ")
+    assert [*missing_kernels(recipe, Machine())] == [], "a CPU has no choice"
+
+
 @pytest.mark.parametrize(
     ("attention", "package", "least"), [("flash_attention_3", "flash-attn-3", 8.0), ("flash_attention_4", "flash-attn-4", 9.0)]
 )
@@ -83,6 +91,7 @@ def test_rows_without_padding_are_kept_apart_by_torchs_varlen_kernel(used):
     ("changes", "machine", "model", "why"),
     [
         ({"training.adapter": "none"}, H100, LLAMA, "fp32 queries"),
+        ({"training.precision": "fp32"}, H100, LLAMA, "torch's kernel does not support fp32 queries"),
         ({"model.attn_implementation": "eager"}, H100, LLAMA, "eager does not read where rows end"),
         ({"axolotl": {"sdpa_varlen": False}}, H100, LLAMA, "axolotl.sdpa_varlen: false"),
         ({}, H100, LLAMA._replace(head=512), "heads of up to 256"),

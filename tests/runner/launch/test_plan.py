@@ -110,6 +110,7 @@ def test_no_telemetry_is_sent(planned, machine):
 def test_on_a_cpu_no_gpu_is_looked_for_and_on_a_gpu_none_is_hidden(planned):
     assert planned(machine=CPU).env["CUDA_VISIBLE_DEVICES"] == ""
     assert "CUDA_VISIBLE_DEVICES" not in planned(machine=GPU).env
+    assert planned(machine=GPU).env["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID", "the first GPU of nvidia-smi is the one that is rendered for"
 
 
 def test_wandb_stays_offline_and_is_not_mentioned_where_it_is_not_used(planned):

@@ -24,7 +24,7 @@ def test_runs_go_under_the_recipes_name_and_stay_here(recipe_with):
     keys = tracker_keys(recipe_with("wandb", "mlflow", "trackio", "tensorboard"))
     assert keys == {
         "use_wandb": True, "wandb_project": "small", "use_mlflow": True, "mlflow_experiment_name": "small",
-        "mlflow_tracking_uri": "sqlite:///mlflow.db", "use_trackio": True, "trackio_project_name": "small", "use_tensorboard": True,
+        "mlflow_tracking_uri": "sqlite:///mlflow.db", "use_trackio": True, "use_tensorboard": True,
     }  # fmt: skip
     assert tracker_keys(recipe_with()) == {}
 
@@ -35,7 +35,7 @@ def test_a_project_and_a_run_name_reach_every_tracker_that_has_them(minimal):
     found = {key: value for key, value in tracker_keys(recipe).items() if value in names.values()}
     assert found == {
         "wandb_project": "emoji", "wandb_name": "first try", "mlflow_experiment_name": "emoji", "mlflow_run_name": "first try",
-        "trackio_project_name": "emoji", "trackio_run_name": "first try",
+        "trackio_run_name": "first try",
     }  # fmt: skip
 
 

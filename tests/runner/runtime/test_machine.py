@@ -23,7 +23,7 @@ def test_a_machine_without_a_gpu_is_a_cpu_with_its_memory_and_cores(monkeypatch)
 
 
 def test_gpus_are_counted_and_the_first_is_described(nvidia_answers):
-    nvidia_answers("NVIDIA A100-SXM4-80GB, 81920, 550.54, 8.0\nNVIDIA A100-SXM4-80GB, 81920, 550.54, 8.0")
+    nvidia_answers("GPU-1f, NVIDIA A100-SXM4-80GB, 81920, 550.54, 8.0\nGPU-1f, NVIDIA A100-SXM4-80GB, 81920, 550.54, 8.0")
     machine = this_machine()
     assert (machine.device, machine.gpus, machine.gpu_name, machine.gpu_memory) == ("cuda", 2, "NVIDIA A100-SXM4-80GB", 80 << 30)
 
@@ -32,12 +32,12 @@ def test_gpus_are_counted_and_the_first_is_described(nvidia_answers):
     ("capability", "fast"), [("6.1", False), ("7.5", False), ("8.0", True), ("8.6", True), ("9.0", True), ("12.0", True)]
 )
 def test_bf16_is_fast_from_ampere_on(nvidia_answers, capability, fast):
-    nvidia_answers(f"a GPU, 16384, 550.54, {capability}")
+    nvidia_answers(f"GPU-1f, a GPU, 16384, 550.54, {capability}")
     assert this_machine().fast_bf16 is fast
 
 
 def test_the_gpus_can_be_hidden(nvidia_answers, monkeypatch):
-    nvidia_answers("a GPU, 16384, 550.54, 8.0")
+    nvidia_answers("GPU-1f, a GPU, 16384, 550.54, 8.0")
     monkeypatch.setenv("RECIPEKIT_DEVICE", "cpu")
     assert this_machine().is_cpu
 
@@ -58,9 +58,9 @@ def test_a_driver_that_does_not_answer_means_a_cpu(nvidia_answers, answer, code)
 @pytest.mark.parametrize(
     ("answer", "memory", "fast"),
     [
-        ("NVIDIA GB10, [N/A], 580.1, 12.1", 0, True),
-        ("an old GPU, 16384, 390.1, [N/A]", 16 << 30, False),
-        ("a sick GPU, [Unknown Error], 550.54, [N/A]", 0, False),
+        ("GPU-1f, NVIDIA GB10, [N/A], 580.1, 12.1", 0, True),
+        ("GPU-1f, an old GPU, 16384, 390.1, [N/A]", 16 << 30, False),
+        ("GPU-1f, a sick GPU, [Unknown Error], 550.54, [N/A]", 0, False),
     ],
 )
 def test_unknown_gpu_facts_are_none(nvidia_answers, answer, memory, fast):

@@ -1,17 +1,18 @@
 """What nvidia-smi says, and what is made of it when it says less (here a script that answers as it does)."""
 
+import pytest
 from recipekit.runner.runtime.machine import Gpu, nvidia_gpus, this_machine
 
 OLD = """#!/bin/sh
 case "$*" in
 *compute_cap*) echo 'Field "compute_cap" is not a valid field to query.'; exit 2;;
-*) echo 'Tesla V100-SXM2-16GB, 16160, 450.80.02';;
+*) echo 'GPU-1f, Tesla V100-SXM2-16GB, 16160, 450.80.02';;
 esac
 """
 
 
 def test_a_gpu_is_described_with_its_driver(nvidia_smi):
-    nvidia_smi("#!/bin/sh\necho 'NVIDIA H200, 143771, 570.86.15, 9.0'\n")
+    nvidia_smi("#!/bin/sh\necho 'GPU-1f, NVIDIA H200, 143771, 570.86.15, 9.0'\n")
     assert nvidia_gpus() == ([Gpu("NVIDIA H200", 143771 << 20, "570.86.15", 9.0)], "")
 
 
@@ -33,3 +34,27 @@ def test_a_driver_that_does_not_answer_is_reported_in_its_own_words(nvidia_smi):
 def test_without_nvidia_smi_there_is_no_gpu(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert nvidia_gpus() == ([], "")
+
+
+@pytest.mark.parametrize(
+    ("visible", "names", "memory"),
+    [
+        (None, ["T4", "A100", "H100"], 15360),
+        ("1", ["A100"], 40960),
+        ("2,0", ["H100", "T4"], 81920),
+        ("GPU-b, 0", ["A100", "T4"], 40960),
+        ("0,7,1", ["T4"], 15360),
+        ("", [], 0),
+        ("-1", [], 0),
+        ("MIG-4c", ["part of T4"], 0),
+    ],
+)
+def test_only_visible_gpus_are_there_in_the_order_of_cuda(nvidia_smi, monkeypatch, visible, names, memory):
+    """As torch sees them: what is rendered for the first GPU of the machine may not run on the one that is used."""
+    nvidia_smi("#!/bin/sh\nprintf 'GPU-a1, T4, 15360, 580.1, 7.5\\nGPU-b2, A100, 40960, 580.1, 8.0\\nGPU-c3, H100, 81920, 580.1, 9.0\\n'\n")
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert [gpu.name for gpu in nvidia_gpus()[0]] == names
+    machine = this_machine()
+    assert (machine.gpus, machine.gpu_memory) == (len(names), memory << 20)
+    assert machine.is_cpu != bool(names) and machine.fast_bf16 == (names[:1] in (["A100"], ["H100"]))

@@ -19,7 +19,7 @@ from recipekit.runner.worker.loading import load, reference_of
 from ...support.jsonl import write_jsonl
 
 LABELS = ["glad", "sad"]
-ROWS, BATCH = Path("evaluating"), 2
+ROWS, REQUEST = Path("evaluating"), {"generation": {"batch_size": 2}, "bits": 0}
 RECORDS = [
     {"id": str(n), "text": text, "label": LABELS[n % 2]}
     for n, text in enumerate(["the cat sleeps", "no", "where does the old dog sleep", "a bee", "the owl sleeps in the barn"])
@@ -46,12 +46,13 @@ def settings(**changes):
     values = {
         "labels": LABELS, "sequence_len": 64, "excess_length_strategy": "raise", "class_weights": None, "adapter": None, "base_model": "model",
         "revision_of_model": None, "trust_remote_code": False, "record_type": "classification", "attn_implementation": None, "eot_tokens": None,
+        "load_in_4bit": None, "load_in_8bit": None,
     }  # fmt: skip
     return SimpleNamespace(**values | changes)
 
 
 def test_every_row_is_answered_once_by_the_model_and_by_each_baseline(folder, tokenizer):
-    classify(ROWS, BATCH, settings(), tokenizer, Progress(folder / "progress.jsonl"))
+    classify(ROWS, REQUEST, settings(), tokenizer, Progress(folder / "progress.jsonl"))
     lines = read_lines(folder / "evaluating" / "predictions.jsonl")
     assert sorted((line["model"], line["id"]) for line in lines) == sorted(
         (model, record["id"]) for model in ("tuned", "majority", "mentioned", "tfidf") for record in RECORDS
@@ -62,7 +63,7 @@ def test_every_row_is_answered_once_by_the_model_and_by_each_baseline(folder, to
 def test_a_killed_evaluation_resumes_with_the_missing_rows(folder, tokenizer):
     before = [{"model": "tuned", "id": n, "label": "glad", "predicted": "glad", "probabilities": {"glad": 1.0, "sad": 0.0}} for n in "024"]
     write_jsonl(folder / "evaluating" / "predictions.jsonl", before)
-    classify(ROWS, BATCH, settings(), tokenizer, Progress(folder / "progress.jsonl"))
+    classify(ROWS, REQUEST, settings(), tokenizer, Progress(folder / "progress.jsonl"))
     lines = read_lines(folder / "evaluating" / "predictions.jsonl")
     assert lines[:3] == before
     assert sorted(line["id"] for line in lines if line["model"] == "tuned") == list("01234")
@@ -70,7 +71,7 @@ def test_a_killed_evaluation_resumes_with_the_missing_rows(folder, tokenizer):
 
 def test_a_long_row_is_refused_by_its_name(folder, tokenizer):
     with pytest.raises(SystemExit):
-        classify(ROWS, BATCH, settings(sequence_len=8), tokenizer, Progress(folder / "progress.jsonl"))
+        classify(ROWS, REQUEST, settings(sequence_len=8), tokenizer, Progress(folder / "progress.jsonl"))
     (event,) = [line for line in read_lines(folder / "progress.jsonl") if line["event"] == "refused"]
     assert "evaluation rows are longer than training.sequence_len (8)" in event["what"]
     assert not (folder / "evaluating" / "predictions.jsonl").exists()
@@ -78,7 +79,7 @@ def test_a_long_row_is_refused_by_its_name(folder, tokenizer):
 
 @pytest.mark.parametrize(("strategy", "rows"), [("drop", 4), ("truncate", 5)])
 def test_a_long_row_is_left_out_or_cut_as_the_recipe_says(folder, tokenizer, strategy, rows):
-    classify(ROWS, BATCH, settings(sequence_len=8, excess_length_strategy=strategy), tokenizer, Progress(folder / "progress.jsonl"))
+    classify(ROWS, REQUEST, settings(sequence_len=8, excess_length_strategy=strategy), tokenizer, Progress(folder / "progress.jsonl"))
     lines = read_lines(folder / "evaluating" / "predictions.jsonl")
     assert len([line for line in lines if line["model"] == "tuned"]) == rows
 

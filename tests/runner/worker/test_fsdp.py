@@ -65,3 +65,66 @@ def test_gradients_are_sharded_in_fp32_only_if_every_micro_batch_is_reduced(prep
     """The reason for sync_each_batch: until then, every process has the gradients of all weights."""
     assert prepared["float32"]["without sync"] == ["none"]
     assert prepared["float32"]["with sync"] == ["torch.float32"]
+
+
+LOADED = """
+import json, os, sys
+folder, store = sys.argv[1:3]
+child = os.fork()
+rank = int(child == 0)
+os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2",
+               "FSDP_CPU_RAM_EFFICIENT_LOADING": "true"}
+import torch
+from types import SimpleNamespace
+from accelerate.utils import FullyShardedDataParallelPlugin
+from axolotl.monkeypatch.accelerate import fsdp2
+from torch import distributed
+from transformers import LlamaForCausalLM
+from recipekit.runner.worker.axolotl_patches import leave_placeholders_untouched
+torch.set_num_threads(1)
+distributed.init_process_group("gloo", init_method="file://" + store, rank=rank, world_size=2)
+fsdp2.patch_initialize_missing_keys_for_fsdp()
+fsdp2.patch_tied_keys_for_meta_device()
+leave_placeholders_untouched()
+def resident():
+    return next(int(line.split()[1]) << 10 for line in open("/proc/self/status") if line.startswith("RssAnon:"))
+before = resident()
+model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32, device_map="meta" if rank else "cpu")
+taken = resident() - before
+optimizer = torch.optim.AdamW(model.parameters())
+plugin = FullyShardedDataParallelPlugin(fsdp_version=2, auto_wrap_policy="transformer_based_wrap", reshard_after_forward=True,
+                                        cpu_ram_efficient_loading=True)
+state = SimpleNamespace(fsdp_plugin=plugin, device_mesh=None)
+model = fsdp2.fsdp2_prepare_model(SimpleNamespace(state=state, is_main_process=not rank, device=torch.device("cpu")), model)
+with torch.no_grad():
+    logits = model(input_ids=torch.arange(16)[None]).logits
+answer = {"taken": taken, "logits": logits[0, :, 0].tolist(), "weights": sum(weight.numel() for weight in model.parameters())}
+answers = [None, None]
+distributed.all_gather_object(answers, answer)
+if rank:
+    os._exit(0)
+os.waitpid(child, 0)
+whole = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+with torch.no_grad():
+    expected = whole(input_ids=torch.arange(16)[None]).logits[0, :, 0].tolist()
+print("answers:" + json.dumps({"ranks": answers, "expected": expected}))
+"""
+
+
+def test_fsdp_loads_a_model_for_full_training_once_and_every_process_computes_with_it(warm, tmp_path):
+    """The reason for cpu_ram_efficient_loading, and for leave_placeholders_untouched: transformers fills the others' with zeros."""
+    if find_spec("axolotl") is None:
+        pytest.skip("needs the extra [train]: axolotl")
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(vocab_size=4096, hidden_size=1024, intermediate_size=4096, num_hidden_layers=2, num_attention_heads=4)
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(tmp_path / "model")
+    done = warm("-c", LOADED, str(tmp_path / "model"), str(tmp_path / "store"))
+    assert done.returncode == 0, done.stderr[-3000:]
+    answers = json.loads(done.stdout.rpartition("answers:")[2])
+    first, second = answers["ranks"]
+    assert first["logits"] == pytest.approx(answers["expected"], abs=1e-4)
+    assert second["logits"] == pytest.approx(answers["expected"], abs=1e-4)
+    weights = 41_948_160 * 4
+    assert first["taken"] > 0.8 * weights and second["taken"] < 0.2 * weights

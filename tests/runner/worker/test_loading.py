@@ -78,6 +78,7 @@ def config_of(variant: Variant, variants: Path) -> SimpleNamespace:
         base_model=base_name(variant, variants), revision_of_model=revision_of(variant), trust_remote_code=variant.remote_code,
         adapter=None if variant.adapter == "none" else "lora", record_type="classification" if classifies else None,
         labels=LABELS if classifies else None, attn_implementation="sdpa", eot_tokens=None,
+        load_in_4bit=None, load_in_8bit=None,
     )  # fmt: skip
 
 
@@ -88,7 +89,7 @@ def users(variant: Variant, cfg: SimpleNamespace, run: Path) -> dict[str, Loaded
     if variant.head == "classification":
         chat, evaluation, serve = session.loaded, load(reference_of(cfg), "classification"), load(target, "classification")
     else:
-        chat, evaluation, serve = session.speakers[-1].served, list(models(cfg))[-1], load(target, chats=True).merged()
+        chat, evaluation, serve = session.speakers[-1].served, list(models(cfg, 0))[-1], load(target, chats=True).merged()
         session.stop()
     found = {"evaluation": evaluation, "chat": chat, "serve": serve}
     if variant.adapter == "none":
@@ -122,7 +123,7 @@ def causal(**changes) -> Variant:
 def test_added_tokens_do_not_change_the_base_models_replies(variants, hub, tmp_path, monkeypatch):
     run = run_of(causal(), variants, tmp_path)
     monkeypatch.chdir(run)
-    first, second = (next(models(config_of(causal(), variants))).model.get_input_embeddings().weight for _ in range(2))
+    first, second = (next(models(config_of(causal(), variants), 0)).model.get_input_embeddings().weight for _ in range(2))
     assert torch.equal(first, second)
 
 
@@ -131,13 +132,13 @@ def test_remote_code_is_not_run_unless_the_recipe_trusts_it(variants, hub, tmp_p
     cfg = config_of(causal(remote_code=True), variants)
     cfg.trust_remote_code = False
     with pytest.raises(UserError, match="cannot be loaded"):
-        list(models(cfg))
+        list(models(cfg, 0))
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_a_reply_does_not_depend_on_its_batch_or_on_the_cache(variants, hub, tmp_path, monkeypatch, temperature):
     monkeypatch.chdir(run_of(causal(), variants, tmp_path))
-    *_, tuned = models(config_of(causal(), variants))
+    *_, tuned = models(config_of(causal(), variants), 0)
     prompts = [tuned.tokenizer(text)["input_ids"] for text in ("Hello", PROMPT, "The owl")]
 
     def replies(batch: list[list[int]]) -> list[list[int]]:
@@ -149,3 +150,19 @@ def test_a_reply_does_not_depend_on_its_batch_or_on_the_cache(variants, hub, tmp
     assert replies(prompts) == alone
     monkeypatch.setattr(type(tuned.model.get_base_model()), "_supports_default_dynamic_cache", classmethod(lambda cls: False))
     assert replies(prompts) == alone
+
+
+def test_a_base_model_in_4_bits_is_the_same_for_base_and_tuned_and_is_not_merged(variants, hub, tmp_path, monkeypatch):
+    """As on a GPU on which a QLoRA fits and 16 bits do not."""
+    monkeypatch.chdir(run_of(causal(), variants, tmp_path))
+    base, tuned = models(config_of(causal(), variants), 4)
+    layers = [type(module).__name__ for module in base.model.modules()]
+    assert "Linear4bit" in layers and tuned.model.get_base_model().is_loaded_in_4bit
+    assert tuned.merged() is tuned, "merging would round the adapter to 4 bits"
+    ids = base.tokenizer(PROMPT, return_tensors="pt")
+    with torch.inference_mode(), tuned.model.disable_adapter():
+        without_adapter = tuned.model(**ids).logits
+    whole = load(reference_of(config_of(causal(), variants))._replace(adapter=""), bits=0)
+    with torch.inference_mode():
+        difference = (whole.model(**ids).logits - without_adapter).abs().max() / without_adapter.abs().max()
+    assert 1e-4 < difference < 0.5, "quantised, and still the same model"

@@ -38,14 +38,14 @@ def test_a_named_recipe_that_cannot_be_trained_here_exits_1_with_the_reason(comm
 
 
 def test_an_old_driver_is_reported_and_its_gpu_counted(command_line, nvidia_smi):
-    nvidia_smi('#!/bin/sh\ncase "$*" in *compute_cap*) exit 2;; *) echo "Tesla V100, 16160, 450.80";; esac\n')
+    nvidia_smi('#!/bin/sh\ncase "$*" in *compute_cap*) exit 2;; *) echo "GPU-1f, Tesla V100, 16160, 450.80";; esac\n')
     facts = json.loads(command_line("doctor", "--json").out)
     assert [gpu["name"] for gpu in facts["gpus"]] == ["Tesla V100"]
     assert "too old" in facts["gpu_note"]
 
 
 def test_a_cards_kernels_are_named_and_what_a_recipe_would_use_of_them(command_line, nvidia_smi):
-    nvidia_smi('#!/bin/sh\necho "Tesla T4, 15360, 550.54, 7.5"\n')
+    nvidia_smi('#!/bin/sh\necho "GPU-1f, Tesla T4, 15360, 550.54, 7.5"\n')
     facts = json.loads(command_line("doctor", "emogpt_qwen", "--json").out)
     assert [gpu["capability"] for gpu in facts["gpus"]] == [7.5]
     used = {kernel["part"]: kernel for kernel in facts["recipes"][0]["kernels"]}
