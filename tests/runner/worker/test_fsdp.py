@@ -69,17 +69,19 @@ def test_gradients_are_sharded_in_fp32_only_if_every_micro_batch_is_reduced(prep
 
 LOADED = """
 import json, os, sys
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
 folder, store = sys.argv[1:3]
+config = LlamaConfig(vocab_size=4096, hidden_size=1024, intermediate_size=4096, num_hidden_layers=2, num_attention_heads=4)
+LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
 child = os.fork()
 rank = int(child == 0)
 os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2",
                "FSDP_CPU_RAM_EFFICIENT_LOADING": "true"}
-import torch
 from types import SimpleNamespace
 from accelerate.utils import FullyShardedDataParallelPlugin
 from axolotl.monkeypatch.accelerate import fsdp2
 from torch import distributed
-from transformers import LlamaForCausalLM
 from recipekit.runner.worker.axolotl_patches import leave_placeholders_untouched
 torch.set_num_threads(1)
 distributed.init_process_group("gloo", init_method="file://" + store, rank=rank, world_size=2)
@@ -115,11 +117,6 @@ def test_fsdp_loads_a_model_for_full_training_once_and_every_process_computes_wi
     """The reason for cpu_ram_efficient_loading, and for leave_placeholders_untouched: transformers fills the others' with zeros."""
     if find_spec("axolotl") is None:
         pytest.skip("needs the extra [train]: axolotl")
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    config = LlamaConfig(vocab_size=4096, hidden_size=1024, intermediate_size=4096, num_hidden_layers=2, num_attention_heads=4)
-    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(tmp_path / "model")
     done = warm("-c", LOADED, str(tmp_path / "model"), str(tmp_path / "store"))
     assert done.returncode == 0, done.stderr[-3000:]
     answers = json.loads(done.stdout.rpartition("answers:")[2])
