@@ -14,6 +14,7 @@ from ...schemas.base.hashing import key_of, with_contents
 from ...schemas.sections import Evaluation, Recipe
 from ..evaluation.classification import read_classified, score_classified
 from ..evaluation.diversity import diversity_by_part
+from ..evaluation.evaluated_rows import split_rows
 from ..evaluation.judge import judge_all
 from ..evaluation.metrics import metric
 from ..evaluation.probes import PROBES, pending_probes, probe_inputs, probe_results, requested_probes
@@ -42,7 +43,7 @@ from ..runtime.run_files import (
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import unseal_files, write_seal
 from .context import RunContext
-from .predictions import predict, predictions_key, request_of, reuse_predictions, sample_rows
+from .predictions import predict, predictions_key, request_of, reuse_predictions
 
 NAME = "evaluate"
 OUTPUTS = ("eval",)
@@ -86,7 +87,7 @@ def run(context: RunContext) -> None:
     own_key = context.keys[NAME] = context.keys.get(NAME) or key(context)
     bits = _bits(context)
     before = reuse_predictions(run, predictions_key(recipe, context.keys["train"], bits))
-    rows = sample_rows(run / "data" / f"{recipe.evaluation_split}.jsonl", recipe.evaluation.max_rows, recipe.evaluation.generation.seed)
+    rows = split_rows(run.path, recipe)
     if not rows:
         raise UserError(f"{run.path}: the {recipe.evaluation_split} split has no rows to evaluate on", hint="evaluate another split")
     asked = requested_probes(recipe)

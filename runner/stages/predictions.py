@@ -2,10 +2,7 @@
 
 import shutil
 import sys
-from hashlib import blake2b
 from pathlib import Path
-
-import orjson
 
 from ...schemas import VERSION
 from ...schemas.base.errors import UserError
@@ -13,6 +10,7 @@ from ...schemas.base.files import remove_folder, replacing_folder, write_atomica
 from ...schemas.base.hashing import SEAL, file_sha256, key_of
 from ...schemas.evaluation_rules import generates_replies
 from ...schemas.sections import Recipe
+from ..evaluation.evaluated_rows import SET_ROWS, set_rows
 from ..launch.plan import CONFIG as RENDERED
 from ..runtime.child_process import run_child
 from ..runtime.machine import package_versions
@@ -30,7 +28,6 @@ from ..runtime.run_files import (
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import seal_faults
 from .context import RunContext
-from .sets import ROWS
 
 CONFIG = f"{EVALUATING}/axolotl.yml"
 
@@ -104,7 +101,7 @@ def set_requests(run: RunFolder, recipe: Recipe, train: str, bits: int = 0) -> d
     found: dict[str, SetRequest] = {}
     for name in recipe.evaluation.also:
         of_set = recipe.of_set(name)
-        key = key_of(predictions_key(of_set, train, bits), file_sha256(run / SETS / name / ROWS), of_set.data.type)
+        key = key_of(predictions_key(of_set, train, bits), file_sha256(run / SETS / name / SET_ROWS), of_set.data.type)
         generation = of_set.evaluation.generation._asdict()
         found[name] = {"key": key, "record_type": of_set.data.type, "generate": generates_replies(of_set), "generation": generation}
     return found
@@ -114,9 +111,8 @@ def write_set_rows(run: RunFolder, recipe: Recipe, sets: dict[str, SetRequest], 
     """Write the rows of each further set to evaluating/, and remove predictions that were made from something else."""
     for name in {*before} - {name for name, asked in sets.items() if before.get(name) == asked}:
         remove_folder(run / EVALUATING / SETS / name)
-    for name, found in recipe.evaluation.also.items():
-        rows = sample_rows(run / SETS / name / ROWS, found.max_rows, recipe.evaluation.generation.seed)
-        write_atomically(run / EVALUATING / SETS / name / "rows.jsonl", b"".join(rows))
+    for name in recipe.evaluation.also:
+        write_atomically(run / EVALUATING / SETS / name / "rows.jsonl", b"".join(set_rows(run.path, recipe, name)))
 
 
 def predictions_key(recipe: Recipe, train: str, bits: int = 0) -> str:
@@ -124,12 +120,3 @@ def predictions_key(recipe: Recipe, train: str, bits: int = 0) -> str:
     evaluation = recipe.evaluation
     generation = evaluation.generation if generates_replies(recipe) else evaluation.generation.batch_size
     return key_of("predictions", VERSION, train, recipe.evaluation_split, evaluation.max_rows, evaluation.generation.seed, generation, bits)
-
-
-def sample_rows(path: Path, most: int | None, seed: int) -> list[bytes]:
-    """Return the lines to evaluate: all, or a seeded choice that does not depend on their order."""
-    lines = path.read_bytes().splitlines(keepends=True)
-    if most is None or len(lines) <= most:
-        return lines
-    key = str(seed).encode()
-    return sorted(lines, key=lambda line: blake2b(orjson.loads(line)["id"].encode(), key=key).digest())[:most]

@@ -10,6 +10,7 @@ from ...schemas.base.counted import counted, listed
 from ...schemas.base.files import replacing_folder
 from ...schemas.base.hashing import key_of
 from ...schemas.sections import Recipe
+from ..evaluation.evaluated_rows import SET_ROWS
 from ..reporting.ledger_table import source_notes
 from ..runtime.run_files import SETS
 from ..runtime.run_folder import RunFolder
@@ -21,7 +22,6 @@ NAME = SETS
 OUTPUTS = (SETS,)
 OPTIONAL_OUTPUTS: tuple[str, ...] = ()
 FINAL = False
-ROWS = "test.jsonl"  # in a set's folder
 
 
 def key(context: RunContext) -> str:
@@ -62,5 +62,5 @@ def build_sets(recipe: Recipe, trained: Manifest, data: Path, out: Path) -> dict
         if of_set.type == "classification":  # the labels are those of the training
             of_set = of_set._replace(labels=tuple(trained.get("labels", ())))
         found[name] = build(of_set, out / name)
-    refuse_seen_rows(recipe.data, data, {name: (manifest["type"], out / name / ROWS) for name, manifest in found.items()})
+    refuse_seen_rows(recipe.data, data, {name: (manifest["type"], out / name / SET_ROWS) for name, manifest in found.items()})
     return found

@@ -35,6 +35,7 @@ from .attention_watch import watch_first_batch
 from .axolotl_patches import admit_bucket, leave_placeholders_untouched, make_trainable, train_in_fp32, write_no_debug_log
 from .callback import RunCallback
 from .distributed import accept_numbered_cpu_tags, is_first, world_size
+from .evaluated_rows import evaluation_faults
 from .gpu import keep_on_one_gpu, unusable_gpu
 from .labels import IGNORED
 from .launcher_exit import follow_launcher_exit
@@ -105,6 +106,7 @@ class RecipekitPlugin(BasePlugin):
             RunFolder(Path()).write(TOKENS, prepared.report)
         recipe = with_micro_batch_size(load_recipe("recipe.yml").recipe, cfg.micro_batch_size)
         faults = prepared.faults + dropped_faults(prepared.report, cfg.excess_length_strategy, recipe.data.max_dropped)
+        faults = faults or evaluation_faults(cfg, self.tokenizer, recipe)
         faults = faults or too_large(recipe, cfg.base_model, cfg.num_labels or 0, self._forward_pass(cfg, recipe, prepared.train))
         if faults:
             self.fail("\n".join(faults))

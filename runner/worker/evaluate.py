@@ -21,12 +21,14 @@ from ..runtime.run_files import EVALUATING, EVALUATION_REQUEST, SETS, SetRequest
 from ..runtime.run_folder import RunFolder
 from .generation import Reply, generate, in_memory
 from .head_loss import chunks
-from .labels import IGNORED, last_span
+from .label_audit import row_problems
+from .labels import IGNORED, last_span, long_rows
 from .loading import LoadedModel, base_reference, load, load_base, reference_of, with_adapter
 from .loss import can_choose_positions
 from .packing import Piece, pieces
 from .tokenization import load as load_config
-from .tokenization import segments, tokenise
+from .tokenization import of_record_type, prompt_ids, refuse, segments, tokenise
+from .word_audit import shown
 
 TRAIN, MASK_ROWS, MASKS = Path("data/train.jsonl"), Path(EVALUATING, "mask_rows.jsonl"), 3
 CONFIG = f"{EVALUATING}/axolotl.yml"  # rendered for this machine, which may differ from the one that trained
@@ -58,7 +60,7 @@ def main() -> None:
             classify(folder, request, cfg, tokenizer, progress)
         return
     held_out = [
-        HeldOut(folder / "predictions.jsonl", _prepared(_of_type(cfg, part["record_type"]), tokenizer, folder / "rows.jsonl"), part)
+        HeldOut(folder / "predictions.jsonl", _prepared(of_record_type(cfg, part["record_type"]), tokenizer, folder / "rows.jsonl"), part)
         for folder, part in asked.items()
     ]
     total, done = 2 * sum(len(part.rows) for part in held_out), 0
@@ -68,13 +70,6 @@ def main() -> None:
                 done += answered
                 progress.event("evaluate", model=loaded.name, done=done, total=total)
     progress.event("evaluated", done=done, total=total)
-
-
-def _of_type(cfg: Any, record_type: str) -> Any:
-    """Return the configuration for rows of another type than the recipe's."""
-    from axolotl.utils.dict import DictDefault
-
-    return DictDefault({**dict(cfg), "record_type": record_type}) if record_type and record_type != cfg.record_type else cfg
 
 
 def _answer(loaded: LoadedModel, held_out: HeldOut) -> Iterator[int]:
@@ -110,13 +105,21 @@ def _prepared(cfg: Any, tokenizer: Any, path: Path) -> list[dict[str, Any]]:
     """Return the file's rows with their tensors, the prompt of the last reply and that reply; shortest prompts first, to pad less."""
     given = {row["id"]: row for row in read_lines(path)}
     rows, roles = [], cfg.datasets[0].get("roles_to_train") or ["assistant"]
+    chats = [row for row in given.values() if "messages" in row]
+    if chats and (found := row_problems(cfg, tokenizer, "evaluated", chats)):  # of a set that was added after the training, for example
+        refuse("\n".join(found))
+    cut = long_rows(cfg, tokenizer, chats) if cfg.excess_length_strategy == "truncate" else {}
     for tensors in tokenise(cfg, tokenizer, path):
         row = given[tensors["id"]]
         if "messages" in row:
-            reference = last_trained(row["messages"], roles)
+            last = last_trained(row["messages"], roles)
+            reference = row["messages"][last]["content"]
             reference = without_reasoning(reference) if "reasoning" in (cfg.accepted_losses or ()) else reference
             given_reply = {"reference": reference, "original_tokens": row.get("meta", {}).get("original_tokens")}
             prompt, parts = tensors["input_ids"][: last_span(tensors["labels"])], [Piece(tensors["input_ids"], tensors["labels"])]
+            # The last trained tokens of a row that was cut may be those of an earlier reply.
+            if row["id"] in cut and row["messages"][last]["role"] == "assistant":
+                prompt = prompt_ids(tokenizer, shown(row["messages"][:last]))
         else:
             given_reply = {"reference": "", "original_tokens": None}
             prompt, parts = [], pieces(tensors["input_ids"], cfg.sequence_len)
@@ -124,9 +127,9 @@ def _prepared(cfg: Any, tokenizer: Any, path: Path) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (len(row["prompt_ids"]), row["id"]))
 
 
-def last_trained(messages: list[dict[str, Any]], roles: Sequence[str]) -> str:
-    """Return the last trained message, by its own flag or else by its role: the model is asked for this one."""
-    return next(message["content"] for message in reversed(messages) if message.get("train", message["role"] in roles))
+def last_trained(messages: list[dict[str, Any]], roles: Sequence[str]) -> int:
+    """Return the index of the last trained message, by its own flag or else by its role: the model is asked for this one."""
+    return next(n for n in reversed(range(len(messages))) if messages[n].get("train", messages[n]["role"] in roles))
 
 
 def models(cfg: Any, bits: int) -> Iterator[LoadedModel]:

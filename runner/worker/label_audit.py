@@ -26,18 +26,18 @@ def _refused(split: str, refused: dict[str, str], template: str) -> list[str]:
     return [f"{template} refuses {counted(len(refused), f'{split} row')}: {listed}: {hint}"]
 
 
-def chosen_rows_facts(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]], tokenised: list[dict[str, Any]]) -> dict[str, Any]:
+def row_facts(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]], tokenised: list[dict[str, Any]]) -> dict[str, Any]:
     """Return counts and faults of these rows, as in tokens.json for a split."""
     return _audit_split(cfg, WordAudit(cfg, tokenizer), rows, tokenised, end_ids(cfg, tokenizer))
 
 
-def chosen_rows_problems(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]]) -> list[str]:
-    """Return why these rows cannot be tokenised."""
+def row_problems(cfg: Any, tokenizer: Any, name: str, rows: list[dict[str, Any]]) -> list[str]:
+    """Return why these rows cannot be tokenised. `name` says what they are: test, chosen."""
     words = WordAudit(cfg, tokenizer)
-    if refused := template_refusals(words, {"chosen": rows}, cfg.template_name):
+    if refused := template_refusals(words, {name: rows}, cfg.template_name):
         return refused
     long = long_rows(cfg, tokenizer, rows) if cfg.excess_length_strategy == "raise" else {}
-    return [long_rows_fault("chosen", long, cfg.sequence_len)] if long else []
+    return [long_rows_fault(name, long, cfg.sequence_len)] if long else []
 
 
 def audit(cfg: Any, tokenizer: Any, meta: Any, rows: Rows, words: WordAudit) -> dict[str, Any]:

@@ -19,6 +19,13 @@ from . import axolotl_patches
 from .labels import IGNORED, long_rows
 
 
+def of_record_type(cfg: Any, record_type: str) -> Any:
+    """Return the configuration for rows of this type, which may differ from the recipe's."""
+    from axolotl.utils.dict import DictDefault
+
+    return DictDefault({**dict(cfg), "record_type": record_type}) if record_type and record_type != cfg.record_type else cfg
+
+
 def tokenise(cfg: Any, tokenizer: Any, path: Path) -> list[dict[str, Any]]:
     """Return each row's id, input_ids and labels. `cfg` is Axolotl's configuration, whose dataset is replaced by the file at `path`."""
     rows = [json.loads(line) for line in path.read_bytes().splitlines()]
@@ -137,17 +144,17 @@ def main(rows: str, out: str) -> None:
     """Tokenise a file, and add the trained segments as text and what the template leaves out. Rows that the trainer would refuse are
     refused."""
     from .end_of_turn import end_of_turn_problem
-    from .label_audit import audit_problems, chosen_rows_facts, chosen_rows_problems
+    from .label_audit import audit_problems, row_facts, row_problems
 
     cfg, tokenizer = load()
     given = [json.loads(line) for line in Path(rows).read_bytes().splitlines()]
     is_chat = cfg.record_type not in ("text", "classification")
-    if is_chat and (found := chosen_rows_problems(cfg, tokenizer, given)):
+    if is_chat and (found := row_problems(cfg, tokenizer, "chosen", given)):
         refuse("\n".join(found))
     tokenised = tokenise(cfg, tokenizer, Path(rows))
     losses: dict[str, Any] = {}
     if is_chat:
-        facts = chosen_rows_facts(cfg, tokenizer, given, tokenised)
+        facts = row_facts(cfg, tokenizer, given, tokenised)
         losses = facts["losses"]
         if found := audit_problems({"chosen": facts}, cfg, end_of_turn_problem(cfg, tokenizer)):
             refuse("\n".join(found))

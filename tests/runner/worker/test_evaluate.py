@@ -1,10 +1,17 @@
 """What the evaluation asks a model for, and compares its reply with."""
 
+from types import SimpleNamespace
+
 import pytest
 
 pytest.importorskip("torch")
 from recipekit.runner.evaluation.scoring import without_reasoning
+from recipekit.runner.worker import evaluate
 from recipekit.runner.worker.evaluate import last_trained
+from recipekit.runner.worker.labels import IGNORED
+
+from ...support.jsonl import write_jsonl
+from ...support.tiny import TEMPLATE, build_tokenizer
 
 SAID = [("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")]
 
@@ -21,7 +28,7 @@ SAID = [("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")]
 )
 def test_the_reference_is_the_message_that_the_model_is_asked_for(trains, roles, reference):
     messages = [{"role": role, "content": text} | ({"train": trains[n]} if n in trains else {}) for n, (role, text) in enumerate(SAID)]
-    assert last_trained(messages, roles) == reference
+    assert messages[last_trained(messages, roles)]["content"] == reference
 
 
 @pytest.mark.parametrize(
@@ -36,3 +43,21 @@ def test_where_reasoning_is_dropped_the_reference_has_none(reply, left):
 
     template = jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(DROP_REASONING + "{{ messages[0].content }}")
     assert without_reasoning(reply) == left == template.render(messages=[{"role": "assistant", "content": reply}])
+
+
+def test_a_row_that_was_cut_is_asked_for_its_last_reply(tmp_path, monkeypatch):
+    """Cut in the second question, its last trained tokens are those of the first reply."""
+    messages = [{"role": role, "content": text} for role, text in SAID]
+    fast = build_tokenizer(["a b c d"], eos_token="<|im_end|>", pad_token="<|endoftext|>")
+    fast.chat_template = TEMPLATE
+    ids = fast.apply_chat_template(messages, tokenize=True, return_dict=True)["input_ids"]
+    start = ids.index(fast.convert_tokens_to_ids("b"))
+    cut = ids[: start + 4]
+    labels = [token if start <= at < start + 2 else IGNORED for at, token in enumerate(cut)]
+    cfg = SimpleNamespace(excess_length_strategy="truncate", sequence_len=len(cut), datasets=[{}], accepted_losses=None,
+                          template_name="tiny", chat_template_kwargs=None, train_on_inputs=False)  # fmt: skip
+    monkeypatch.setattr(evaluate, "tokenise", lambda *_: [{"id": "x", "input_ids": cut, "labels": labels}])
+    (row,) = evaluate._prepared(cfg, fast, write_jsonl(tmp_path / "rows.jsonl", [{"id": "x", "messages": messages}]))
+    assert row["reference"] == "d"
+    assert fast.decode(row["prompt_ids"]).endswith("<|im_start|>user\nc<|im_end|>\n<|im_start|>assistant\n")
+    assert row["pieces"][0].input_ids == cut
