@@ -19,7 +19,7 @@ from ..launch.precision import precision
 from ..launch.steps import epoch_steps
 from ..runtime.machine import Machine
 from ..runtime.run_files import TIMING, PredictedTime, Timing
-from ..runtime.run_folder import RunFolder
+from ..runtime.run_folder import all_runs
 
 NEWEST = 5  # earlier runs of a method whose median is its rate
 LISTED = 10  # past predictions whose errors are shown
@@ -103,13 +103,15 @@ def tokens_in_epoch(facts: Mapping[str, Any]) -> int:
 
 
 def earlier_timings(root: Path) -> tuple[list[Timing], list[str]]:
-    """Return the timings of all runs under `root`, newest first, and the files that are damaged."""
+    """Return the timings of all runs under `root`, newest first, and the files that are damaged or missing."""
     found, damaged = [], []
-    for path in sorted(root.glob(f"*/*/{TIMING.name}"), key=lambda path: path.parent.name, reverse=True):
+    for run in all_runs(root):
         try:
-            found.append(RunFolder(path.parent).read(TIMING))
-        except UserError:
-            damaged.append(str(path))
+            timing = run.find(TIMING)
+        except UserError:  # it may also be sealed and missing
+            damaged.append(str(run / TIMING.name))
+        else:
+            found += [timing] if timing else []
     return found, damaged
 
 

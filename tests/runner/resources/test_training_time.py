@@ -1,6 +1,6 @@
 """Time: predicted from what was measured on this machine with this method, or not at all."""
 
-import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,11 +19,19 @@ from recipekit.runner.resources.training_time import (
 )
 from recipekit.runner.runtime.machine import Machine
 from recipekit.runner.runtime.run_files import TIMING
+from recipekit.runner.runtime.run_folder import RunFolder
+from recipekit.runner.runtime.seals import seal_files
 from recipekit.schemas.sections import Recipe
 
 CPU = Machine(memory=64 << 30, cores=8)
 GPU = Machine("cuda", 1, "a card", 16 << 30, True)
 ENDED = {"steps": 10, "tokens": 5000, "seconds": 20.0, "whole": True, "resumed": False}
+
+
+def run_of(root: Path) -> RunFolder:
+    run = RunFolder(root / "small" / "1")
+    run.update(state="done")
+    return run
 
 
 @pytest.fixture
@@ -32,9 +40,7 @@ def of(minimal):
 
 
 def test_a_run_of_the_same_method_gives_the_rate_of_the_next(of, tmp_path):
-    first = timing(of(), CPU, 10_000, 2500, ENDED, None)
-    (tmp_path / "small" / "1").mkdir(parents=True)
-    (tmp_path / "small" / "1" / TIMING.name).write_text(json.dumps(first))
+    run_of(tmp_path).write(TIMING, timing(of(), CPU, 10_000, 2500, ENDED, None))
     rate = rate_of(earlier_timings(tmp_path)[0], method(of(), CPU))
     assert rate == Rate(250.0, 0.25, "1 earlier run on this machine")
     found = predict(of({"training.num_epochs": 3}), 40, 20_000, rate)
@@ -78,10 +84,14 @@ def test_an_error_needs_a_prediction_and_a_training_from_its_beginning_to_its_en
     assert "predicted" in measured_line(line) and measured_line(line | {"predicted": None}) == "trained for 20 s"
 
 
-def test_a_damaged_timing_is_named(tmp_path):
-    (tmp_path / "a" / "1").mkdir(parents=True)
-    (tmp_path / "a" / "1" / TIMING.name).write_text("{")
-    assert earlier_timings(tmp_path) == ([], [str(tmp_path / "a" / "1" / TIMING.name)])
+@pytest.mark.parametrize("damage", [lambda path: path.write_text("{"), lambda path: path.unlink()], ids=["damaged", "missing"])
+def test_a_timing_that_is_not_as_it_was_written_is_named(of, tmp_path, damage):
+    run = run_of(tmp_path)
+    assert earlier_timings(tmp_path) == ([], []), "an older run has none"
+    run.write(TIMING, timing(of(), CPU, 10_000, 2500, ENDED, None))
+    seal_files(run.path, [TIMING.name])
+    damage(run / TIMING.name)
+    assert earlier_timings(tmp_path) == ([], [str(run / TIMING.name)])
 
 
 @given(st.floats(1, 1e6), st.floats(0.01, 2), st.integers(1, 10**9))

@@ -6,6 +6,7 @@ import pytest
 from recipekit.runner.resources.training_time import Prediction, timing
 from recipekit.runner.runtime.machine import this_machine
 from recipekit.runner.runtime.run_files import TIMING
+from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.recipe import load_recipe
 
 from ....support.jsonl import write_jsonl
@@ -77,9 +78,9 @@ def test_an_earlier_runs_rate_gives_time_and_cost_with_the_errors_of_past_predic
     ended = {"steps": 14, "tokens": 7200, "seconds": 3600.0, "whole": True, "resumed": False}
     recipe = load_recipe(small).recipe
     line = timing(recipe, this_machine(), facts["data_bytes"], 3600, ended, Prediction(7200, 3240.0, "a probe of 2 steps"))
-    folder = tmp_path / "runs" / "small" / "20261128-000000-abcdef"
-    folder.mkdir(parents=True)
-    (folder / TIMING.name).write_text(json.dumps(line))
+    earlier = RunFolder(tmp_path / "runs" / "small" / "20261128-000000-abcdef")
+    earlier.update(state="done")
+    earlier.write(TIMING, line)
     outcome = command_line("plan", small, "--price-per-hour", "2.5")
     assert "1 h 0 min, by 1 earlier run on this machine" in outcome.out and "off by -10%" in outcome.out
     assert "7,200" in outcome.out and "2.50" in outcome.out
