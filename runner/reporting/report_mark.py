@@ -2,6 +2,7 @@
 
 from hashlib import sha256
 
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import open_regular
 from ..runtime.run_files import METRICS
 from ..runtime.run_folder import RunFolder
@@ -12,17 +13,20 @@ _HEAD = 4096  # bytes that contain the mark
 
 
 def numbers_mark(run: RunFolder) -> str:
-    """Return a hash of the run's metrics; "" without metrics. Raises UserError if they differ from their seal."""
+    """Return a hash of the run's metrics; "" without metrics. Raises UserError if they differ from their seal, or cannot be read."""
+    path = run / METRICS.name
     try:
-        return sha256(read_sealed(run / METRICS.name)).hexdigest()[:16]
+        return sha256(read_sealed(path)).hexdigest()[:16]
     except FileNotFoundError:
         return ""
+    except OSError as error:
+        raise UserError(Problem(Location(str(path)), f"is damaged: {error.strerror}", f"recipe eval {run.path}", "damaged")) from None
 
 
 def is_outdated(run: RunFolder) -> bool:
     """Return whether the report was written from other metrics. Model cards are written before the report.
 
-    Raises UserError if the metrics differ from their seal.
+    Raises UserError if the metrics differ from their seal, or cannot be read.
     """
     try:
         with open_regular(run / REPORT) as stream:

@@ -4,7 +4,9 @@ import pytest
 from recipekit.runner.reporting.report import write_report
 from recipekit.runner.reporting.report_mark import is_outdated
 from recipekit.runner.runtime.run_files import METRICS
+from recipekit.schemas.base.errors import UserError
 
+from ...support.corruption import DAMAGES
 from ...support.finished_runs import write_chat_run
 
 pytest.importorskip("jinja2", reason="needs the extra [eval]: jinja2")
@@ -32,3 +34,10 @@ def test_the_report_command_repairs_it(run, command_line) -> None:
 def test_a_run_without_a_report_has_none_that_is_outdated(run) -> None:
     (run / "report.html").unlink()
     assert not is_outdated(run)
+
+
+@pytest.mark.parametrize("damage", ["a folder", "a pipe", "a link to itself", "an unreadable file"])
+def test_metrics_that_cannot_be_read_are_named(run, damage) -> None:
+    DAMAGES[damage](run / METRICS.name)
+    with pytest.raises(UserError, match="metrics.json: is damaged"):
+        is_outdated(run)
