@@ -1,54 +1,12 @@
-"""Which rows are evaluated. What is done with them: test_run.py."""
-
-import json
+"""What an evaluation depends on, and when it generates replies. What is done with its rows: test_run.py."""
 
 import pytest
 from recipekit.runner.stages.evaluate import evaluate_key
-from recipekit.runner.stages.predictions import sample_rows
 from recipekit.schemas.evaluation_rules import generates_replies
 from recipekit.schemas.evaluation_sections import Gate, Generation, SamplePrompts
 from recipekit.schemas.sections import Evaluation, Recipe
 
-from ...support.jsonl import write_jsonl
-
 pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
-
-
-@pytest.fixture
-def rows(tmp_path):
-    path = tmp_path / "validation.jsonl"
-    write_jsonl(path, [{"id": f"row {n}"} for n in range(40)])
-    return path
-
-
-def ids(lines):
-    return [json.loads(line)["id"] for line in lines]
-
-
-@pytest.mark.parametrize("most", [None, 40, 100])
-def test_all_rows_in_their_order_where_nothing_limits_them(rows, most):
-    assert ids(sample_rows(rows, most, 42)) == [f"row {n}" for n in range(40)]
-
-
-def test_a_sample_is_seeded_and_without_repeats(rows):
-    chosen = ids(sample_rows(rows, 10, 42))
-    assert len(set(chosen)) == 10
-    assert chosen == ids(sample_rows(rows, 10, 42))
-    assert set(chosen) != set(ids(sample_rows(rows, 10, 43)))
-
-
-def test_a_sample_is_not_the_first_rows(rows):
-    assert set(ids(sample_rows(rows, 10, 42))) != {f"row {n}" for n in range(10)}
-
-
-def test_a_sample_does_not_depend_on_the_order_of_rows(rows):
-    before = ids(sample_rows(rows, 10, 42))
-    rows.write_bytes(b"".join(reversed(rows.read_bytes().splitlines(keepends=True))))
-    assert ids(sample_rows(rows, 10, 42)) == before
-
-
-def test_a_larger_choice_holds_the_smaller_so_that_numbers_can_be_compared(rows):
-    assert set(ids(sample_rows(rows, 5, 42))) < set(ids(sample_rows(rows, 20, 42)))
 
 
 @pytest.mark.parametrize(
