@@ -1,5 +1,6 @@
 """The shipped JSON Schemas, and the keys that they describe."""
 
+import json  # `recipe check` needs the schema, and importing orjson would take longer than json takes to read it
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,7 @@ SCHEMA_DIR = Path(__file__).parent
 @cache
 def schema(name: str) -> dict[str, Any]:
     """Return the schema `name`: recipe, chat, classification, text, manifest or run."""
-    import orjson  # here: checking a valid recipe does not need it
-
-    return orjson.loads(schema_text(name))
+    return json.loads(schema_text(name))
 
 
 def schema_text(name: str) -> str:

@@ -14,7 +14,6 @@ together are set by the entries of a name without a dot; this makes two recipes:
 """
 
 import re
-from hashlib import sha256
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -94,6 +93,8 @@ def combination_name(name: str, values: dict[str, Any]) -> str:
 
 
 def _hashed(name: str, values: dict[str, Any]) -> str:
+    from hashlib import sha256
+
     digest = sha256(repr(values).encode()).hexdigest()[:8]
     return f"{name[: _LONGEST - 9].rstrip('-_')}-{digest}"
 

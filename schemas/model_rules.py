@@ -1,7 +1,6 @@
 """Rules about the model that a recipe starts from."""
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from .findings import Finding, Rule, no_effect
 from .generate_rules import providers
@@ -18,6 +17,8 @@ def embedded_model_that_no_wheel_carries(recipe: Recipe) -> Iterator[Finding]:
     named |= {(*path, "model"): provider.model for path, provider in providers(recipe) if provider.provider == "local"}
     for path, name in named.items():
         if name.startswith(_SCHEME) and name != EMBEDDED:
+            from difflib import get_close_matches
+
             near = get_close_matches(name, [EMBEDDED], n=1)
             yield Finding(path, f"no such embedded model: {name}", f"did you mean {EMBEDDED!r}?" if near else f"available: {EMBEDDED}")
 
@@ -43,6 +44,8 @@ def unknown_chat_template(recipe: Recipe) -> Iterator[Finding]:
 
     known = orjson.loads((SCHEMA_DIR / "axolotl_fields.json").read_bytes())["chat_templates"]
     if name not in known:
+        from difflib import get_close_matches
+
         near = get_close_matches(name, known, n=1)
         yield Finding(
             ("model", "chat_template"), f"no such chat template: {name}", f"did you mean {near[0]!r}?" if near else ", ".join(known)

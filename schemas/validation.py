@@ -6,7 +6,7 @@ from typing import Any
 import jsonschema_rs
 
 from .base.errors import Problem
-from .json_schema import schema, schema_text
+from .json_schema import schema
 from .values import without
 from .yaml_source import Document
 
@@ -14,7 +14,7 @@ from .yaml_source import Document
 @cache
 def validator(name: str) -> jsonschema_rs.Validator:
     """Return the compiled validator. `offline`: by default jsonschema-rs would follow a `$ref` to any address or file."""
-    return jsonschema_rs.validator_for(schema_text(name), offline=True)
+    return jsonschema_rs.validator_for(schema(name), offline=True)
 
 
 def check_document(document: Document, name: str = "recipe") -> list[Problem]:

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-ALLOWED = {"click", "colorama", "jsonschema_rs", "orjson", "recipekit", "yaml", "_yaml"}
+ALLOWED = {"click", "colorama", "jsonschema_rs", "recipekit", "yaml", "_yaml"}
 BARE = {"click", "colorama", "recipekit"}
-JSONSCHEMA = {"jsonschema", "jsonschema_specifications", "referencing", "attr", "attrs", "idna", "rpds", "typing_extensions"}
+JSONSCHEMA = {"jsonschema", "jsonschema_specifications", "referencing", "attr", "attrs", "idna", "orjson", "rpds", "typing_extensions"}
 LIGHT = {
     "help": (["--help"], BARE),
     "version": (["--version"], BARE),
@@ -23,7 +23,7 @@ SCRIPT = """
 import sys
 before = set(sys.modules)  # what the interpreter and the installation itself bring
 sys.argv = ["recipe", *{arguments!r}]
-from recipekit.runner.cli.main import main
+from recipekit.runner.__main__ import main
 try:
     main()
 except SystemExit:
@@ -54,6 +54,12 @@ def test_a_light_command_imports_only_what_is_allowed(name: str) -> None:
 
 def test_a_valid_recipe_is_checked_without_anything_heavy() -> None:
     assert imported(["check", "emogpt_qwen"]) & HEAVY == set()
+
+
+def test_garbage_is_collected_while_a_command_runs() -> None:
+    code = "import atexit, gc, sys; sys.argv = ['recipe', 'ls']; atexit.register(lambda: print(gc.isenabled())); "
+    code += "from recipekit.runner.__main__ import main; main()"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.endswith("\nTrue\n")
 
 
 def test_a_report_loads_no_client_of_a_provider() -> None:

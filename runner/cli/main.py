@@ -81,6 +81,9 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f".commands.{COMMANDS[cmd_name][0]}", __package__)
+        if not gc.isenabled():  # runner/__main__.py stopped it for the imports
+            gc.freeze()
+            gc.enable()
         return module.command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -6,7 +6,7 @@ import sys
 from typing import IO, Any, TextIO
 
 # C0 and C1 except tab and line feed, and characters that reorder or hide text (bidirectional controls, zero width, line separators).
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]")
+_UNSAFE = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
 
 _HEADING = re.compile(r" *(?:\w+ {2,})?")
 _DEEPEST = 16  # columns
@@ -19,7 +19,9 @@ _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 def printable(text: str) -> str:
     """Return the text with every unsafe character escaped: `\\x1b`, `\\u202e`."""
-    return _UNSAFE.sub(lambda match: ascii(match.group())[1:-1], text)
+    if text.replace("\n", "").isprintable():  # compiling the pattern takes longer than most commands print
+        return text
+    return re.sub(_UNSAFE, lambda match: ascii(match.group())[1:-1], text)
 
 
 def inert_cell(value: object) -> object:
