@@ -152,52 +152,57 @@ def encode(
     texts: list[bytes] = []
     digests: list[bytes] = []
     contents: list[bytes] = []
-    result = Converted(ledger, b"", array("Q"), b"", [], [], {}, {}, set(), Counter(), {})
-    chat, fixes = spec.record_type == "chat", spec.fix_mojibake
-    has_details = bool(spec.group_by or spec.stratify_by or spec.record_type == "classification")
     compared: list[str] = []
     words = array("I")
+    result = Converted(ledger, b"", array("Q"), b"", [], [], {}, {}, set(), Counter(), {})
+    has_details = bool(spec.group_by or spec.stratify_by or spec.record_type == "classification")
     for item in _records(spec, items, unreadable, ledger, keys):
-        fields = with_system_prompt(item.fields, spec.system_prompt) if spec.system_prompt else item.fields
-        try:
-            plain = plain_chat(fields["messages"]) if chat and len(fields) == 1 else None
-            fault = record_fault(spec.record_type, fields) if plain is None else None
-            if fault := fault or (reserved_key(item.meta) if item.meta else None):
-                ledger.drop(Drop(item.row, *fault))
-                continue
-            body, digest, is_suspect = plain or (orjson.dumps(fields)[1:-1], row_digest(spec.record_type, fields), True)
-            if fixes and may_be_misread(body) and (better := fix_fields(item.fields)) is not item.fields:
-                item, fields = _with_fixed_text(spec, item, better)
-                body, digest = orjson.dumps(fields)[1:-1], row_digest(spec.record_type, fields)
-            texts.append(line := lines.line(item, body))
-            if is_suspect:
-                result.artifacts.update(artifacts(fields))
-        except (orjson.JSONEncodeError, UnicodeEncodeError) as error:
-            ledger.drop(Drop(item.row, "not_json", str(error)))
+        encoded = _encoded(spec, item, lines)
+        if isinstance(encoded, Drop):
+            ledger.drop(encoded)
             continue
+        record, fields, line, digest, is_suspect = encoded
+        texts.append(line)
         digests.append(digest)
+        if is_suspect:
+            result.artifacts.update(artifacts(fields))
         if spec.has_splits:
             contents.append(leak_digest(spec.record_type, fields, digest))
         if spec.count_words:
             words.append(count_words(spec.record_type, fields))
         if spec.near:
             compared.append(compared_text(spec.record_type, fields))
-        if has_details or item.fixed:
-            _collect(spec, item, fields, result, len(texts) - 1)
+        if has_details or record.fixed:
+            _collect(spec, record, fields, result, len(texts) - 1)
         size -= len(line)
         if size <= 0:
             break
     _count(unreadable, ledger)
-    ends = array("Q", accumulate(map(len, texts)))
-    compared_signatures = signatures(compared) if compared else b""
     return result._replace(
         lines=b"".join(texts),
-        ends=ends,
+        ends=array("Q", accumulate(map(len, texts))),
         digests=b"".join(digests),
         contents=b"".join(contents),
-        signatures=compared_signatures,
+        signatures=signatures(compared) if compared else b"",
         words=words,
     )
+
+
+def _encoded(spec: Spec, record: Record, lines: Lines) -> tuple[Record, RecordValue, bytes, bytes, bool] | Drop:
+    """Return a valid record, repaired; its fields; its line; its digest; and whether its texts may contain artifacts."""
+    fields = with_system_prompt(record.fields, spec.system_prompt) if spec.system_prompt else record.fields
+    try:
+        plain = plain_chat(fields["messages"]) if spec.record_type == "chat" and len(fields) == 1 else None
+        fault = record_fault(spec.record_type, fields) if plain is None else None
+        if fault := fault or (reserved_key(record.meta) if record.meta else None):
+            return Drop(record.row, *fault)
+        body, digest, is_suspect = plain or (orjson.dumps(fields)[1:-1], row_digest(spec.record_type, fields), True)
+        if spec.fix_mojibake and may_be_misread(body) and (better := fix_fields(record.fields)) is not record.fields:
+            record, fields = _with_fixed_text(spec, record, better)
+            body, digest = orjson.dumps(fields)[1:-1], row_digest(spec.record_type, fields)
+        return record, fields, lines.line(record, body), digest, is_suspect
+    except (orjson.JSONEncodeError, UnicodeEncodeError) as error:
+        return Drop(record.row, "not_json", str(error))
 
 
 def _records(spec: Spec, items: Iterable[Record | Drop], unreadable: list[Drop], ledger: Ledger, keys: KeyUse) -> Iterator[Record]:

@@ -17,53 +17,69 @@ from .comparison import short_names
 from .comparison_numbers import numbers_of
 
 METRICS = ("accuracy", "macro_f1")
+CONFIDENCE = 0.95
 Lines = dict[str, dict[str, Any]]  # id -> the tuned model's line
 
 
-def join_runs(runs: list[RunFolder], confidence: float = 0.95) -> dict[str, Any]:
+def join_runs(runs: list[RunFolder]) -> dict[str, Any]:
     """Compare the joined model with every given run of whole labels, as `compare` does, with scores for each letter.
 
     Raises UserError if the runs lack a letter, or were evaluated on different rows.
     """
+    scheme, of_letters, whole = _read_runs(runs)
+    ids = _shared_ids([*of_letters.values(), *whole.values()])
+
+    def joined(field: str) -> list[str]:
+        return scheme.join({pair: [lines[i][field] for i in ids] for pair, lines in of_letters.items()})
+
+    truth = joined("label")
+    predicted = {"joined": joined("predicted")} | {name: [lines[i]["predicted"] for i in ids] for name, lines in whole.items()}
+    scores = {name: scheme.scores(truth, column) for name, column in predicted.items()}
+    numbers = numbers_of(dict.fromkeys(map(metric, METRICS), _label_predictions(ids, truth, predicted)), CONFIDENCE)
+    return {
+        "runs": list(predicted), "states": ["four binary models", *("16 labels" for _ in whole)], "differences": {}, "dimensions": scores,
+        "rows": len(ids), "confidence": CONFIDENCE, "metrics": numbers, "notes": notes(scores),
+    }  # fmt: skip
+
+
+def _read_runs(runs: list[RunFolder]) -> tuple[LabelScheme, dict[str, Lines], dict[str, Lines]]:
+    """Return the scheme of the labels, the predictions by pair of letters, and those of whole labels by the run's name."""
     whole: dict[str, Lines] = {}
-    given: dict[str, Lines] = {}
+    of_letters: dict[str, Lines] = {}
     schemes: list[LabelScheme] = []
     for run, name in zip(runs, short_names([run.path for run in runs]), strict=True):
         labels, lines = run.read(MANIFEST).get("labels", []), predictions(run)
-        if of_letters := pair_of(labels):
-            given[of_letters[1]] = lines
-            schemes.append(of_letters[0])
+        if found := pair_of(labels):
+            scheme, pair = found
+            of_letters[pair] = lines
+            schemes.append(scheme)
         elif scheme_of(labels):
             whole[name] = lines
         else:
-            raise UserError(
-                Problem(Location(str(run.path)), f"has labels that are neither types nor their letters: {', '.join(labels[:4])}")
-            )
-    scheme = require_all_letters(schemes, given)
-    ids = sorted(next(iter(given.values())))
-    for lines in (*given.values(), *whole.values()):
+            what = f"has labels that are neither types nor their letters: {', '.join(labels[:4])}"
+            raise UserError(Problem(Location(str(run.path)), what))
+    return require_all_letters(schemes, of_letters), of_letters, whole
+
+
+def _shared_ids(models: list[Lines]) -> list[str]:
+    """Return the rows on which all models were evaluated. Raises UserError if they differ."""
+    ids = sorted(models[0])
+    for lines in models:
         if sorted(lines) != ids:
             hint = "split all of them with data.split.stratify_by: type, the same seed and the same shares"
             shared = len(set(lines) & set(ids))
             raise UserError(f"the runs were evaluated on different rows: {len(lines)} and {len(ids)} rows, {shared} in common", hint=hint)
+    return ids
 
-    def letters(field: str) -> dict[str, list[str]]:
-        return {pair: [lines[i][field] for i in ids] for pair, lines in given.items()}
 
-    truth = scheme.join(letters("label"))
-    named = {"joined": scheme.join(letters("predicted"))}
-    named |= {name: [lines[i]["predicted"] for i in ids] for name, lines in whole.items()}
-    labels = sorted({*truth, *(label for column in named.values() for label in column)})
-    columns = [
-        [LabelPrediction(i, labels.index(t), labels.index(p), len(labels)) for i, t, p in zip(ids, truth, column, strict=True)]
-        for column in named.values()
+def _label_predictions(ids: list[str], truth: list[str], predicted: dict[str, list[str]]) -> list[list[LabelPrediction]]:
+    """Return each model's predictions with labels as numbers."""
+    labels = sorted({*truth, *(label for column in predicted.values() for label in column)})
+    number = {label: index for index, label in enumerate(labels)}
+    return [
+        [LabelPrediction(i, number[t], number[p], len(labels)) for i, t, p in zip(ids, truth, column, strict=True)]
+        for column in predicted.values()
     ]
-    scores = {name: scheme.scores(truth, column) for name, column in named.items()}
-    numbers = numbers_of(dict.fromkeys(map(metric, METRICS), columns), confidence)
-    return {
-        "runs": list(named), "states": ["four binary models", *("16 labels" for _ in whole)], "differences": {}, "dimensions": scores,
-        "rows": len(ids), "confidence": confidence, "metrics": numbers, "notes": notes(scores),
-    }  # fmt: skip
 
 
 def require_all_letters(schemes: list[LabelScheme], given: dict[str, Any]) -> LabelScheme:

@@ -18,10 +18,11 @@ from ..models.architecture import architecture, architecture_of
 from ..models.size import ModelSize, model_size, public_models
 from ..runtime.machine import Machine
 from ..runtime.run_files import LockedBatch
+from .activations import FAMILIES
 from .estimate_fit import size_of
 from .fit import MOST_ON_CPU, MOST_ON_GPU, size_text
 from .forward_pass import largest_forward_pass
-from .memory import FAMILIES, memory_plan
+from .memory import memory_plan
 from .row_lengths import lengths_of
 
 MOST_PADDED = 4  # rows: with more in a batch, padding costs more than a larger batch gains (docs/measurements.md)

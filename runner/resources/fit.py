@@ -14,10 +14,11 @@ from ..models.size import ModelSize, model_size
 from ..runtime.machine import Machine, this_machine
 from ..runtime.run_files import FIT_FORECAST, FitForecast, MemoryForecast, PeakMemory
 from ..runtime.run_folder import RunFolder
+from .activations import FAMILIES
 from .evaluation_memory import evaluation_memory
 from .forward_pass import ForwardPass
 from .main_memory import main_memory
-from .memory import CPU_RUNTIME, FAMILIES, MemoryPlan, memory_plan, optimizer_bytes
+from .memory import CPU_RUNTIME, MemoryPlan, memory_plan, optimizer_bytes
 from .remedies import Remedy, remedies
 
 NOTHING_FITS = "it does not fit with adapter: qlora, micro_batch_size: 1 and gradient_checkpointing: true either: use a smaller model"

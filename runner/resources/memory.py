@@ -1,22 +1,20 @@
 """Predict the memory of a training by part, from the model's real widths, in bytes per process on the training device. Pure.
 
-Activations are what autograd keeps of one layer for the backward pass, counted tensor by tensor (as in Korthikanti et al. 2022,
-arXiv:2205.05198, section 4, for today's layers: SwiGLU, grouped keys, attention without a score matrix); a test compares them with PyTorch.
 4-bit weights: QLoRA (Dettmers et al. 2023, arXiv:2305.14314, section 3): 4 bits, and 0.127 for the constants.
 """
 
 import math
 from typing import NamedTuple
 
-from ...schemas.sections import Recipe, Training
+from ...schemas.sections import Launch, Recipe, Training
 from ..launch.axolotl_config import OPTIMIZERS_WITHOUT_CPU
 from ..launch.precision import has_fp32_weights, precision
 from ..models.module_names import matches_module, module_of, rank_of
 from ..models.size import ModelSize
 from ..runtime.machine import UNPACKED_SHARE, Machine
+from .activations import FAMILIES, activations, adapted_layers
 from .forward_pass import ForwardPass, largest_forward_pass
 
-FAMILIES = ("llama", "mistral", "qwen2", "gemma2", "phi3", "gpt2")  # families whose activations were verified; others are not estimated
 NF4_BYTES = (4 + 0.127) / 8
 # Bytes per logit, by the width of the weights. runner/worker/head_loss.py computes chunks: the logit and its fp32 copy, which becomes the
 # gradient. If the model is sharded, the logits of all trained tokens exist: the logit, its fp32 copy, and the gradients of both.
@@ -58,59 +56,111 @@ class MemoryPlan(NamedTuple):
         return sum(size for name, size in self.parts.items() if name not in ("activations", "logits", "allocator"))
 
 
+class _Weights(NamedTuple):
+    """What is trained of how much: `stored` is the bytes of the trained weights, `width` the bytes of a number that is computed."""
+
+    everything: int
+    trained: int
+    stored: int
+    width: int
+    are_fp32: bool  # even if bf16 is computed
+    with_autocast_copies: bool
+
+
 def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int = 0, rows: ForwardPass | None = None) -> MemoryPlan:
     """Return what each process needs at the peak of a step (default: every row has `sequence_len` tokens)."""
-    training, launch = recipe.training, recipe.launch
     rows = rows or largest_forward_pass(recipe, None, varlen=False)
-    world = launch.num_processes * launch.num_nodes
-    wide = 4 if precision(training, machine) == "fp32" else 2
+    weights = _weights_of(recipe, size, machine, labels)
+    parts = _states(recipe, size, machine, weights) | _of_rows(recipe, size, machine, weights, rows, is_classifier=bool(labels))
+    if not machine.is_cpu:
+        parts |= _on_gpu(recipe, size, weights, parts, is_classifier=bool(labels))
+    elif not labels:
+        parts["allocator"] = _cpu_allocator(recipe.training, size, machine, rows)
+    parts |= _offloaded(recipe.launch)
+    return MemoryPlan({name: part for name, part in parts.items() if part}, rows, weights.trained)
+
+
+def _weights_of(recipe: Recipe, size: ModelSize, machine: Machine, labels: int) -> _Weights:
+    """Count the weights; a classifier has a head of `labels` rows in place of the model's."""
+    training, is_full = recipe.training, recipe.training.adapter == "none"
+    width = 4 if precision(training, machine) == "fp32" else 2
     head = {name for name in size.shapes if name.startswith(("lm_head", "score"))} if labels else set()
     everything = size.parameters - sum(math.prod(size.shapes[name]) for name in head) + labels * size.hidden
-    trained = everything if training.adapter == "none" else adapter_parameters(recipe, size) + labels * size.hidden
-    kept_in_fp32 = has_fp32_weights(recipe, machine)
-    in_autocast = kept_in_fp32 and not launch.fsdp
-    # Adapters are fp32; modules that are trained whole besides them keep bf16
-    whole = _saved_whole(recipe, size) if training.adapter != "none" and precision(training, machine) == "bf16" else 0
-    stored = trained * (4 if kept_in_fp32 else wide) if training.adapter == "none" else 4 * (trained - whole) + wide * whole
+    trained = everything if is_full else adapter_parameters(recipe, size) + labels * size.hidden
+    are_fp32 = has_fp32_weights(recipe, machine)
+    stored = trained * (4 if are_fp32 else width) if is_full else 4 * trained - (4 - width) * _saved_in_bf16(recipe, size, machine)
+    return _Weights(everything, trained, stored, width, are_fp32, are_fp32 and not recipe.launch.fsdp)
+
+
+def _saved_in_bf16(recipe: Recipe, size: ModelSize, machine: Machine) -> int:
+    """Return the weights of modules that are trained whole besides an adapter: adapters are fp32, but these keep bf16."""
+    is_bf16 = recipe.training.adapter != "none" and precision(recipe.training, machine) == "bf16"
+    return _saved_whole(recipe, size) if is_bf16 else 0
+
+
+def _states(recipe: Recipe, size: ModelSize, machine: Machine, weights: _Weights) -> dict[str, int]:
+    """Return the parts that last from step to step, as the launcher shards them over the processes."""
+    launch, has_adapter = recipe.launch, recipe.training.adapter != "none"
+    world = launch.num_processes * launch.num_nodes
     stage = launch.zero_stage or (3 if launch.fsdp else 0)
     share = {part: world if stage >= since else 1 for part, since in (("optimizer", 1), ("gradients", 2), ("weights", 3))}
-    parts = {
+    autocast_copy = 2 * (weights.trained - _saved_in_bf16(recipe, size, machine)) if weights.width == 2 else 0
+    loaded = weights_bytes(recipe.training, size, machine, weights.everything, weights.width)
+    # Autocast keeps bf16 copies of all fp32 weights during a step; FSDP2 has them one layer at a time.
+    computes_with = not weights.are_fp32 or weights.with_autocast_copies
+    return {
         "runtime": CPU_RUNTIME if machine.is_cpu else CUDA_RUNTIME,
-        # Autocast keeps bf16 copies of all fp32 weights during a step; FSDP2 has them one layer at a time.
-        "weights": 0 if kept_in_fp32 and not in_autocast else weights_bytes(training, size, machine, everything, wide) // share["weights"],
-        "fp32 weights": 4 * everything // share["weights"] if kept_in_fp32 else 0,
-        "adapter": 0 if training.adapter == "none" else stored + (2 * (trained - whole) if wide == 2 else 0),  # with autocast's copy
+        "weights": loaded // share["weights"] if computes_with else 0,
+        "fp32 weights": 4 * weights.everything // share["weights"] if weights.are_fp32 else 0,
+        "adapter": weights.stored + autocast_copy if has_adapter else 0,
         # Several processes without sharding: DistributedDataParallel has its own buckets for communication.
-        "gradients": stored * (2 if world > 1 and not stage else 1) // share["gradients"],
-        "optimizer": optimizer_bytes(recipe, size, machine, trained, stored) // share["optimizer"],
-        "activations": _activations(training, size, machine, wide, rows, kept_in_fp32 and not launch.fsdp)
-        if size.family in FAMILIES
-        else 0,
-        "logits": 0 if labels else _logits(recipe, size, machine, wide, rows.trained),
+        "gradients": weights.stored * (2 if world > 1 and not stage else 1) // share["gradients"],
+        "optimizer": optimizer_bytes(recipe, size, machine, weights.trained, weights.stored) // share["optimizer"],
     }
-    if not machine.is_cpu:
-        parts["buckets"] = 2 * ZERO_BUCKET * wide if launch.zero_stage in (1, 2) else 0
-        parts["gathered weights"] = _gathered(recipe, size, everything, wide)
-        # Gathered weights are of another CUDA stream, and the allocator keeps the freed memory of a stream for it.
-        released = ("activations", "logits", "buckets", *(["weights"] if kept_in_fp32 else []))
-        step = step_bytes(recipe, trained, stored, world, wide)
-        parts["optimizer step"] = max(step - sum(parts[name] for name in released), 0)
-        loading = _loading(training, size, everything, wide) if not stage and not labels else 0
-        parts["loading"] = max(loading - sum(parts.values()) + parts["runtime"], 0)
-    if machine.is_cpu and not labels:
-        parts["allocator"] = _cpu_allocator(training, size, machine, rows)
+
+
+def _of_rows(
+    recipe: Recipe, size: ModelSize, machine: Machine, weights: _Weights, rows: ForwardPass, is_classifier: bool
+) -> dict[str, int]:  # fmt: skip
+    """Return the parts that depend on the rows."""
+    kept = activations(recipe.training, size, machine, weights.width, rows, weights.with_autocast_copies)
+    return {
+        "activations": kept if size.family in FAMILIES else 0,
+        "logits": 0 if is_classifier else _logits(recipe, size, machine, weights.width, rows.trained),
+    }
+
+
+def _on_gpu(recipe: Recipe, size: ModelSize, weights: _Weights, parts: dict[str, int], is_classifier: bool) -> dict[str, int]:
+    """Return what only a GPU needs besides `parts`: buckets, gathered weights, and the peaks of the optimizer's step and of loading."""
+    launch, world = recipe.launch, recipe.launch.num_processes * recipe.launch.num_nodes
+    found = {
+        "buckets": 2 * ZERO_BUCKET * weights.width if launch.zero_stage in (1, 2) else 0,
+        "gathered weights": _gathered(recipe, size, weights.everything, weights.width),
+    }
+    # Gathered weights are of another CUDA stream, and the allocator keeps the freed memory of a stream for it.
+    released = parts["activations"] + parts["logits"] + found["buckets"] + (parts["weights"] if weights.are_fp32 else 0)
+    step = step_bytes(recipe, weights.trained, weights.stored, world, weights.width)
+    found["optimizer step"] = max(step - released, 0)
+    is_whole = not launch.zero_stage and not launch.fsdp
+    loading = _loading(recipe.training, size, weights) if is_whole and not is_classifier else 0
+    found["loading"] = max(loading - sum(parts.values()) - sum(found.values()) + parts["runtime"], 0)
+    return found
+
+
+def _offloaded(launch: Launch) -> dict[str, int]:
+    """Return the parts that are in the machine's memory instead."""
+    names: list[str] = []
     if launch.offload_optimizer or (launch.fsdp and launch.offload_params):
-        parts["optimizer"] = 0
+        names.append("optimizer")
     if launch.offload_params:
-        parts["weights"] = parts["fp32 weights"] = 0
-        parts["gradients"] = 0 if launch.fsdp else parts["gradients"]
-    return MemoryPlan({name: part for name, part in parts.items() if part}, rows, trained)
+        names += ["weights", "fp32 weights", *(["gradients"] if launch.fsdp else [])]
+    return dict.fromkeys(names, 0)
 
 
 def adapter_parameters(recipe: Recipe, size: ModelSize) -> int:
     """Return the weights of a LoRA: rank x (rows + columns) for every adapted layer, plus modules that are trained in full."""
     ranks: dict[str, int] = recipe.axolotl.get("lora_rank_pattern") or {}
-    adapted = _adapted(recipe.training, size)
+    adapted = adapted_layers(recipe.training, size)
     low_rank = sum(rank_of(module_of(name), ranks, recipe.training.lora_r) * sum(shape) for name, shape in adapted)
     return low_rank + _saved_whole(recipe, size)
 
@@ -171,24 +221,13 @@ def _gathered(recipe: Recipe, size: ModelSize, everything: int, wide: int) -> in
     return wide * (everything - linear + 2 * linear // size.layers) * (2 if is_full else 1)
 
 
-def _loading(training: Training, size: ModelSize, everything: int, wide: int) -> int:
+def _loading(training: Training, size: ModelSize, weights: _Weights) -> int:
     """Return the peak of loading on a GPU: with an adapter, Axolotl converts norms and embeddings to fp32, then back, one by one."""
-    if training.adapter == "none" or wide == 4:
+    if training.adapter == "none" or weights.width == 4:
         return 0
     linear = sum(math.prod(shape) for shape in size.linear.values())
-    held = int(linear * NF4_BYTES) if training.adapter == "qlora" else linear * (1 if training.load_in_8bit else wide)
-    return held + 4 * (everything - linear) + wide * size.vocabulary * size.hidden
-
-
-def _adapted(training: Training, size: ModelSize) -> list[tuple[str, tuple[int, ...]]]:
-    wanted = training.lora_target_modules
-    if wanted == "all-linear":
-        return list(size.linear.items())
-    return [(name, shape) for name, shape in size.shapes.items() if len(shape) == 2 and _module(name) in wanted]
-
-
-def _module(name: str) -> str:
-    return name.removesuffix(".weight").rpartition(".")[2]
+    held = int(linear * NF4_BYTES) if training.adapter == "qlora" else linear * (1 if training.load_in_8bit else weights.width)
+    return held + 4 * (weights.everything - linear) + weights.width * size.vocabulary * size.hidden
 
 
 def weights_bytes(training: Training, size: ModelSize, machine: Machine, everything: int, wide: int) -> int:
@@ -219,55 +258,6 @@ def _cpu_allocator(training: Training, size: ModelSize, machine: Machine, rows: 
     """Return what CPU_GAPS describes. With QLoRA, also the fp32 weights that were loaded and quantised: measured as if none were reused."""
     if size.family not in FAMILIES or training.adapter == "none" and not training.gradient_checkpointing:
         return 0
-    computed = _activations(training._replace(gradient_checkpointing=False), size, machine, 4, rows, False)
+    computed = activations(training._replace(gradient_checkpointing=False), size, machine, 4, rows, False)
     loaded = 4 * sum(map(math.prod, size.linear.values())) if training.adapter == "qlora" else 0
     return int(CPU_GAPS * computed) + loaded
-
-
-def _activations(training: Training, size: ModelSize, machine: Machine, wide: int, rows: ForwardPass, fp32_weights: bool) -> int:
-    per_layer = _kept_by_a_layer(training, size, machine, wide, rows.longest if rows.masked else 0)
-    if training.gradient_checkpointing:  # each layer's input is kept, and one layer at a time is recomputed
-        return int(rows.tokens * (size.layers * size.hidden * (4 if fp32_weights else wide) + per_layer))
-    return int(rows.tokens * size.layers * per_layer)
-
-
-def _kept_by_a_layer(training: Training, size: ModelSize, machine: Machine, wide: int, masked: int) -> float:
-    """Return bytes per token; `masked` is the width of the attention mask. Under autocast (`wide` is 2) norms compute in fp32, and each
-    linear layer copies an fp32 input."""
-    hidden, queries, inner = size.hidden, size.attention, size.intermediate
-    noise = wide if machine.is_cpu else 1  # for dropout: numbers on a CPU, a byte mask on a GPU
-    if size.family == "gpt2":
-        kept = (4 * hidden + 4 * hidden + 5 * inner + masked) * wide + 2 * hidden * noise
-        kept += 6 * hidden if wide == 2 else 0
-        return kept + (3 * size.heads * masked * wide if size.dropout and machine.is_cpu else 0)
-    # A mask has numbers in every layer. Keys and values are repeated for every head.
-    # With dropout or a cast, each adapter of PEFT's has an input of its own; on a CPU the layers are fused (runner/worker/cpu_lora.py).
-    own_inputs = training.adapter != "none" and (wide == 2 or bool(training.lora_dropout) and not machine.is_cpu)
-    kept = 2 * hidden * 4 + (4 * queries + 3 * inner + masked) * wide + _of_other_layers(training, size, wide, own_inputs)
-    if training.adapter == "none":
-        return kept + (18 * hidden if wide == 2 else 16 * hidden) + inner * wide
-    layer = {_module(name): shape for name, shape in _adapted(training, size)}
-    inputs = {module: shape[1] for module, shape in layer.items()}
-    kept += len(inputs) * training.lora_r * wide + (sum(inputs.values()) if training.lora_dropout else 0)  # and dropout's byte masks
-    if own_inputs:
-        return kept + sum(inputs.values()) * wide
-    attention_in = hidden if inputs.keys() & {"q_proj", "k_proj", "v_proj", "qkv_proj"} else 0
-    mlp_in = hidden if inputs.keys() & {"gate_proj", "up_proj", "gate_up_proj"} else 0
-    return kept + (attention_in + mlp_in + inputs.get("down_proj", 0)) * wide
-
-
-def _of_other_layers(training: Training, size: ModelSize, wide: int, own_inputs: bool) -> int:
-    """Return the bytes per token in which Gemma 2 and Phi-3 differ from Llama.
-
-    Gemma 2 has two norms more, in fp32. Phi-3 has one matrix for queries, keys and values, and one for gate and up: fewer copies of
-    inputs under autocast, but values that are not repeated keep the whole matrix's output.
-    """
-    hidden, full = size.hidden, training.adapter == "none"
-    if size.family == "gemma2":
-        return (16 if full else 8) * hidden
-    if size.family != "phi3":
-        return 0
-    values = 2 * size.attention * wide if size.key_values == size.attention else 0
-    if wide == 2:
-        return values - (4 * hidden if full else 0)
-    return values + (0 if own_inputs else 4 * hidden)

@@ -60,48 +60,62 @@ def run_child(
     Ctrl-C, SIGTERM and SIGHUP ask it to stop (a trainer writes a checkpoint first) and raise Interrupted; a second signal kills it.
     Raises UserError with the cause and the end of the log if it fails, or if it makes no progress for `hang_timeout` seconds.
     """
-    follower = Follower(folder / "progress.jsonl")
-    watchdog = Watchdog(folder, log, hang_timeout)
-    refused: list[str] = []
-
-    def drain() -> None:
-        for event in follower.new():
-            if event["event"] == "refused":
-                refused.append(event["what"])
-            watchdog.event(event)
-            on_event(event)
-
+    progress = _Progress(folder, Watchdog(folder, log, hang_timeout), on_event)
     environment = child_environment(env)
-    with closing(ChildLog(folder / log, environment)) as written:
-        process = subprocess.Popen(
-            argv, cwd=folder, env=environment, stdout=written.output, stderr=written.output, stdin=subprocess.DEVNULL,
-            start_new_session=True, preexec_fn=_die_with_parent,
-            close_fds=False,  # the child inherits the run's lock: while it runs, no second trainer can start
-        )  # fmt: skip
+    with closing(ChildLog(folder / log, environment)) as output:
+        process = _start(argv, folder, environment, output)
         on_start(process.pid)
-        hung = ""
         with _forwarding(process) as received:
-            while process.poll() is None:
-                drain()
-                if note := written.revive():
-                    on_event({"event": "log", "what": note})
-                if not received and not hung and watchdog.seconds_since_progress > watchdog.limit:
-                    hung = _end_hung(process, watchdog)
-                try:
-                    process.wait(_POLL_SECONDS)
-                except subprocess.TimeoutExpired:
-                    continue
+            hung = _wait(process, output, progress, received)
         _end_group(process)
-        drain()
+        progress.read()
     if hung:
         hint = f"the end of {folder / log} shows where; to resume from the newest checkpoint: recipe resume {folder}"
         raise UserError(Problem(Location(str(folder / log)), f"{what} {hung}", hint, "hung"))
-    if received and process.returncode != 0:
-        raise Interrupted(
-            Problem(Location(""), f"{what} was stopped by {signal.Signals(received[0]).name}", f"recipe resume {folder}", "interrupted")
-        )
-    if process.returncode != 0:
-        raise failure(what, process.returncode, folder / log, refused)
+    if process.returncode == 0:
+        return
+    if received:
+        stopped = f"{what} was stopped by {signal.Signals(received[0]).name}"
+        raise Interrupted(Problem(Location(""), stopped, f"recipe resume {folder}", "interrupted"))
+    raise failure(what, process.returncode, folder / log, progress.refused)
+
+
+class _Progress:
+    """The events that the child has written to its progress file, which also show that it is alive."""
+
+    def __init__(self, folder: Path, watchdog: Watchdog, on_event: Callable[[dict[str, Any]], None]) -> None:
+        self.follower, self.watchdog, self.on_event = Follower(folder / "progress.jsonl"), watchdog, on_event
+        self.refused: list[str] = []
+
+    def read(self) -> None:
+        """Pass on the new events."""
+        for event in self.follower.new():
+            if event["event"] == "refused":
+                self.refused.append(event["what"])
+            self.watchdog.event(event)
+            self.on_event(event)
+
+
+def _start(argv: tuple[str, ...], folder: Path, environment: dict[str, str], log: ChildLog) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        argv, cwd=folder, env=environment, stdout=log.output, stderr=log.output, stdin=subprocess.DEVNULL,
+        start_new_session=True, preexec_fn=_die_with_parent,
+        close_fds=False,  # the child inherits the run's lock: while it runs, no second trainer can start
+    )  # fmt: skip
+
+
+def _wait(process: subprocess.Popen[bytes], log: ChildLog, progress: _Progress, received: list[int]) -> str:
+    """Wait until the child ends, and end it if it hangs. Return what was observed of a hang, or ""."""
+    hung, watchdog = "", progress.watchdog
+    while process.poll() is None:
+        progress.read()
+        if note := log.revive():
+            progress.on_event({"event": "log", "what": note})
+        if not received and not hung and watchdog.seconds_since_progress > watchdog.limit:
+            hung = _end_hung(process, watchdog)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_POLL_SECONDS)
+    return hung
 
 
 def failure(what: str, code: int, log: Path, refused: list[str]) -> UserError:
