@@ -110,8 +110,8 @@ def batching(quick: bool) -> dict[str, float]:
                     "content": f"Tell me a story about a {['cat', 'dog', 'boat', 'hill'][number % 4]} and the number {number}.",
                 }
             ]
-            said = client.chat.completions.create(model=model, messages=messages, max_tokens=48, temperature=0.8, seed=number)  # pyright: ignore
-            return said.usage.completion_tokens if said.usage else 0
+            reply = client.chat.completions.create(model=model, messages=messages, max_tokens=48, temperature=0.8, seed=number)  # pyright: ignore
+            return reply.usage.completion_tokens if reply.usage else 0
 
         ask(0)
         started = time.perf_counter()

@@ -192,7 +192,7 @@ def cell(template: str, name: str, row: dict[str, Any]) -> str:
         may_help = f"data.{key}:" in found[0] or key == "system_role" and row["messages"][0]["role"] == "system"
         if may_help and not outcome(template, name, row, "whitespace", key):
             return word
-    return next(why for said, why in REASONS.items() if said in found[0])
+    return next(why for sentence, why in REASONS.items() if sentence in found[0])
 
 
 def main() -> None:
@@ -219,8 +219,8 @@ def document(table: dict[str, dict[str, str]], counts: Counter[str]) -> str:
     from importlib.metadata import version
 
     summed = ", ".join(f"{count} {value}" for value, count in counts.most_common())
-    said = f"{len(table)} templates x {len(SHAPES)} shapes = {len(table) * len(SHAPES)} cases: {summed}; 0 losses unreported."
-    head = HEAD.format(counts=said, **{name: version(name) for name in ("axolotl", "trl", "transformers")})
+    sentence = f"{len(table)} templates x {len(SHAPES)} shapes = {len(table) * len(SHAPES)} cases: {summed}; 0 losses unreported."
+    head = HEAD.format(counts=sentence, **{name: version(name) for name in ("axolotl", "trl", "transformers")})
     rows = [["template", *SHAPES], ["---"] * (len(SHAPES) + 1), *([f"`{name}`", *row.values()] for name, row in table.items())]
     return head + "".join(f"| {' | '.join(row)} |\n" for row in rows)
 

@@ -181,9 +181,9 @@ def bare(trial: TrainingTrial, folder: Path) -> dict[str, float]:
         process = subprocess.Popen(trial.plan.executable(), cwd=folder, env={**os.environ, **copy.plan.env}, stdout=stream, stderr=stream)
         clock.pid = process.pid
         while process.poll() is None:
-            said = log.read_bytes()
+            logged = log.read_bytes()
             for kind, sign in (("train", b"Starting trainer"), ("stage save", b"Training completed!")):
-                if sign in said:
+                if sign in logged:
                     clock.read(kind)
             time.sleep(0.05)
     if process.returncode:

@@ -28,7 +28,7 @@ def is_command(function: Function) -> bool:
     return any("click.command" in ast.unparse(decorator) for decorator in function.decorator_list)
 
 
-def unsaid(source: str) -> list[str]:
+def undocumented(source: str) -> list[str]:
     """The public functions that raise UserError without a word of it."""
     functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, Function)]
     public = [function for function in functions if not function.name.startswith("_") and not is_command(function)]
@@ -38,12 +38,12 @@ def unsaid(source: str) -> list[str]:
 
 def test_functions_that_raise_user_errors_say_so() -> None:
     files = [path for room in ("schemas", "converters", "runner") for path in (ROOT / room).rglob("*.py")]
-    found = {str(path.relative_to(ROOT)): names for path in files if (names := unsaid(path.read_text("utf-8")))}
+    found = {str(path.relative_to(ROOT)): names for path in files if (names := undocumented(path.read_text("utf-8")))}
     assert found == {}
 
 
 def test_an_undocumented_raise_is_found() -> None:
     body = "    raise UserError('no')"
-    assert unsaid(f"def read():\n{body}") == ["read"]
-    assert unsaid(f"def read():\n    '''Read. Raises UserError if it is damaged.'''\n{body}") == []
-    assert unsaid("def read():\n    def inner():\n        raise UserError('no')") == ["inner"]
+    assert undocumented(f"def read():\n{body}") == ["read"]
+    assert undocumented(f"def read():\n    '''Read. Raises UserError if it is damaged.'''\n{body}") == []
+    assert undocumented("def read():\n    def inner():\n        raise UserError('no')") == ["inner"]

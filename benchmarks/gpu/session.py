@@ -39,8 +39,8 @@ class Done(NamedTuple):
         """Return the status and, of a failure, the last lines of output."""
         if self.code == 0:
             return {"status": OK}
-        said = self.stdout + self.log.read_text(encoding="utf-8", errors="replace")
-        tail = [line for line in said.splitlines() if line.strip()][-20:]
+        output = self.stdout + self.log.read_text(encoding="utf-8", errors="replace")
+        tail = [line for line in output.splitlines() if line.strip()][-20:]
         why = f"not finished after {self.seconds:.0f} s" if self.code is None else f"exit code {self.code}"
         return {"status": TIMEOUT if self.code is None else FAILED, "why": why, "output": [line[:300] for line in tail]}
 

@@ -140,7 +140,7 @@ def _pairs(question: Question, drop_empty: bool, drop_refusals: bool, word_forms
 def _merged_forms(question: Question, families: dict[str, list[str]], drop_refusals: bool) -> dict[str, int]:
     """Return how many runs gave any form of a word, by its most frequent form."""
     if question.merged is not None:
-        what = "word_forms: merge needs the raw runs: a merged file does not say which run said which word"
+        what = "word_forms: merge needs the raw runs: a merged file does not say which run gave which word"
         raise UserError(Problem(Location(question.row.file, question.row.line), what, "convert the run_NN.json files", "word-forms"))
     runs = question.answers() if drop_refusals else [run.words for run in question.runs.values()]
     return merge_runs([families[word_family(word)][0] for word in run] for run in runs)
@@ -149,11 +149,11 @@ def _merged_forms(question: Question, families: dict[str, list[str]], drop_refus
 def _negatives(group: Sequence[Pair], vocabulary: Sequence[str], wanted: int, seed: int) -> Iterator[Pair]:
     """Yield words from other questions' runs that this question's runs never gave in any form, drawn by a seeded hash independent of
     order."""
-    question, said = group[0].question, {word_family(pair.word) for pair in group}
-    unsaid = [word for word in vocabulary if word_family(word) not in said]
+    question, named = group[0].question, {word_family(pair.word) for pair in group}
+    others = [word for word in vocabulary if word_family(word) not in named]
     key = str(seed).encode()
-    unsaid.sort(key=lambda word: blake2b(f"{question.identity}\0{word}".encode(), key=key, digest_size=16).digest())
-    yield from (Pair(question, word, 0) for word in unsaid[:wanted])
+    others.sort(key=lambda word: blake2b(f"{question.identity}\0{word}".encode(), key=key, digest_size=16).digest())
+    yield from (Pair(question, word, 0) for word in others[:wanted])
 
 
 def _record(pair: Pair, record_type: str, template: str, limits: tuple[Fraction, Fraction], word_forms: str) -> Record:

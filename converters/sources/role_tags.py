@@ -42,13 +42,13 @@ def _cut(message: dict[str, Any]) -> list[dict[str, Any]]:
     text, start = message["content"], 0
     spoken: list[tuple[str, str]] = [(message["role"], "")]
     for tag in _TAG.finditer(text):
-        role, said = spoken[-1]
-        spoken[-1] = (role, said + text[start : tag.start()])
+        role, content = spoken[-1]
+        spoken[-1] = (role, content + text[start : tag.start()])
         start = tag.end()
         if SPEAKERS[tag[1]] != role:
             spoken.append((SPEAKERS[tag[1]], ""))
-    role, said = spoken[-1]
-    spoken[-1] = (role, said + text[start:])
+    role, content = spoken[-1]
+    spoken[-1] = (role, content + text[start:])
     if len(spoken) == 1:
         return [{"role": role, "content": spoken[0][1]}]
-    return [{"role": role, "content": said.strip()} for role, said in spoken if said.strip()]
+    return [{"role": role, "content": content.strip()} for role, content in spoken if content.strip()]

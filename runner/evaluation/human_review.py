@@ -59,7 +59,9 @@ def make_review(run: RunFolder, rows: int, seed: int) -> Review:
     for line in lines:
         if isinstance(line.get("reply"), str):
             replies.setdefault(line["id"], {})[line["model"]] = line["reply"]
-    both = sorted(row for row, said in replies.items() if {"base", "tuned"} <= set(said) and said["base"].strip() != said["tuned"].strip())
+    both = sorted(
+        row for row, of_row in replies.items() if {"base", "tuned"} <= set(of_row) and of_row["base"].strip() != of_row["tuned"].strip()
+    )
     if not both:
         hint = "review compares generated replies: add a metric that needs replies (stop_rate), then run recipe eval"
         raise UserError(f"{run.path} has no replies of base and tuned model that differ", hint=hint)
@@ -69,9 +71,9 @@ def make_review(run: RunFolder, rows: int, seed: int) -> Review:
     pairs = []
     for row in chosen:
         tuned = draw.choice("AB")
-        said = {tuned: replies[row]["tuned"], "AB"[tuned == "A"]: replies[row]["base"]}
+        sides = {tuned: replies[row]["tuned"], "AB"[tuned == "A"]: replies[row]["base"]}
         conversation = [{"role": m["role"], "content": m["content"]} for m in texts[row]["messages"][:-1]]
-        pairs.append(Pair(row, conversation, said, tuned))
+        pairs.append(Pair(row, conversation, sides, tuned))
     values = [pair._asdict() for pair in pairs]
     name = sha256(orjson.dumps(values)).hexdigest()[:12]
     run.write(REVIEW, {"review": name, "pairs": values})
@@ -84,8 +86,8 @@ def read_review(run: RunFolder) -> Review | None:
     if not found:
         return None
     review = Review(found["review"], [Pair(**pair) for pair in found["pairs"]])
-    said = {(line["id"], line["model"]): line.get("reply") for line in read_lines(run / "eval" / "predictions.jsonl")}
-    current = all(said.get((pair.id, "tuned")) == pair.replies[pair.tuned] for pair in review.pairs)
+    answers = {(line["id"], line["model"]): line.get("reply") for line in read_lines(run / "eval" / "predictions.jsonl")}
+    current = all(answers.get((pair.id, "tuned")) == pair.replies[pair.tuned] for pair in review.pairs)
     return review if current else None
 
 
@@ -127,7 +129,7 @@ def review_results(run: RunFolder) -> dict[str, Any] | None:
         units = _units(review, files, question)
         questions[question] = _counted(units) | _agreement(units)
         if question == "preference" and judged:
-            pairs = [[judged[row], most] for row, said in units.items() if row in judged and (most := _most(said))]
+            pairs = [[judged[row], most] for row, votes in units.items() if row in judged and (most := _most(votes))]
             questions[question]["judge"] = {"rows": len(pairs), "equal": sum(a == b for a, b in pairs), "alpha": alpha(pairs)}
     return {"pairs": len(review.pairs), "raters": len(files), "questions": questions}
 
@@ -139,15 +141,15 @@ def _units(review: Review, files: list[dict[str, Any]], question: str) -> dict[s
         for vote in file["votes"]:
             pair = review.pairs[vote["item"] - 1]
             if choice := vote.get(question):
-                said: Outcome = "same" if choice == "same" else "tuned" if choice == pair.tuned else "base"
-                found.setdefault(pair.id, []).append(said)
+                outcome: Outcome = "same" if choice == "same" else "tuned" if choice == pair.tuned else "base"
+                found.setdefault(pair.id, []).append(outcome)
     return found
 
 
-def _most(said: list[Outcome]) -> Outcome | None:
+def _most(votes: list[Outcome]) -> Outcome | None:
     """Return the majority's choice for a row: the model with more votes, or "same"."""
-    tuned, base = said.count("tuned"), said.count("base")
-    return None if not said else "tuned" if tuned > base else "base" if base > tuned else "same"
+    tuned, base = votes.count("tuned"), votes.count("base")
+    return None if not votes else "tuned" if tuned > base else "base" if base > tuned else "same"
 
 
 def _counted(units: dict[str, list[Outcome]]) -> dict[str, Any]:
@@ -155,7 +157,7 @@ def _counted(units: dict[str, list[Outcome]]) -> dict[str, Any]:
     test."""
     from scipy.stats import binomtest
 
-    rows = [_most(said) for said in units.values()]
+    rows = [_most(votes) for votes in units.values()]
     tuned, base = rows.count("tuned"), rows.count("base")
     counts: dict[str, Any] = {"rows": len(rows), "tuned": tuned, "base": base, "same": rows.count("same")}
     if not tuned + base:
@@ -168,7 +170,7 @@ def _counted(units: dict[str, list[Outcome]]) -> dict[str, Any]:
 
 
 def _agreement(units: dict[str, list[Outcome]]) -> dict[str, Any]:
-    several = [said for said in units.values() if len(said) > 1]
+    several = [votes for votes in units.values() if len(votes) > 1]
     return {"alpha": alpha(several), "alpha_interval": alpha_interval(several), "alpha_rows": len(several)}
 
 

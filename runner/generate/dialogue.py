@@ -58,12 +58,12 @@ def _spoken(text: str) -> tuple[list[tuple[str, str]], list[str]]:
     ends = [*(tag.start() for tag in tags[1:]), len(text)]
     for tag, end in zip(tags, ends, strict=False):  # without tags, there is still one end
         role = _SPEAKERS[tag[1].lower()]
-        said = text[tag.end() : end].strip()
-        if not said:
+        content = text[tag.end() : end].strip()
+        if not content:
             fixed.append("blank_line_left_out")
         elif spoken and spoken[-1][0] == role:
-            spoken[-1] = (role, f"{spoken[-1][1]}\n\n{said}")
+            spoken[-1] = (role, f"{spoken[-1][1]}\n\n{content}")
             fixed.append("spoke_twice")
         else:
-            spoken.append((role, said))
+            spoken.append((role, content))
     return spoken, fixed

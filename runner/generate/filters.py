@@ -35,30 +35,30 @@ class TextFilter:
 
     def fault(self, text: str) -> Rejected | None:
         """Return why the text is rejected; None keeps it, and compares later texts with it."""
-        said = words(text)
+        tokens = words(text)
         filters = self.filters
-        if filters.min_words and len(said) < filters.min_words:
-            return Rejected("too_short", f"{len(said)} words, at least {filters.min_words} required")
-        if filters.max_words and len(said) > filters.max_words:
-            return Rejected("too_long", f"{len(said)} words, at most {filters.max_words} allowed")
+        if filters.min_words and len(tokens) < filters.min_words:
+            return Rejected("too_short", f"{len(tokens)} words, at least {filters.min_words} required")
+        if filters.max_words and len(tokens) > filters.max_words:
+            return Rejected("too_long", f"{len(tokens)} words, at most {filters.max_words} allowed")
         if filters.require_terminal and not is_terminated(text):
             return Rejected("unterminated", f"ends with {text[-20:]!r}")
         if found := next((match for pattern in self.banned if (match := pattern.search(text))), None):
             return Rejected("blacklisted", found.group())
         if filters.max_similarity is not None:
-            if (likeness := self._likeness(said)) > filters.max_similarity:
+            if (likeness := self._likeness(tokens)) > filters.max_similarity:
                 return Rejected("not_novel", f"ROUGE-L {likeness:.2f} with a kept text")
-            self.kept.append((said, Counter(said)))
+            self.kept.append((tokens, Counter(tokens)))
         return None
 
-    def _likeness(self, said: list[str]) -> float:
+    def _likeness(self, tokens: list[str]) -> float:
         """Return the first ROUGE-L with a kept text beyond the limit, else 0."""
-        limit, bag = self.filters.max_similarity or 0.0, Counter(said)
+        limit, bag = self.filters.max_similarity or 0.0, Counter(tokens)
         for other, other_bag in self.kept:
-            both = len(said) + len(other)
-            if not both or 2 * min(len(said), len(other)) <= limit * both or 2 * (bag & other_bag).total() <= limit * both:
+            both = len(tokens) + len(other)
+            if not both or 2 * min(len(tokens), len(other)) <= limit * both or 2 * (bag & other_bag).total() <= limit * both:
                 continue
-            if (likeness := 2 * LCSseq.similarity(said, other) / both) > limit:
+            if (likeness := 2 * LCSseq.similarity(tokens, other) / both) > limit:
                 return likeness
         return 0.0
 
@@ -80,8 +80,8 @@ def unusable(reply: Reply, refusals_are_answers: bool, keep_cut: bool) -> Reject
         return Rejected("refused", "the provider's content filter")
     if not start:
         return Rejected("empty")
-    if not refusals_are_answers and (said := REFUSAL.search(start) or _MORE.search(start)):
-        return Rejected("refused", said.group()[:60])
+    if not refusals_are_answers and (match := REFUSAL.search(start) or _MORE.search(start)):
+        return Rejected("refused", match.group()[:60])
     if reply.finish == "length" and not keep_cut:
         return Rejected("cut", f"at {reply.completion_tokens} tokens: raise sampling.max_new_tokens, or set filters.keep_cut")
     return None

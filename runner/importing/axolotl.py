@@ -71,7 +71,7 @@ def read_axolotl(draft: Draft, folder: Path) -> None:
         else:
             draft.lose(key, f"use {home}" if home else f"no key of Axolotl {table['version']} without its plugins")
     draft.refuse_lost("optimizer", "another optimizer would train a different model")
-    _put_unsaid(draft, table["rendered"])
+    _put_defaults(draft, table["rendered"])
 
 
 def _pass_on(draft: Draft, key: str, value: Any, effect: dict[str, Any]) -> None:
@@ -103,7 +103,7 @@ def confirm(draft: Draft) -> None:
             draft.unset(entry.to[0], f"would be rendered as {one_line(rendered[key])}")
 
 
-def _put_unsaid(draft: Draft, homes: dict[str, str]) -> None:
+def _put_defaults(draft: Draft, homes: dict[str, str]) -> None:
     given = {key for key, value in draft.given.items() if value is not None}
     left_out = {key for key in TOOL_DEFAULTS if key.startswith("lora_") and "adapter" not in given}
     left_out |= {"excess_length_strategy"} if draft.values["data"].get("type") == "text" else set()

@@ -115,10 +115,12 @@ class Client(NamedTuple):
 
     def _status(self, error: openai.APIStatusError) -> CallFailed:
         code, body = error.status_code, error.body
-        said = body.get("message") if isinstance(body, dict) else None
+        message = body.get("message") if isinstance(body, dict) else None
         name = str(body.get("code") or body.get("type") or "") if isinstance(body, dict) else ""
-        what = f"status {code}" + (f": {self._clean(str(said))}" if said else "")
-        filtered = code == 400 and any(word in f"{name} {said}".lower() for word in ("inspection", "content_filter", "sensitive", "1301"))
+        what = f"status {code}" + (f": {self._clean(str(message))}" if message else "")
+        filtered = code == 400 and any(
+            word in f"{name} {message}".lower() for word in ("inspection", "content_filter", "sensitive", "1301")
+        )
         return CallFailed(what, retryable=code in _RETRYABLE or code >= 500, fatal=code in _FATAL, refused=filtered,
                           retry_after=_seconds(error.response.headers.get("retry-after")))  # fmt: skip
 

@@ -524,8 +524,8 @@ def test_class_weights_are_for_the_labels_and_for_all_of_them(minimal: Minimal, 
     changes = {"data.type": "classification", "training.class_weights": weights} | ({"data.labels": labels} if labels else {})
     wrong = [f"the label {name!r} is not one of data.labels" for name in weights if name not in (labels or weights)]
     missing = [f"the label {name!r} has no weight" for name in labels or () if name not in weights]
-    said = [finding.what for finding in findings(minimal(changes)) if finding.path[1] == "class_weights"]
-    assert said == wrong + missing
+    problems = [finding.what for finding in findings(minimal(changes)) if finding.path[1] == "class_weights"]
+    assert problems == wrong + missing
 
 
 def test_a_finding_becomes_a_problem_at_its_key(minimal: Minimal) -> None:

@@ -27,7 +27,7 @@ from .fault_commands import SCORED_AGAIN, finished_run, settings
 from .faulty_command import forked
 
 CLOCKED = re.compile(r"[\d.,]+ ?(s|GB|MB|kB|minutes?|it\/s)\b|:\d+/v1")  # what differs each time: times, free memory and disk, ports
-SAID = re.compile(r"damaged|changed|missing|cannot be read|not what|regular file|edited by hand")
+REPORTED = re.compile(r"damaged|changed|missing|cannot be read|not what|regular file|edited by hand")
 PREPARED = ("recipekit.converters.building.pipeline", "recipekit.runner.reporting.comparison", "recipekit.runner.inspection.inspect")
 
 
@@ -40,7 +40,7 @@ class Ended(NamedTuple):
     """What a command came to: its exit code, what it printed, the report that it left."""
 
     code: int
-    said: str
+    output: str
     report: bytes
 
 
@@ -103,16 +103,16 @@ class Bench:
             os.killpg(child, signal.SIGKILL)
         except ProcessLookupError:
             pass
-        said, report = (self.folder / "said").read_text(errors="replace"), self.run / "report.html"
+        output, report = (self.folder / "output").read_text(errors="replace"), self.run / "report.html"
         code = os.waitstatus_to_exitcode(status)
-        return Ended(code, said, report.read_bytes() if "report" in arguments and report.is_file() else b"")
+        return Ended(code, output, report.read_bytes() if "report" in arguments and report.is_file() else b"")
 
     def _become(self, arguments: list[str]) -> int:
         os.setsid()
         signal.alarm(self.seconds)
         os.chdir(self.folder)
-        said = os.open(self.folder / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        for descriptor, target in ((os.open(os.devnull, os.O_RDONLY), 0), (said, 1), (said, 2)):
+        output = os.open(self.folder / "output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for descriptor, target in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (output, 2)):
             os.dup2(descriptor, target)
         log = os.open(self.reads, os.O_WRONLY | os.O_APPEND)
         sys.addaudithook(lambda event, given: self._note(log, given[0]) if event == "open" else None)
@@ -182,11 +182,11 @@ def fault(whole: Ended, found: Ended, file: str) -> str:
     """What is wrong with how the command ended; "" where it named the damage, or came to the same."""
     if found.code == -signal.SIGALRM and whole.code != found.code:
         return "did not end"
-    if "Traceback" in found.said or found.code not in (0, 1, 2, 3, 130, whole.code):
-        return f"exit code {found.code}: {found.said[-700:]}"
-    same = CLOCKED.sub("", found.said) == CLOCKED.sub("", whole.said) and found.report == whole.report
-    named = Path(file).name in found.said or SAID.search(found.said)
-    return "" if found.code or same or named else f"believed: {found.said[-300:]}"
+    if "Traceback" in found.output or found.code not in (0, 1, 2, 3, 130, whole.code):
+        return f"exit code {found.code}: {found.output[-700:]}"
+    same = CLOCKED.sub("", found.output) == CLOCKED.sub("", whole.output) and found.report == whole.report
+    named = Path(file).name in found.output or REPORTED.search(found.output)
+    return "" if found.code or same or named else f"believed: {found.output[-300:]}"
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from .disk_faults import Disk, Fault
 
-LOGS = ("said", "lock", "progress.jsonl")
+LOGS = ("output", "lock", "progress.jsonl")
 _PROCESS = re.compile(r"\.\d+\.tmp$")
 
 

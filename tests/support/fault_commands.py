@@ -87,7 +87,7 @@ def finished_run(scratch: Path) -> Path:
         shutil.copytree(fresh(scratch), finished)
         code, _ = forked(["run", "tiny.yml", *settings()], finished, Fault())
         if code:
-            raise SystemExit((finished / "said").read_text())
+            raise SystemExit((finished / "output").read_text())
     return finished
 
 
@@ -135,7 +135,7 @@ def of_output(scratch: Path, command: list[str], output: str, older: list[str], 
     before = scratch / f"{command[0]}-before"
     code, _ = forked([*command, *older], before, Fault())
     if code:
-        raise SystemExit((before / "said").read_text())
+        raise SystemExit((before / "output").read_text())
     whole = [digests(before / output)]
 
     def outcome(folder: Path) -> dict[str, Any]:

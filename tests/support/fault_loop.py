@@ -64,7 +64,7 @@ def disturb(name: str, scratch: Path, asked: argparse.Namespace) -> Iterator[dic
     whole = copy(loop.before, scratch)
     code, operations = forked(loop.command, whole, Fault())
     if code:
-        raise SystemExit(f"{name}: exit code {code} without a fault: {(whole / 'said').read_text()}")
+        raise SystemExit(f"{name}: exit code {code} without a fault: {(whole / 'output').read_text()}")
     expected = loop.outcome(whole)
     shutil.rmtree(whole)
     if ALL_AT_ONCE in asked.kinds:
@@ -110,13 +110,13 @@ def killed_at_once(name: str, loop: Loop, scratch: Path, expected: dict[str, Any
 
 def after(loop: Loop, folder: Path, code: int, expected: dict[str, Any]) -> Iterator[str]:
     """What is wrong with the folder after a disturbed command, and with what the recovery makes of it."""
-    said = (folder / "said").read_text(errors="replace") if (folder / "said").exists() else ""
-    if "Traceback" in said or code == 70:
-        yield f"a traceback: {said[-1500:]}"
+    output = (folder / "output").read_text(errors="replace") if (folder / "output").exists() else ""
+    if "Traceback" in output or code == 70:
+        yield f"a traceback: {output[-1500:]}"
     recovery = loop.recovery(folder)
     code = forked(recovery, folder, Fault())[0] if recovery else 0
     if code:
-        yield f"cannot be recovered from, exit code {code}: {(folder / 'said').read_text(errors='replace')[-800:]}"
+        yield f"cannot be recovered from, exit code {code}: {(folder / 'output').read_text(errors='replace')[-800:]}"
         return
     found = loop.outcome(folder)
     for key in {**expected, **found}:

@@ -50,9 +50,9 @@ def recipe(command: list[str], folder: Path, disk: Disk) -> None:
     """The command itself, in its folder."""
     os.setsid()
     os.chdir(folder)
-    said = os.open("said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(said, 1)
-    os.dup2(said, 2)
+    output = os.open("output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     disk.watch()
     sys.argv = ["recipe", *command]

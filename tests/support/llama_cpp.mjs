@@ -7,13 +7,13 @@ const llama = await getLlama({gpu: false, build: "never", logLevel: LlamaLogLeve
 const model = await llama.loadModel({modelPath: file});
 const found = [];
 for (const text of JSON.parse(readFileSync(0, "utf-8"))) {
-  const tokens = model.tokenize(text, true), said = [];
+  const tokens = model.tokenize(text, true), reply = [];
   const context = await model.createContext({contextSize: 256});
   for await (const token of context.getSequence().evaluate(tokens, {temperature: 0, yieldEogToken: true})) {
-    if (said.push(token) >= Number(count)) break;
+    if (reply.push(token) >= Number(count)) break;
   }
   await context.dispose();
-  found.push([[...tokens], said]);
+  found.push([[...tokens], reply]);
 }
 console.log(JSON.stringify(found));
 process.exit(0);

@@ -115,10 +115,10 @@ def reply(text="love | joy", finish="stop", usage=True):
     """A good answer; `text` may be made of the exchange."""
 
     def behave(exchange):
-        said = text(exchange) if callable(text) else text
+        content = text(exchange) if callable(text) else text
         with exchange.server.lock:
             exchange.server.answered.append(exchange.body)
-        exchange.send(OK, completion(said, finish, usage))
+        exchange.send(OK, completion(content, finish, usage))
 
     return behave
 

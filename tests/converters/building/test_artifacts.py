@@ -11,12 +11,12 @@ from recipekit.schemas.sections import Data, Source, Split
 from ...support.jsonl import write_jsonl
 
 
-def said(reply):
+def chat(reply):
     return [{"role": "user", "content": "What is it?"}, {"role": "assistant", "content": reply}]
 
 
 def found(reply):
-    messages = said(reply)
+    messages = chat(reply)
     names = artifacts({"messages": messages})
     assert names == artifacts({"text": reply, "label": "x"})
     _, _, is_suspect = plain_chat(messages)

@@ -4,7 +4,7 @@ import pytest
 from recipekit.converters.building.chat_checks import plain_contents, record_fault
 
 
-def said(*roles, content="text"):
+def chat(*roles, content="text"):
     return [{"role": role, "content": content} for role in roles]
 
 
@@ -24,7 +24,7 @@ def reason(messages):
     ],
 )
 def test_a_conversation_that_ends_with_the_assistant_is_valid(roles):
-    assert reason(said(*roles)) is None
+    assert reason(chat(*roles)) is None
 
 
 @pytest.mark.parametrize(
@@ -32,19 +32,19 @@ def test_a_conversation_that_ends_with_the_assistant_is_valid(roles):
     [
         ([], "no_messages"),
         (None, "no_messages"),
-        (said("user"), "one_message"),
-        (said("user", "user", "assistant"), "roles_do_not_alternate"),
-        (said("assistant", "user", "assistant"), "roles_do_not_alternate"),
-        (said("user", "tool", "assistant"), "roles_do_not_alternate"),
-        (said("user", "assistant", "user"), "last_not_assistant"),
-        (said("system", "system", "user", "assistant"), "system_not_first"),
-        (said("user", "system", "assistant"), "system_not_first"),
-        (said("user", "bot"), "unknown_role"),
-        (said("user", "assistant", content=" \n"), "empty_content"),
-        (said("user", "assistant", content=""), "empty_content"),
-        (said("user", "assistant", content=None), "content_not_text"),
-        (said("user", "assistant", content=[{"type": "text"}]), "content_not_text"),
-        (said(*["user", "assistant"] * 501), "too_long"),
+        (chat("user"), "one_message"),
+        (chat("user", "user", "assistant"), "roles_do_not_alternate"),
+        (chat("assistant", "user", "assistant"), "roles_do_not_alternate"),
+        (chat("user", "tool", "assistant"), "roles_do_not_alternate"),
+        (chat("user", "assistant", "user"), "last_not_assistant"),
+        (chat("system", "system", "user", "assistant"), "system_not_first"),
+        (chat("user", "system", "assistant"), "system_not_first"),
+        (chat("user", "bot"), "unknown_role"),
+        (chat("user", "assistant", content=" \n"), "empty_content"),
+        (chat("user", "assistant", content=""), "empty_content"),
+        (chat("user", "assistant", content=None), "content_not_text"),
+        (chat("user", "assistant", content=[{"type": "text"}]), "content_not_text"),
+        (chat(*["user", "assistant"] * 501), "too_long"),
         ([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "train": False}], "nothing_trained"),
     ],
 )
@@ -53,7 +53,7 @@ def test_every_fault_of_a_chat_has_a_reason(messages, expected):
 
 
 def test_the_detail_says_which_message():
-    assert record_fault("chat", {"messages": said("user", "user")}) == ("roles_do_not_alternate", "messages[1]: user after user")
+    assert record_fault("chat", {"messages": chat("user", "user")}) == ("roles_do_not_alternate", "messages[1]: user after user")
 
 
 @pytest.mark.parametrize(
@@ -76,12 +76,12 @@ def test_every_fault_of_a_text_or_label_has_a_reason(kind, fields, expected):
 
 @pytest.mark.parametrize("content", ["x", " x", "\nx", "é", "字", "💻"])
 def test_the_fast_check_accepts_ordinary_chats(content):
-    assert plain_contents(said("user", "assistant", content=content), said("user", "assistant", content=content))
-    with_system = said("system", "user", "assistant", content=content)
+    assert plain_contents(chat("user", "assistant", content=content), chat("user", "assistant", content=content))
+    with_system = chat("system", "user", "assistant", content=content)
     assert plain_contents(with_system, with_system[1:])
 
 
 def test_the_fast_check_accepts_the_longest_chat():
-    longest = said(*["user", "assistant"] * 499)
+    longest = chat(*["user", "assistant"] * 499)
     assert plain_contents(longest, longest)
-    assert not plain_contents(said(*["user", "assistant"] * 501), said(*["user", "assistant"] * 501))
+    assert not plain_contents(chat(*["user", "assistant"] * 501), chat(*["user", "assistant"] * 501))

@@ -224,14 +224,14 @@ def test_a_system_prompt_that_only_some_rows_have_read_is_refused_in_the_others(
         assert len(lines) == 1 and drops == {"key_not_read": 1}
 
 
-said = st.lists(
+contents = st.lists(
     st.fixed_dictionaries({"content": st.sampled_from(["a", "b", "a ", "é", "e\u0301"])}, optional={"train": st.booleans()}),
     min_size=2,
     max_size=2,
 )
 
 
-@given(st.tuples(said, st.sampled_from(["", "S", "T"])), st.tuples(said, st.sampled_from(["", "S", "T"])))
+@given(st.tuples(contents, st.sampled_from(["", "S", "T"])), st.tuples(contents, st.sampled_from(["", "S", "T"])))
 def test_rows_are_duplicates_when_all_that_is_read_is_equal(first, second):
     def row(turns, system):
         return {"system": system, "messages": [{"role": role, **turn} for role, turn in zip(("user", "assistant"), turns, strict=True)]}

@@ -27,10 +27,10 @@ def test_a_flipped_bit_is_reported_with_both_hashes(folder, place):
     content = bytearray(before)
     content[place] ^= 1
     path.write_bytes(content)
-    (said,) = verify_folder(folder)
-    assert str(path) in said
-    assert hashlib.sha256(before).hexdigest() in said
-    assert hashlib.sha256(content).hexdigest() in said
+    (problem,) = verify_folder(folder)
+    assert str(path) in problem
+    assert hashlib.sha256(before).hexdigest() in problem
+    assert hashlib.sha256(content).hexdigest() in problem
 
 
 def test_a_deleted_file_is_reported(folder):
@@ -43,8 +43,8 @@ def test_an_unusable_manifest_is_reported(folder, content):
     (folder / "manifest.json").unlink()
     if content is not None:
         (folder / "manifest.json").write_bytes(content)
-    (said,) = verify_folder(folder)
-    assert "manifest.json cannot be read" in said
+    (problem,) = verify_folder(folder)
+    assert "manifest.json cannot be read" in problem
 
 
 NAMES = ("train.jsonl", "test.jsonl")

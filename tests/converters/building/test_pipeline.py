@@ -112,19 +112,19 @@ def test_no_split_leaves_every_row_in_training_in_order(tmp_path):
 
 @pytest.mark.parametrize("split", [Split(0, 0), TENTHS])
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         ([b"{}\n", b"{]\n"], "none of 2 rows is left: 1 invalid json, 1 no messages"),
         ([], "the sources have no rows"),
         ([b"\n"], "the sources have no rows"),
     ],
 )
-def test_an_empty_result_is_refused_and_keeps_the_old_folder(tmp_path, split, rows, said):
+def test_an_empty_result_is_refused_and_keeps_the_old_folder(tmp_path, split, rows, message):
     path = write_jsonl(tmp_path / "a.jsonl", chats(3))
     build(chat_data(path), tmp_path / "out")
     before = contents(tmp_path / "out")
     write_jsonl(path, rows)
-    with pytest.raises(UserError, match=said) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         build(chat_data(path, max_dropped=1, split=split), tmp_path / "out")
     assert type(caught.value) is UserError
     assert contents(tmp_path / "out") == before

@@ -30,18 +30,18 @@ def cluster(tmp_path_factory):
 
 
 def test_a_process_and_a_node_that_are_killed_in_the_middle_lose_nothing(cluster, tmp_path):
-    rows, out, said = cluster
-    assert said["code"] == 0, said["stderr"]
-    assert said["killed"] and said["node_gone"] and said["before_the_end"]
+    rows, out, output = cluster
+    assert output["code"] == 0, output["stderr"]
+    assert output["killed"] and output["node_gone"] and output["before_the_end"]
     manifest = build(chat_data(rows, split=Split(0.1, 0), max_dropped=1), tmp_path / "out")
     assert contents(out) == contents(tmp_path / "out")
     assert manifest["rows_in"] == 40_112 == manifest["rows_kept"] + 102
-    assert json.loads(said["stdout"]) == {**manifest, "out": str(out)}
+    assert json.loads(output["stdout"]) == {**manifest, "out": str(out)}
 
 
 def test_a_batch_that_loses_every_process_is_named(cluster):
-    _, _, said = cluster
-    assert said["lost"].startswith("a:7: a Ray worker was lost while it converted lines 7 to 8 of a")
+    _, _, output = cluster
+    assert output["lost"].startswith("a:7: a Ray worker was lost while it converted lines 7 to 8 of a")
 
 
 def test_a_cluster_that_does_not_answer_is_a_user_error(tmp_path, recipe):

@@ -19,11 +19,11 @@ from recipekit.converters.reading.records import Record, Row
 from recipekit.schemas.validation import validator
 
 
-def said(*pairs):
+def chat(*pairs):
     return [{"role": role, "content": content} for role, content in pairs]
 
 
-EXCHANGE = said(("user", "q"), ("assistant", "a"))
+EXCHANGE = chat(("user", "q"), ("assistant", "a"))
 
 
 def line(writer, row, meta=None, fields=None):
@@ -63,12 +63,12 @@ def test_any_file_name_is_in_the_line_as_it_is(name):
 def test_the_digest_leaves_the_system_message_and_training_flags_out():
     plain = content_digest("chat", {"messages": EXCHANGE})
     assert len(plain) == WIDTH
-    assert content_digest("chat", {"messages": [*said(("system", "s")), *EXCHANGE]}) == plain
+    assert content_digest("chat", {"messages": [*chat(("system", "s")), *EXCHANGE]}) == plain
     assert content_digest("chat", {"messages": [{**m, "train": True} for m in EXCHANGE]}) == plain
-    assert content_digest("chat", {"messages": said(("user", "q"), ("assistant", "b"))}) != plain
+    assert content_digest("chat", {"messages": chat(("user", "q"), ("assistant", "b"))}) != plain
 
 
-@pytest.mark.parametrize("other", [[*said(("system", "s")), *EXCHANGE], [{**m, "train": True} for m in EXCHANGE]])
+@pytest.mark.parametrize("other", [[*chat(("system", "s")), *EXCHANGE], [{**m, "train": True} for m in EXCHANGE]])
 def test_rows_that_train_differently_have_different_digests(other):
     assert row_digest("chat", {"messages": other}) != row_digest("chat", {"messages": EXCHANGE})
 
@@ -78,10 +78,10 @@ def test_unicode_forms_and_white_space_at_the_ends_make_no_difference(form):
     for digest in (row_digest, content_digest):
         expected = digest("text", {"text": "caf\u00e9"})
         assert digest("text", {"text": form}) == expected
-        assert digest("chat", {"messages": said(("user", form))}) == digest("chat", {"messages": said(("user", "caf\u00e9"))})
+        assert digest("chat", {"messages": chat(("user", form))}) == digest("chat", {"messages": chat(("user", "caf\u00e9"))})
     assert row_digest("text", {"text": "cafe"}) != expected
-    if quick := plain_chat(said(("user", form), ("assistant", "b"))):
-        assert quick[1] == row_digest("chat", {"messages": said(("user", "caf\u00e9"), ("assistant", "b"))})
+    if quick := plain_chat(chat(("user", form), ("assistant", "b"))):
+        assert quick[1] == row_digest("chat", {"messages": chat(("user", "caf\u00e9"), ("assistant", "b"))})
 
 
 def test_the_digest_of_a_text_has_its_label_in_it():
@@ -94,7 +94,7 @@ def test_the_digest_of_a_text_has_its_label_in_it():
     st.booleans(),
 )
 def test_the_quick_encoding_is_the_slow_one(pairs, backwards):
-    messages = [dict(reversed(m.items())) if backwards else m for m in said(*pairs)]
+    messages = [dict(reversed(m.items())) if backwards else m for m in chat(*pairs)]
     quick = plain_chat(messages)
     if quick:
         body, digest, has_brace = quick
@@ -136,9 +136,9 @@ TURNS = st.lists(st.fixed_dictionaries({"content": CONTENTS}), max_size=5).map(
 )
 
 
-@given(st.one_of(st.lists(MESSAGES, min_size=1, max_size=5), TURNS.filter(bool), TURNS.map(lambda turns: [*said(("system", "s")), *turns])))
-@example(said(("user", "\ufeff"), ("assistant", "\ufeff")))
-@example(said(("user", "\x1c"), ("assistant", "\x1c")))
+@given(st.one_of(st.lists(MESSAGES, min_size=1, max_size=5), TURNS.filter(bool), TURNS.map(lambda turns: [*chat(("system", "s")), *turns])))
+@example(chat(("user", "\ufeff"), ("assistant", "\ufeff")))
+@example(chat(("user", "\x1c"), ("assistant", "\x1c")))
 @example([{"role": "system", "content": "s", "name": "x"}, *EXCHANGE])
 @example([{"role": "user", "content": ("a",)}, {"role": "assistant", "content": "b"}])
 def test_the_fast_encoding_accepts_only_valid_records(messages):
@@ -149,14 +149,14 @@ def test_the_fast_encoding_accepts_only_valid_records(messages):
 
 def test_the_fast_encoding_accepts_ordinary_chats():
     assert plain_chat(EXCHANGE)
-    assert plain_chat([*said(("system", "s")), *EXCHANGE])
+    assert plain_chat([*chat(("system", "s")), *EXCHANGE])
     assert plain_chat([]) is None
     assert plain_chat([{**m, "train": True} for m in EXCHANGE]) is None
 
 
 def test_the_recipes_system_prompt_is_for_chats_without_one():
     assert with_system_prompt({"messages": EXCHANGE}, "Be brief.")["messages"][0] == {"role": "system", "content": "Be brief."}
-    own = {"messages": [*said(("system", "s")), *EXCHANGE]}
+    own = {"messages": [*chat(("system", "s")), *EXCHANGE]}
     assert with_system_prompt(own, "Be brief.") is own
     assert with_system_prompt({"text": "t"}, "Be brief.") == {"text": "t"}
 

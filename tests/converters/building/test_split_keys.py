@@ -21,7 +21,7 @@ def trees(count):
 
 
 @pytest.mark.parametrize(
-    ("split", "said"),
+    ("split", "message"),
     [
         ({"group_by": ("tre",)}, r"data\.split\.group_by \(or --group-by\) names 'tre': no row has this key"),
         ({"group_by": ("tree", "nokey")}, "'nokey': no row has this key"),
@@ -31,8 +31,8 @@ def trees(count):
         ({"stratify_by": "label"}, "'label': no row has this key"),
     ],
 )
-def test_a_key_that_no_row_has_is_refused_with_those_that_rows_have(tmp_path, split, said):
-    with pytest.raises(UserError, match=said) as caught:
+def test_a_key_that_no_row_has_is_refused_with_those_that_rows_have(tmp_path, split, message):
+    with pytest.raises(UserError, match=message) as caught:
         build(data(tmp_path, trees(10), Split(**SHARES, **split)), tmp_path / "out")
     assert "rows have tree;" in caught.value.problems[0].hint
     assert not (tmp_path / "out").exists()

@@ -79,7 +79,7 @@ def test_a_cell_of_several_lines_is_a_cell():
 
 @given(st.lists(st.tuples(st.text('ab" ', min_size=1, max_size=6), st.sampled_from("01")), max_size=12))
 def test_unquoted_rows_are_read_or_counted_whatever_quotes_their_texts_hold(rows):
-    text = "text\tlabel\n" + "".join(f"{said}\t{label}\n" for said, label in rows)
+    text = "text\tlabel\n" + "".join(f"{line}\t{label}\n" for line, label in rows)
     assert [item[0] for item in results(read(text, read_tsv))] == list(range(2, len(rows) + 2))
 
 

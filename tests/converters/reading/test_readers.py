@@ -113,16 +113,16 @@ def test_json_that_is_right_is_read_as_a_line_and_as_an_element(read, text):
 def test_json_that_is_wrong_is_refused_as_a_line_and_as_an_element(read, text):
     lines = results(read(b'{"a": 1}\n' + f'{{"a": {text}}}\n{{}}'.encode())[1])
     assert lines[0] == (1, {"a": 1})
-    assert "invalid_json" in [said for _, said in lines]
+    assert "invalid_json" in [found for _, found in lines]
     assert lines[-1] == (3 + text.count("\n"), {})
-    assert "invalid_json" in [said for _, said in results(read(f"[0, {text}]".encode())[1])]
+    assert "invalid_json" in [found for _, found in results(read(f"[0, {text}]".encode())[1])]
 
 
 @pytest.mark.parametrize(
     "text", [b"[1, 2", b"[1]]", b"[1,]", b"[1}", b"[", b"[1]x", b'{"a": 1}}', b'{"a": 1', b"{", b'{"a": 1},', b"[1,\n1\n,1"]
 )
 def test_an_invalid_document_is_dropped(read, text):
-    assert "invalid_json" in [said for _, said in results(read(text)[1])]
+    assert "invalid_json" in [found for _, found in results(read(text)[1])]
 
 
 def test_documents_that_follow_each_other_are_read_by_choice(read):
@@ -167,7 +167,7 @@ def test_lines_of_text_come_without_their_ends(read, end):
 @pytest.mark.usefixtures("short")
 def test_a_bad_line_of_text_costs_that_line_only(read):
     _, items = read(b"one\n\xff\n" + b"x" * LONG + b"\nfo\0ur\n" + "字".encode("gb18030") + b"\nsix" + b" word" * 20, "lines")
-    assert [said for _, said in results(items)] == ["one", "not_utf8", "line_too_long", "nul_byte", "not_utf8", "six" + " word" * 20]
+    assert [found for _, found in results(items)] == ["one", "not_utf8", "line_too_long", "nul_byte", "not_utf8", "six" + " word" * 20]
 
 
 @pytest.mark.usefixtures("short")

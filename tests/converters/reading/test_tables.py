@@ -73,9 +73,9 @@ def test_numbers_without_a_name_stay_and_minus_one_is_none():
     assert [named(value) for value in (0, 1, 2, -1, None, "a")] == ["a", "b", 2, None, None, "a"]
 
 
-@pytest.mark.parametrize("said", [b"", b"{", b"[]", b'{"info": 1}', b'{"info": {"features": {"a": 1, "b": {"_type": "ClassLabel"}}}}'])
-def test_metadata_without_features_gives_none(said):
-    assert class_labels({b"huggingface": said}) == []
+@pytest.mark.parametrize("metadata", [b"", b"{", b"[]", b'{"info": 1}', b'{"info": {"features": {"a": 1, "b": {"_type": "ClassLabel"}}}}'])
+def test_metadata_without_features_gives_none(metadata):
+    assert class_labels({b"huggingface": metadata}) == []
 
 
 def test_a_column_that_occurs_twice_is_refused(tmp_path):

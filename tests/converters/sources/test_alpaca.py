@@ -8,30 +8,30 @@ def one(value, **options):
     return item
 
 
-def said(item):
+def contents(item):
     return [message["content"] for message in item.fields["messages"]]
 
 
 def test_instruction_and_input_make_the_question():
-    assert said(one({"instruction": "Name it.", "input": "I can't wait!", "output": "Joy"})) == ["Name it.\n\nI can't wait!", "Joy"]
+    assert contents(one({"instruction": "Name it.", "input": "I can't wait!", "output": "Joy"})) == ["Name it.\n\nI can't wait!", "Joy"]
 
 
 @pytest.mark.parametrize("given", [{}, {"input": ""}, {"input": "  \n"}, {"input": None}], ids=repr)
 def test_a_blank_input_leaves_the_instruction_alone(given):
-    assert said(one({"instruction": "Name it.", "output": "Joy", **given})) == ["Name it.", "Joy"]
+    assert contents(one({"instruction": "Name it.", "output": "Joy", **given})) == ["Name it.", "Joy"]
 
 
 def test_templates_and_keys_are_options():
     row = {"q": "Say {input}", "more": "x{instruction}", "a": "ok"}
     item = one(row, instruction_key="q", input_key="more", output_key="a", with_input="### {instruction}\n>>> {input}")
-    assert said(item) == ["### Say {input}\n>>> x{instruction}", "ok"]
+    assert contents(item) == ["### Say {input}\n>>> x{instruction}", "ok"]
     item = one({"q": "Say", "a": "ok"}, instruction_key="q", output_key="a", without_input="### {instruction}")
-    assert said(item) == ["### Say", "ok"]
+    assert contents(item) == ["### Say", "ok"]
 
 
 def test_system_and_history_come_first():
     row = {"instruction": "q2", "output": "a2", "system": "s", "history": [["q1", "a1"]]}
-    assert said(one(row)) == ["s", "q1", "a1", "q2", "a2"]
+    assert contents(one(row)) == ["s", "q1", "a1", "q2", "a2"]
 
 
 def test_a_malformed_history_is_dropped():

@@ -7,9 +7,9 @@ from recipekit.converters.building.row_account import convert_rows
 from recipekit.converters.reading.records import Drop, Row
 
 
-def converted(*said, **options):
+def converted(*lines, **options):
     """What becomes of (person, minute, text)."""
-    values = [{"from": person, "date": 60 * minute, "text": text} for person, minute, text in said]
+    values = [{"from": person, "date": 60 * minute, "text": text} for person, minute, text in lines]
     return list(
         convert_rows("chat_log", [Row(value, "log.json", n) for n, value in enumerate(values, 1)], "chat", {"assistant": "B", **options})
     )

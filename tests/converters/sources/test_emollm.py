@@ -21,14 +21,14 @@ def converted(*values, kind="chat", **options):
     return list(convert([Row(value, "f.json", line) for line, value in enumerate(values, 1)], kind, **options))
 
 
-def said(item):
+def contents(item):
     return [message["content"] for message in item.fields["messages"]]
 
 
 def test_turns_become_messages_after_the_system_prompt():
     (item,) = converted(native(("我很累。", "怎么了？"), ("工作。", "说说看。")))
     assert [message["role"] for message in item.fields["messages"]] == ["system", "user", "assistant", "user", "assistant"]
-    assert said(item) == [SYSTEM, "我很累。", "怎么了？", "工作。", "说说看。"]
+    assert contents(item) == [SYSTEM, "我很累。", "怎么了？", "工作。", "说说看。"]
     assert (item.meta, item.fixed) == ({"form": "native"}, ())
 
 
@@ -47,21 +47,21 @@ def test_turns_become_messages_after_the_system_prompt():
 )
 def test_the_system_prompt_is_kept_added_or_replaced(own, options, expected, changed):
     (item,) = converted(native(("a", "b"), system=own), **options)
-    assert said(item) == [*expected, "a", "b"]
+    assert contents(item) == [*expected, "a", "b"]
     assert item.fixed == changed
 
 
 def test_white_space_around_messages_goes_and_is_counted():
     (item,) = converted(native(("我很累。\n\n", "\n怎么了？ ")))
-    assert (said(item)[1:], item.fixed) == (["我很累。", "怎么了？"], ("trimmed",))
+    assert (contents(item)[1:], item.fixed) == (["我很累。", "怎么了？"], ("trimmed",))
     (item,) = converted(native(("我很累。\n\n", "怎么了？")), trim=False)
-    assert (said(item)[1:], item.fixed) == (["我很累。\n\n", "怎么了？"], ())
+    assert (contents(item)[1:], item.fixed) == (["我很累。\n\n", "怎么了？"], ())
 
 
 @pytest.mark.parametrize(("choice", "expected"), [("strip", "好。\n\n再见。"), ("keep", "好。\n\n医生：再见。"), ("drop", "role_tag")])
 def test_a_leaked_role_tag_is_stripped_kept_or_a_reason_to_drop(choice, expected):
     (item,) = converted(native(("我走了。", "好。\n\n医生：再见。")), role_tags=choice)
-    assert (item.reason if isinstance(item, Drop) else said(item)[-1]) == expected
+    assert (item.reason if isinstance(item, Drop) else contents(item)[-1]) == expected
     if choice == "drop":
         assert item.filtered
 
@@ -104,7 +104,7 @@ def test_swift_rows_with_a_future_turn_as_history_are_dropped():
         {"query": "q9", "response": "a9", "history": [["q8", "a8"]]},
     ]
     items = converted(*rows)
-    assert [item.reason if isinstance(item, Drop) else said(item) for item in items] == [
+    assert [item.reason if isinstance(item, Drop) else contents(item) for item in items] == [
         ["q0", "a0"], "wrong_history", "wrong_history", ["q8", "a8", "q9", "a9"],
     ]  # fmt: skip
     assert items[1].filtered
@@ -130,14 +130,14 @@ def test_as_text_a_question_without_an_answer_is_dropped():
 
 def test_a_flattened_dialogue_ends_with_the_cue():
     (item,) = converted(native(("a", "b"), ("c", "d")), flatten=True)
-    assert said(item) == [f"{SYSTEM}\n\n对话：\n来访者：a\n医生：b\n来访者：c\n医生：", "d"]
+    assert contents(item) == [f"{SYSTEM}\n\n对话：\n来访者：a\n医生：b\n来访者：c\n医生：", "d"]
     (item,) = converted(native(("a", "b"), system=None), flatten=True)
-    assert said(item) == ["对话：\n来访者：a\n医生：", "b"]
+    assert contents(item) == ["对话：\n来访者：a\n医生：", "b"]
 
 
 def test_flattening_can_be_undone():
     (flat,) = converted(native(("a", "b"), ("c", "d")), flatten=True)
-    instruction, output = said(flat)
+    instruction, output = contents(flat)
     (item,) = converted({"instruction": instruction, "output": output})
     assert item.fields == converted(native(("a", "b"), ("c", "d")))[0].fields
     assert item.meta == {"form": "flat"}
@@ -210,7 +210,7 @@ def test_real_turns_are_mapped_exactly(realdata):
         for record in records:
             conversation = record.row.value["conversation"]
             expected = [conversation[0]["system"]] if "system" in conversation[0] else []
-            assert said(record) == expected + [turn[key] for turn in conversation for key in ("input", "output")]
+            assert contents(record) == expected + [turn[key] for turn in conversation for key in ("input", "output")]
         assert sum(len(record.row.value["conversation"]) for record in records) == turns
 
 
@@ -224,7 +224,9 @@ def test_all_85_self_cognition_rows_equal_the_sources_own(realdata):
     processed = json.loads((folder / "processed" / "processed_self_cognition_EmoLLM.json").read_text("utf-8"))
     system = processed[0]["conversation"][0]["system"]
     made = exactly(read(folder / "self_cognition_EmoLLM.json"), system_prompt=system)
-    assert [said(item) for item in made] == [[t["system"], t["input"], t["output"]] for t in (row["conversation"][0] for row in processed)]
+    assert [contents(item) for item in made] == [
+        [t["system"], t["input"], t["output"]] for t in (row["conversation"][0] for row in processed)
+    ]
     assert len(made) == 85
 
 
@@ -233,7 +235,7 @@ def test_all_240_ruozhiba_rows_equal_the_sources_own(realdata):
     processed = json.loads((folder / "processed" / "ruozhiba_format_emo.jsonl").read_text("utf-8"))
     made = list(convert(read(folder / "ruozhiba_raw.jsonl"), system_prompt=processed[0]["conversation"][0]["system"]))
     expected = [[turn["system"], turn["input"], turn["output"].strip()] for turn in (row["conversation"][0] for row in processed)]
-    assert [said(item) for item in made] == expected
+    assert [contents(item) for item in made] == expected
     assert len(made) == 240
 
 
@@ -241,7 +243,7 @@ def test_the_real_flattened_dialogues_come_out_both_ways(realdata):
     folder = realdata / "emollm"
     flat = [json.loads(line) for line in (folder / "samples" / "converted.first80lines.json").read_text("utf-8").splitlines()]
     rows = [row for row in read(folder / "evaluate" / "data_dir" / "data.json") if row.value["conversation"]][:80]
-    assert [said(item) for item in exactly(rows, flatten=True)] == [[row["instruction"], row["output"]] for row in flat]
+    assert [contents(item) for item in exactly(rows, flatten=True)] == [[row["instruction"], row["output"]] for row in flat]
     apart = exactly([Row(row, "converted.json", line) for line, row in enumerate(flat, 1)])
     assert [item.fields for item in apart] == [item.fields for item in exactly(rows)]
 
@@ -256,6 +258,6 @@ def test_the_real_swift_rows_keep_one_row_a_dialogue(realdata):
 def test_a_second_system_prompt_is_refused_and_one_that_is_left_out_counted():
     turns = [{"from": "system", "value": "s"}, {"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]
     same, other = converted({"conversations": turns, "system": "s"}, {"conversations": turns, "system": "t"})
-    assert said(same) == ["s", "a", "b"] and other.reason == "two_system_prompts"
+    assert contents(same) == ["s", "a", "b"] and other.reason == "two_system_prompts"
     (record,) = converted(native(("a", "b")), kind="text")
     assert SYSTEM not in record.fields["text"] and record.fixed == ("system_left_out",)

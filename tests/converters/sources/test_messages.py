@@ -24,13 +24,13 @@ def test_a_system_prompt_next_to_the_messages_comes_first():
 
 
 def test_role_names_are_mapped_in_any_case():
-    said = [{"role": "Client", "content": "Hi"}, {"role": "counselor", "content": "Hello!"}]
-    assert converted({"messages": said}, roles={"client": "user", "Counselor": "assistant"}) == [HI]
+    turns = [{"role": "Client", "content": "Hi"}, {"role": "counselor", "content": "Hello!"}]
+    assert converted({"messages": turns}, roles={"client": "user", "Counselor": "assistant"}) == [HI]
 
 
 def test_the_roles_own_names_are_read_in_any_case():
-    said = [{"role": "User", "content": "Hi"}, {"role": "ASSISTANT", "content": "Hello!"}]
-    assert converted({"messages": said}) == converted({"messages": said}, roles={"x": "tool"}) == [HI]
+    turns = [{"role": "User", "content": "Hi"}, {"role": "ASSISTANT", "content": "Hello!"}]
+    assert converted({"messages": turns}) == converted({"messages": turns}, roles={"x": "tool"}) == [HI]
 
 
 def test_text_parts_are_one_text_and_others_are_refused():
@@ -126,16 +126,16 @@ def test_rows_of_a_conversation_that_are_numbered_otherwise_are_refused(key, pla
 
 
 def test_keys_of_messages_are_refused_unless_they_are_listed():
-    said = [{**turn, "id": number, "sent_at": "09:00"} for number, turn in enumerate(HI)]
-    assert converted({"messages": said})[0] == ("unknown_message_key", "a message has 'id', which a chat record cannot hold")
-    assert converted({"messages": said}, ignore_message_keys=["id", "sent_at"]) == [HI]
+    turns = [{**turn, "id": number, "sent_at": "09:00"} for number, turn in enumerate(HI)]
+    assert converted({"messages": turns})[0] == ("unknown_message_key", "a message has 'id', which a chat record cannot hold")
+    assert converted({"messages": turns}, ignore_message_keys=["id", "sent_at"]) == [HI]
 
 
 def test_a_system_prompt_in_parts_is_one_text():
     system = {"role": "system", "parts": [{"text": "Be "}, {"text": "brief."}]}
-    said = [{"role": turn["role"], "parts": [{"text": turn["content"]}]} for turn in HI]
+    turns = [{"role": turn["role"], "parts": [{"text": turn["content"]}]} for turn in HI]
     found = converted(
-        {"contents": said, "systemInstruction": system}, messages_key="contents", content_key="parts", system_key="systemInstruction"
+        {"contents": turns, "systemInstruction": system}, messages_key="contents", content_key="parts", system_key="systemInstruction"
     )
     assert found == [[{"role": "system", "content": "Be brief."}, *HI]]
     assert converted({"messages": HI, "system": [{"text": "Be "}, {"type": "text", "text": "brief."}]}) == found

@@ -2,9 +2,9 @@ import pytest
 from recipekit.converters.sources.role_tags import has_role_tag, without_role_tags
 
 
-def mended(*said):
+def mended(*turns):
     """(role, content) pairs with the tags taken out, and what was done."""
-    messages, done = without_role_tags([{"role": role, "content": content} for role, content in said])
+    messages, done = without_role_tags([{"role": role, "content": content} for role, content in turns])
     return [(message["role"], message["content"]) for message in messages], done
 
 
@@ -31,26 +31,26 @@ def test_a_mentioned_doctor_is_not_a_role_tag(text):
 
 
 def test_another_speakers_tag_starts_a_new_message():
-    said, done = mended(("user", "我怕。"), ("assistant", "怕什么？\n病人：怕黑。\n医生：开灯吧。"))
-    assert said == [("user", "我怕。"), ("assistant", "怕什么？"), ("user", "怕黑。"), ("assistant", "开灯吧。")]
+    turns, done = mended(("user", "我怕。"), ("assistant", "怕什么？\n病人：怕黑。\n医生：开灯吧。"))
+    assert turns == [("user", "我怕。"), ("assistant", "怕什么？"), ("user", "怕黑。"), ("assistant", "开灯吧。")]
     assert done == {"role_tag_split"}
 
 
 def test_an_answer_that_leaked_into_the_question_is_joined_with_the_answer():
-    said, done = mended(("user", "我怕。\n医生：怕什么？"), ("assistant", "说说看。"))
-    assert said == [("user", "我怕。"), ("assistant", "怕什么？\n\n说说看。")]
+    turns, done = mended(("user", "我怕。\n医生：怕什么？"), ("assistant", "说说看。"))
+    assert turns == [("user", "我怕。"), ("assistant", "怕什么？\n\n说说看。")]
     assert done == {"role_tag_split"}
 
 
 def test_a_message_of_only_another_speaker_changes_role():
-    said, done = mended(("user", "我怕。"), ("assistant", "病人：真的。"))
-    assert said == [("user", "我怕。\n\n真的。")]
+    turns, done = mended(("user", "我怕。"), ("assistant", "病人：真的。"))
+    assert turns == [("user", "我怕。\n\n真的。")]
     assert done == {"role_tag_split"}
 
 
 def test_a_tag_alone_leaves_no_blank_message():
-    said, done = mended(("user", "我怕。"), ("assistant", "怕什么？\n病人："))
-    assert said == [("user", "我怕。"), ("assistant", "怕什么？")]
+    turns, done = mended(("user", "我怕。"), ("assistant", "怕什么？\n病人："))
+    assert turns == [("user", "我怕。"), ("assistant", "怕什么？")]
     assert done == {"role_tag_removed"}
     assert mended(("user", "病人：\n医生："), ("assistant", "嗯"))[0] == [("assistant", "嗯")]
 

@@ -9,8 +9,8 @@ def one(value, **options):
     return item
 
 
-def turns(*said):
-    return [{"from": speaker, "value": text} for speaker, text in said]
+def turns(*pairs):
+    return [{"from": speaker, "value": text} for speaker, text in pairs]
 
 
 def test_human_and_gpt_become_user_and_assistant():

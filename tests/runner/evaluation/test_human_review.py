@@ -21,8 +21,10 @@ def write_run(folder, rows=20, same=0) -> RunFolder:
         {"id": f"r{n}", "messages": [{"role": "user", "content": f"Q{n}"}, {"role": "assistant", "content": "R"}]} for n in range(rows)
     ]
     write_jsonl(run / "eval" / "rows.jsonl", asked)
-    said = [{"id": f"r{n}", "model": m, "reply": "equal" if n < same else f"{m} {n}"} for n in range(rows) for m in ("base", "tuned")]
-    write_jsonl(run / "eval" / "predictions.jsonl", said)
+    predictions = [
+        {"id": f"r{n}", "model": m, "reply": "equal" if n < same else f"{m} {n}"} for n in range(rows) for m in ("base", "tuned")
+    ]
+    write_jsonl(run / "eval" / "predictions.jsonl", predictions)
     return run
 
 

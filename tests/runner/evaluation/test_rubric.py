@@ -40,8 +40,8 @@ def judged(run, *answers):
     """What a rubric gives with a judge for each of `answers`: functions from the reply's text to the judge's scores."""
 
     def behave(exchange):
-        said = exchange.prompt.split("<reply>\n")[1].split("\n")[0]
-        content = answers[int(exchange.body["model"])](said)
+        text = exchange.prompt.split("<reply>\n")[1].split("\n")[0]
+        content = answers[int(exchange.body["model"])](text)
         return reply(content if isinstance(content, str) else json.dumps(content))(exchange)
 
     with serving(behave) as server:
@@ -52,9 +52,9 @@ def judged(run, *answers):
     return rubric_scores(run, Evaluation(), rubric, "test", facts), server
 
 
-def apt(said):
+def apt(text):
     """The tuned replies are apt, but for one; the base's are not."""
-    return {"emoji": int("tuned" in said and "07" not in said), "tone": 4 if "tuned" in said else 2}
+    return {"emoji": int("tuned" in text and "07" not in text), "tone": 4 if "tuned" in text else 2}
 
 
 def test_a_judge_is_asked_every_criterion_in_its_own_words(run):
@@ -78,7 +78,7 @@ def test_criteria_are_metrics_with_intervals_and_gates(run):
 
 
 def test_a_gate_of_the_rubric_is_named_as_such(run):
-    scores, _ = judged(run, lambda said: {"emoji": 0, "tone": 3})
+    scores, _ = judged(run, lambda text: {"emoji": 0, "tone": 3})
     metrics = {**metrics_with(), "rubric": scores}
     assert failed_gates(metrics) == ["rubric.emoji"]
     assert gate_lines(metrics, passed=(False,))[0].startswith("FAILED: rubric: emoji is 0.000, at least 80 is required, equal to the base")
@@ -86,7 +86,7 @@ def test_a_gate_of_the_rubric_is_named_as_such(run):
 
 def test_two_judges_give_a_mean_and_alpha(run):
     stern = {f"tuned {n:02}" for n in range(5)}
-    scores, _ = judged(run, apt, lambda said: {"emoji": 0, "tone": 2} if said in stern else apt(said))
+    scores, _ = judged(run, apt, lambda text: {"emoji": 0, "tone": 2} if text in stern else apt(text))
     assert scores["models"]["tuned"]["emoji"]["value"] == pytest.approx(100 * (15 - 1 + 5 / 2) / 20)
     assert scores["models"]["tuned"]["tone"]["value"] == pytest.approx((15 * 4 + 5 * 3) / 20)
     agreed = scores["agreement"]["emoji"]
@@ -99,7 +99,7 @@ def test_two_judges_give_a_mean_and_alpha(run):
     "answer", ["no idea", {"emoji": 0.5, "tone": 3}, {"emoji": 1}, {"emoji": 1, "tone": 6}, {"emoji": True, "tone": 3}]
 )
 def test_an_answer_that_is_off_the_scale_is_counted_and_measured_nowhere(run, answer):
-    scores, _ = judged(run, lambda said: answer if said == "tuned 03" else apt(said))
+    scores, _ = judged(run, lambda text: answer if text == "tuned 03" else apt(text))
     assert (scores["judges"][0]["judged"], scores["judges"][0]["unread"]) == (2 * ROWS - 1, 1)
     assert scores["models"]["tuned"]["emoji"]["value"] == pytest.approx(100 * 18 / 19)
 

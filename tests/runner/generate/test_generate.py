@@ -130,9 +130,9 @@ def test_an_unreachable_provider_is_abandoned(generating) -> None:
 def test_refused_and_empty_replies_are_retried_with_another_seed(generating, tmp_path, section, questions) -> None:
     def behave(exchange):
         first = exchange.body["seed"] < 1000
-        said = {"第0句话": "", "第1句话": "I'm sorry, but I can't help with that."}
+        replies = {"第0句话": "", "第1句话": "I'm sorry, but I can't help with that."}
         key = exchange.prompt.removeprefix("Emotions in ").removesuffix("?")
-        reply(said.get(key, "x | y") if first or key == "第1句话" else "love")(exchange)
+        reply(replies.get(key, "x | y") if first or key == "第1句话" else "love")(exchange)
 
     story = {"task": "rewrite", "options": {"read": "chinese", "write": "story"}}
     with pytest.raises(GateError, match="1 of 3 rows cannot be used"):
@@ -305,8 +305,8 @@ def test_repeated_kills_repeat_only_open_requests(tmp_path, questions, section) 
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
         last = job.start()
-        _, said = last.communicate()
-        assert last.returncode == 0, said.decode()
+        _, output = last.communicate()
+        assert last.returncode == 0, output.decode()
     assert len(rows(tmp_path / "out")) == 120
     assert len(server.asked) <= 120 + 3 * 8, "at most the eight under way at each kill are asked again"
 
@@ -322,8 +322,8 @@ def test_ctrl_c_waits_for_the_replies_in_flight_and_keeps_them(tmp_path, questio
         process = job.start()
         wait_until(lambda: len(server.asked) >= 8, process)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=PATIENCE)
-        assert b"stopped by SIGINT" in said
+        _, output = process.communicate(timeout=PATIENCE)
+        assert b"stopped by SIGINT" in output
         assert job.answered() == len(server.asked) == len(server.answered) < 120
 
 

@@ -19,8 +19,8 @@ def judged(tmp_path, section, questions, quiet, planted):
 
         def behave(exchange):
             is_judge = exchange.body["model"] == "j"
-            said = next(v for k, v in judgements.items() if k in exchange.prompt) if is_judge else f"story of {exchange.prompt[12:-1]}"
-            reply(said(exchange.body) if callable(said) else said)(exchange)
+            text = next(v for k, v in judgements.items() if k in exchange.prompt) if is_judge else f"story of {exchange.prompt[12:-1]}"
+            reply(text(exchange.body) if callable(text) else text)(exchange)
 
         with serving(behave) as server:
             provider = {"provider": "openai_compatible", "model": "j", "base_url": server.url}

@@ -1,4 +1,4 @@
-"""What becomes of Axolotl's keys that recipes say otherwise, and of what an Axolotl file leaves unsaid."""
+"""Axolotl's keys that have another name in a recipe, and the defaults of an Axolotl file."""
 
 import re
 from importlib.util import find_spec
@@ -116,7 +116,7 @@ def test_stated_axolotl_defaults_are_its_defaults():
     if spec is None or not spec.submodule_search_locations:
         pytest.skip("needs the extra [train]")
     root = Path(spec.submodule_search_locations[0])
-    said = {
+    patterns = {
         "sequence_len": ("utils/schemas/config.py", r"sequence_len: int = Field\(\s*default=(\d+)"),
         "optimizer": ("utils/schemas/training.py", r'optimizer: .* = Field\(\s*default="(\w+)"'),
         "excess_length_strategy": ("utils/data/utils.py", r'cfg\.excess_length_strategy or "(\w+)"'),
@@ -124,9 +124,9 @@ def test_stated_axolotl_defaults_are_its_defaults():
         "lora_dropout": ("utils/schemas/peft.py", r"lora_dropout: float \| None = ([\d.]+)"),
         "warmup_ratio": ("core/builders/base.py", r"int\((0\.\d+) \* total_num_steps\), 100"),
     }
-    found = {key: re.search(pattern, (root / file).read_text("utf-8")) for key, (file, pattern) in said.items()}
-    assert {key: match and match[1] for key, match in found.items()} == {key: str(TOOL_DEFAULTS[key]) for key in said}
-    assert set(said) == set(TOOL_DEFAULTS)
+    found = {key: re.search(pattern, (root / file).read_text("utf-8")) for key, (file, pattern) in patterns.items()}
+    assert {key: match and match[1] for key, match in found.items()} == {key: str(TOOL_DEFAULTS[key]) for key in patterns}
+    assert set(patterns) == set(TOOL_DEFAULTS)
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,9 @@ def test_the_training_section_of_a_shipped_chat_recipe_comes_back(name, tmp_path
     found = import_config(GOLDEN / name / "axolotl.yml", None, name, tmp_path)
     (tmp_path / "made.yml").write_text(found.text, encoding="utf-8")
     back = load_recipe(str(tmp_path / "made.yml")).recipe.training
-    said = {"precision": back.precision, "save_steps": there.save_steps or there.eval_steps}  # rendering decides these two
-    said |= {} if there.warmup_steps or there.warmup_ratio is not None else {"warmup_steps": 0}
-    assert back == there._replace(**said)
+    decided = {"precision": back.precision, "save_steps": there.save_steps or there.eval_steps}  # rendering decides these two
+    decided |= {} if there.warmup_steps or there.warmup_ratio is not None else {"warmup_steps": 0}
+    assert back == there._replace(**decided)
     assert back.precision == {"auto": "bf16"}.get(there.precision, there.precision)
 
 

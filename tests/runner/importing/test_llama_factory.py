@@ -1,4 +1,4 @@
-"""A LLaMA-Factory configuration: its names, its datasets by dataset_info.json, and what it does unsaid."""
+"""A LLaMA-Factory configuration: its names, its datasets by dataset_info.json, and its defaults."""
 
 import copy
 import json
@@ -36,9 +36,9 @@ def at(recipe: dict, home: str):
 def test_llama_factory_defaults_are_made_explicit(imported):
     recipe, entries, found = imported(SMALL)
     assert found.problems == [] and recipe["data"]["sources"] == [{"path": "data/plain.json", "converter": "alpaca"}]
-    said = {"adapter": "lora", "lora_r": 8, "lora_alpha": 16, "lora_dropout": 0, "learning_rate": 5e-5, "num_epochs": 3, "micro_batch_size": 8,
+    given = {"adapter": "lora", "lora_r": 8, "lora_alpha": 16, "lora_dropout": 0, "learning_rate": 5e-5, "num_epochs": 3, "micro_batch_size": 8,
             "lr_scheduler": "linear", "gradient_checkpointing": True, "excess_length_strategy": "truncate"}  # fmt: skip
-    assert said.items() <= recipe["training"].items()
+    assert given.items() <= recipe["training"].items()
     assert {entries[key].status for key in SMALL} == {"renamed"}
 
 

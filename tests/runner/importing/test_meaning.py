@@ -14,7 +14,7 @@ from recipekit.schemas.yaml_writing import to_yaml
 from ...support.axolotl_configs import GPU, SMALL
 
 # What Axolotl 0.19 and transformers do where a file does not say.
-UNSAID: dict[str, Any] = {
+DEFAULTS: dict[str, Any] = {
     "sequence_len": 512, "excess_length_strategy": "drop", "train_on_inputs": False, "micro_batch_size": 1,
     "gradient_accumulation_steps": 1, "num_epochs": 1.0, "max_steps": None, "optimizer": "adamw_torch_fused", "lr_scheduler": "cosine",
     "weight_decay": 0.0, "max_grad_norm": 1.0, "adam_beta1": 0.9, "adam_beta2": 0.999, "seed": 42, "gradient_checkpointing": False,
@@ -28,7 +28,7 @@ CAUSES = {
     "precision": ("bf16", "fp16", "tf32"), "attention": ("flash_attention", "sdp_attention", "eager_attention"),
     "warmup": ("warmup_steps", "warmup_ratio"), "end of turn": ("eot_tokens",), "pad": ("special_tokens",), "roles": ("datasets",),
     "packing": ("sample_packing", "eval_sample_packing"), "zero": ("deepspeed",),
-    **{key: (key,) for key in UNSAID},
+    **{key: (key,) for key in DEFAULTS},
 }  # fmt: skip
 
 YES_NO = st.sampled_from([True, False, None])
@@ -57,23 +57,23 @@ FILES = st.fixed_dictionaries(
 
 def meaning(config: dict[str, Any]) -> dict[str, Any]:
     """What a configuration trains, however it says so."""
-    said = {key: value for key, value in config.items() if value is not None}
-    adapter = said.get("adapter")
-    bits = 4 if adapter == "qlora" or (adapter and said.get("load_in_4bit")) else 8 if adapter and said.get("load_in_8bit") else 0
+    given = {key: value for key, value in config.items() if value is not None}
+    adapter = given.get("adapter")
+    bits = 4 if adapter == "qlora" or (adapter and given.get("load_in_4bit")) else 8 if adapter and given.get("load_in_8bit") else 0
     of_adapter = {
-        "modules": "all" if said.get("lora_target_linear") else sorted(said.get("lora_target_modules", [])),
-        "rank": said.get("lora_r"), "alpha": said.get("lora_alpha"), "dropout": said.get("lora_dropout", 0.0),
+        "modules": "all" if given.get("lora_target_linear") else sorted(given.get("lora_target_modules", [])),
+        "rank": given.get("lora_r"), "alpha": given.get("lora_alpha"), "dropout": given.get("lora_dropout", 0.0),
     }  # fmt: skip
-    bf16 = said.get("bf16", False if said.get("fp16") else "auto")
+    bf16 = given.get("bf16", False if given.get("fp16") else "auto")
     flags = {"flash_attention": "flash_attention_2", "sdp_attention": "sdpa", "eager_attention": "eager"}
-    (source,) = said["datasets"]
-    return {key: said.get(key, value) for key, value in UNSAID.items()} | (of_adapter if adapter else {}) | {
+    (source,) = given["datasets"]
+    return {key: given.get(key, value) for key, value in DEFAULTS.items()} | (of_adapter if adapter else {}) | {
         "adapter": bool(adapter), "bits": bits,
-        "precision": "bf16" if bf16 in (True, "auto", "full") else "fp16" if said.get("fp16") else "fp32",
-        "attention": said.get("attn_implementation") or next((name for flag, name in flags.items() if said.get(flag)), "sdpa"),
-        "warmup": said["warmup_steps"] if "warmup_steps" in said else said.get("warmup_ratio", 0 if said.get("lr_scheduler") == "constant" else 0.03),
-        "end of turn": said.get("eot_tokens"), "pad": said.get("special_tokens") or {}, "packing": bool(said.get("sample_packing") or said.get("pack_blocks")),
-        "roles": source.get("roles_to_train", ["assistant"]), "zero": bool(said.get("deepspeed")),
+        "precision": "bf16" if bf16 in (True, "auto", "full") else "fp16" if given.get("fp16") else "fp32",
+        "attention": given.get("attn_implementation") or next((name for flag, name in flags.items() if given.get(flag)), "sdpa"),
+        "warmup": given["warmup_steps"] if "warmup_steps" in given else given.get("warmup_ratio", 0 if given.get("lr_scheduler") == "constant" else 0.03),
+        "end of turn": given.get("eot_tokens"), "pad": given.get("special_tokens") or {}, "packing": bool(given.get("sample_packing") or given.get("pack_blocks")),
+        "roles": source.get("roles_to_train", ["assistant"]), "zero": bool(given.get("deepspeed")),
     }  # fmt: skip
 
 

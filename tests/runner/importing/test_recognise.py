@@ -543,9 +543,9 @@ def test_files_with_different_lines_above_their_tables_are_refused(tmp_path):
 
 
 def test_keys_of_messages_that_hold_text_are_never_ignored(tmp_path):
-    said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho", "thought": "they seem to greet me here"}]
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho", "thought": "they seem to greet me here"}]
     with pytest.raises(UserError, match="a message has 'thought'"):
-        recognise([written(tmp_path, "data.jsonl", lines({"messages": said}))])
+        recognise([written(tmp_path, "data.jsonl", lines({"messages": messages}))])
     called = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}]
     with pytest.raises(UserError, match="a message has 'tool_calls'"):
         recognise([written(tmp_path, "data.jsonl", lines({"messages": called}))])

@@ -61,7 +61,7 @@ def test_a_pipe_gets_the_reply_and_nothing_else(capsys: pytest.CaptureFixture[st
 def test_a_reply_that_was_cut_off_is_said_to_be(capsys: pytest.CaptureFixture[str]) -> None:
     cut = [reply("tuned", "In the", "length")]
     PlainRenderer(is_terminal=False).show(cut, iter(cut))
-    assert "3 tokens" in (said := capsys.readouterr().err) and "cut off (by --max-tokens" in said
+    assert "3 tokens" in (output := capsys.readouterr().err) and "cut off (by --max-tokens" in output
 
 
 def test_each_reply_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:

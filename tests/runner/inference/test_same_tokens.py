@@ -40,19 +40,19 @@ FOLDS, DROPS = {"gemma"}, {"qwen3", "deepseek_v3"}  # docs/templates.md: what th
 NO_TOOLS = {"gemma", "gemma3", "phi_4", "mistral_v7_tekken"}  # their templates refuse or lose such messages
 
 
-def said(role, content):
+def message(role, content):
     return {"role": role, "content": content}
 
 
-SYSTEM, THOUGHT = said("system", "Be brief. 🙂"), "<think>\nHigh up.\n</think>\n\nIn the tree."
+SYSTEM, THOUGHT = message("system", "Be brief. 🙂"), "<think>\nHigh up.\n</think>\n\nIn the tree."
 SHAPES = {
-    "one turn": [said("user", "Where is the owl?")],
-    "two turns": [said("user", "Where is the owl?"), said("assistant", "In the tree."), said("user", "And the fox?")],
-    "system": [SYSTEM, said("user", "Where is the owl?")],
-    "system, two turns": [SYSTEM, said("user", "Where?"), said("assistant", "In the tree."), said("user", "And the fox?")],
-    "reasoning": [said("user", "Where is the owl?"), said("assistant", THOUGHT), said("user", "And the fox?")],
-    "tools": [said("user", "Where is the owl?"), said("assistant", "I look."), said("tool", "owl: tree 7")],
-    "spaces and line ends": [said("user", "a\n\n  b\tc"), said("assistant", "d\n\n e"), said("user", "夜の 🌙")],
+    "one turn": [message("user", "Where is the owl?")],
+    "two turns": [message("user", "Where is the owl?"), message("assistant", "In the tree."), message("user", "And the fox?")],
+    "system": [SYSTEM, message("user", "Where is the owl?")],
+    "system, two turns": [SYSTEM, message("user", "Where?"), message("assistant", "In the tree."), message("user", "And the fox?")],
+    "reasoning": [message("user", "Where is the owl?"), message("assistant", THOUGHT), message("user", "And the fox?")],
+    "tools": [message("user", "Where is the owl?"), message("assistant", "I look."), message("tool", "owl: tree 7")],
+    "spaces and line ends": [message("user", "a\n\n  b\tc"), message("assistant", "d\n\n e"), message("user", "夜の 🌙")],
 }
 
 
@@ -86,7 +86,9 @@ def trained(tokenizer, messages):
     from axolotl.prompt_strategies.chat_template import load
     from axolotl.utils.dict import DictDefault
 
-    reply = tokenizer.apply_chat_template([said("user", "a"), said("assistant", "Xylophone")], tokenize=False).partition("Xylophone")[2]
+    reply = tokenizer.apply_chat_template([message("user", "a"), message("assistant", "Xylophone")], tokenize=False).partition("Xylophone")[
+        2
+    ]
     ends = tokenizer.tokenize(reply.strip())[0]
     dataset = {"type": "chat_template", "field_messages": "messages", "message_field_training": "train", "roles_to_train": ["assistant"],
                "train_on_eos": "turn", "message_property_mappings": {"role": "role", "content": "content"}}  # fmt: skip
@@ -123,7 +125,7 @@ def test_a_reply_is_asked_for_with_the_tokens_before_it_in_training(tokenizers, 
     asked = SHAPES[shape]
     tokenizer = tokenizers(name, shape == "reasoning" and name in DROPS)
     served = LoadedModel("tuned", None, tokenizer, frozenset(), 0, 4096, "cpu", is_tuned=True)
-    tensors = trained(tokenizer, [*asked, said("assistant", "Down in its den.")])
+    tensors = trained(tokenizer, [*asked, message("assistant", "Down in its den.")])
     evaluated = list(tensors["input_ids"][: last_span(list(tensors["labels"]))])
     assert served.prompt_ids(asked) == evaluated
     assert _prompts(served, {"id": "a", "fields": {"messages": asked}}, {})["ids"] == evaluated

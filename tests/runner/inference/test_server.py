@@ -30,8 +30,8 @@ def asked(server, **changes):
     """A reply; of a stream its parts."""
     client = openai.OpenAI(base_url=server[0], api_key="none", max_retries=0, http_client=httpx2.Client(trust_env=False))
     with client:
-        said = client.chat.completions.create(**({"model": server[1], "messages": HI, "max_tokens": 8, "temperature": 0} | changes))
-        return list(said) if changes.get("stream") else said
+        response = client.chat.completions.create(**({"model": server[1], "messages": HI, "max_tokens": 8, "temperature": 0} | changes))
+        return list(response) if changes.get("stream") else response
 
 
 def raw(url, body=None, headers=None, method=None):
@@ -52,11 +52,11 @@ def test_it_is_healthy_and_has_one_model(server) -> None:
 
 
 def test_a_reply_is_counted_and_says_why_it_ended(server) -> None:
-    said = asked(server)
-    assert said.choices[0].finish_reason in ("stop", "length")
-    assert said.usage.prompt_tokens > 10
-    assert 0 < said.usage.completion_tokens <= 8
-    assert asked(server).choices[0].message.content == said.choices[0].message.content
+    response = asked(server)
+    assert response.choices[0].finish_reason in ("stop", "length")
+    assert response.usage.prompt_tokens > 10
+    assert 0 < response.usage.completion_tokens <= 8
+    assert asked(server).choices[0].message.content == response.choices[0].message.content
 
 
 GREEDY = """

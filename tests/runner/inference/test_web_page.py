@@ -50,12 +50,12 @@ def serve() -> Iterator:
         process = start("chat", *arguments, "--web", "--port", 0, COLUMNS="200", CUDA_VISIBLE_DEVICES="")
         processes.append(process)
         assert process.stderr is not None
-        said = []
+        output = []
         for line in process.stderr:
-            said.append(line)
+            output.append(line)
             if line.startswith("web "):
                 return line.split()[1]
-        pytest.fail("".join(said))
+        pytest.fail("".join(output))
 
     yield begin
     for process in processes:
@@ -70,7 +70,7 @@ def chat(serve, hostile_run: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def said_in_python(hostile_run: Path) -> list[list[str]]:
+def python_replies(hostile_run: Path) -> list[list[str]]:
     """What base and tuned model answer to two lines, without any page."""
     target = resolve_target(str(hostile_run), hostile_run)
     settings = Settings(0.0, 1.0, 1.0, 6, None, "Be brief.", "")
@@ -144,25 +144,25 @@ def shown(text: str) -> str:
     return " ".join(printable(text).split()) or "…"
 
 
-def test_base_and_tuned_answer_as_without_a_page_and_markup_stays_text(browser, chat, said_in_python):
+def test_base_and_tuned_answer_as_without_a_page_and_markup_stays_text(browser, chat, python_replies):
     page = Page(browser, chat)
     assert "Be brief." in page.texts("#about textarea, #about input")[0]
     for number, line in enumerate(LINES):
         page.say(line, lambda: page.asked() == number + 1)  # noqa: B023 - waited for here
         for pane, replies in (("base", 0), ("tuned", 1)):
-            expected = [shown(said[replies]) for said in said_in_python[: number + 1]]
+            expected = [shown(answers[replies]) for answers in python_replies[: number + 1]]
             selector = f"#pane-{pane} .bot .message-content"
             wait_until(lambda: [shown(text) for text in page.texts(selector)] == expected)  # noqa: B023 - waited for here
             assert [shown(text) for text in page.texts(f"#pane-{pane} .user .message-content")] == [
-                shown(said) for said in LINES[: number + 1]
+                shown(text) for text in LINES[: number + 1]
             ]
-    assert "onerror" in said_in_python[0][1] and "tokens in" in page.status()
+    assert "onerror" in python_replies[0][1] and "tokens in" in page.status()
     assert page.all(".pane .message img, .pane .message script, .pane .message b, .pane .message strong, .pane .message a") == []
     page.is_harmless(chat)
     page.all("#clear")[0].click()
     wait_until(lambda: page.all(".pane .message") == [])
     page.say(LINES[0], lambda: page.asked() == 1)
-    wait_until(lambda: [shown(text) for text in page.texts("#pane-tuned .bot .message-content")] == [shown(said_in_python[0][1])])
+    wait_until(lambda: [shown(text) for text in page.texts("#pane-tuned .bot .message-content")] == [shown(python_replies[0][1])])
 
 
 def test_a_line_without_room_for_a_reply_says_so(browser, chat):

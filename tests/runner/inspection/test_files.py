@@ -96,7 +96,7 @@ def test_the_page_is_self_contained_and_runs_nothing(folder):
 def test_data_is_shown_unchanged(folder):
     texts = "".join(Tags((folder / "index.html").read_text()).texts)
     assert EVIL in texts
-    for said in (
+    for message in (
         "34 chat records",
         "1 rows are invalid",
         "invalid json",
@@ -106,7 +106,7 @@ def test_data_is_shown_unchanged(folder):
         "score",
         "0 to 29",
     ):
-        assert said in texts, said
+        assert message in texts, message
 
 
 def test_the_page_has_a_chart_for_what_varies_and_none_for_what_does_not(folder):

@@ -101,10 +101,10 @@ def test_arrays_of_records_are_read_too(tmp_path):
     assert inspect(Inputs("rows", {"rows": path}, {}), Options(WORDS), tmp_path).facts["valid"] == 3
 
 
-@pytest.mark.parametrize(("text", "said"), [("a,b\n1,2\n", "is csv"), ('{"a": 1}\n', "no record of a known type"), ("[]", "no record")])
-def test_a_path_without_records_is_refused_with_a_hint(tmp_path, text, said):
+@pytest.mark.parametrize(("text", "message"), [("a,b\n1,2\n", "is csv"), ('{"a": 1}\n', "no record of a known type"), ("[]", "no record")])
+def test_a_path_without_records_is_refused_with_a_hint(tmp_path, text, message):
     path = tmp_path / "rows"
     path.write_text(text)
-    with pytest.raises(UserError, match=said) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         inspect(Inputs("rows", {"rows": path}, {}), Options(WORDS), tmp_path)
     assert "recipe convert" in caught.value.problems[0].hint

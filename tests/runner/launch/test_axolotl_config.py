@@ -131,8 +131,8 @@ def test_deterministic_kernels_are_asked_of_torch_cublas_and_flash_attention(min
 
 
 def test_a_gpu_without_bf16_uses_fp16_with_a_note(minimal):
-    (said,) = substitutions(Recipe.from_values(minimal({"training.precision": "bf16"})), OLD_GPU)
-    assert said == "precision: fp16 instead of bf16, which an old GPU does not support"
+    (note,) = substitutions(Recipe.from_values(minimal({"training.precision": "bf16"})), OLD_GPU)
+    assert note == "precision: fp16 instead of bf16, which an old GPU does not support"
 
 
 @pytest.mark.parametrize("optimizer", ["adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adamw_torch_fused"])

@@ -119,7 +119,7 @@ def test_two_machines_train_what_one_trains(losses_of_one, story):
 @pytest.mark.train
 @pytest.mark.long
 def test_a_lost_machine_ends_the_other_with_a_checkpoint(story):
-    said, code = story["first"]
+    output, code = story["first"]
     assert code == 1
-    assert "another of its processes or machines ended" in said and "recipe resume" in said and "Traceback" not in said
+    assert "another of its processes or machines ended" in output and "recipe resume" in output and "Traceback" not in output
     assert story["checkpoints"] == {"checkpoint-3": None}

@@ -50,16 +50,16 @@ def test_a_valid_folder_passes(model) -> None:
 )
 def test_an_attention_that_would_be_fetched_is_refused(model, values) -> None:
     (model / "config.json").write_text(json.dumps(values))
-    (said,) = problems(model)
-    assert "config.json: " in said and "names code to fetch and run" in said
+    (message,) = problems(model)
+    assert "config.json: " in message and "names code to fetch and run" in message
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "adapter_model.bin", "x.ckpt"])
 def test_pickled_weights_without_safetensors_are_refused(model, name) -> None:
     (model / "model.safetensors").unlink()
     (model / name).write_bytes(pickle.dumps({"weight": 1}))
-    (said,) = problems(model)
-    assert f"{name}: stores the weights as a pickle" in said
+    (message,) = problems(model)
+    assert f"{name}: stores the weights as a pickle" in message
 
 
 def test_an_index_that_leads_out_of_the_folder_is_refused(model) -> None:

@@ -34,18 +34,18 @@ def required(folder, files) -> tuple[str, list[str]]:
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "pytorch_model-00001-of-00002.bin", "model.pt"])
 def test_weights_that_are_only_pickles_are_refused_and_not_fetched(tmp_path, name):
-    said, asked = required(tmp_path, {**SMALL, name: b"weights", "training_args.bin": b"x", "onnx/model.safetensors": b"elsewhere"})
-    assert said.startswith(f"some/model/{name}: stores the weights as a pickle, which can run code when it is loaded")
+    message, asked = required(tmp_path, {**SMALL, name: b"weights", "training_args.bin": b"x", "onnx/model.safetensors": b"elsewhere"})
+    assert message.startswith(f"some/model/{name}: stores the weights as a pickle, which can run code when it is loaded")
     assert not [request for request in asked if request.endswith(name)]
 
 
 def test_weights_in_safetensors_pass_next_to_pickles_and_are_not_fetched_yet(tmp_path):
-    said, asked = required(tmp_path, {**SMALL, "pytorch_model.bin": b"weights", "model.safetensors": b"weights"})
-    assert said == ""
+    message, asked = required(tmp_path, {**SMALL, "pytorch_model.bin": b"weights", "model.safetensors": b"weights"})
+    assert message == ""
     assert not [request for request in asked if request.endswith((".bin", ".safetensors"))]
 
 
 @pytest.mark.parametrize("config", ["[" * 1000, json.dumps({"_attn_implementation": "someone/kernel"})])
 def test_a_configuration_on_the_hub_is_checked_like_that_of_a_folder(tmp_path, config):
-    said, _ = required(tmp_path, {**SMALL, "config.json": config.encode(), "model.safetensors": b"weights"})
-    assert "config.json: " in said and "Traceback" not in said
+    message, _ = required(tmp_path, {**SMALL, "config.json": config.encode(), "model.safetensors": b"weights"})
+    assert "config.json: " in message and "Traceback" not in message

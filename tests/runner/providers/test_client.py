@@ -30,8 +30,8 @@ def ask(behave, asked=ASKED, **changes):
 
 
 def test_the_whole_sampling_is_sent() -> None:
-    said, server = ask(reply("hello"))
-    assert said == Reply("hello", "stop", 7, 5)
+    answer, server = ask(reply("hello"))
+    assert answer == Reply("hello", "stop", 7, 5)
     assert server.asked == [{
         "model": "m", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 33, "temperature": 0.5, "top_p": 0.9, "seed": 7,
         "repetition_penalty": 1.1,
@@ -59,8 +59,8 @@ def test_a_provider_that_takes_no_seed_is_sent_none() -> None:
 
 
 def test_a_stream_is_put_together() -> None:
-    said, _ = ask(streamed(["hel", "lo"], finish="length"), stream=True)
-    assert (said.text, said.finish, said.metered) == ("hello", "length", False)
+    answer, _ = ask(streamed(["hel", "lo"], finish="length"), stream=True)
+    assert (answer.text, answer.finish, answer.metered) == ("hello", "length", False)
 
 
 @pytest.mark.parametrize(

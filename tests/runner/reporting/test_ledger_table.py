@@ -51,8 +51,8 @@ def test_the_numbers_come_in_the_order_in_which_they_add_up(lines):
 )
 def test_rows_that_weights_repeat_or_leave_out_have_their_own_line(tmp_path, capsys, weights, train, line):
     ledger_table({**MANIFEST, "splits": {"train": train, "validation": 1000}, **weights}, tmp_path / "out")
-    said = [" ".join(text.replace("│", " ").split()) for text in capsys.readouterr().err.splitlines()]
-    assert said.index("12,000 kept") < said.index(line) < said.index(f"{train:,} train")
+    output = [" ".join(text.replace("│", " ").split()) for text in capsys.readouterr().err.splitlines()]
+    assert output.index("12,000 kept") < output.index(line) < output.index(f"{train:,} train")
 
 
 def test_the_title_says_what_and_where(lines):
@@ -81,8 +81,8 @@ FOUND = {"threshold": 0.7, "rows": {"validation": 12}, "examples": [["a.jsonl:1"
 )
 def test_the_leak_check_is_described(tmp_path, capsys, leaks, words):
     ledger_table({**MANIFEST, "leaks": leaks}, tmp_path / "out")
-    said = capsys.readouterr().err
-    assert all(word in said for word in words)
+    output = capsys.readouterr().err
+    assert all(word in output for word in words)
 
 
 def test_one_split_has_nothing_to_compare():

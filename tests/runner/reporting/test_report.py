@@ -158,16 +158,16 @@ def test_an_unmeasurable_difference_is_not_called_equal():
 def test_the_majority_baseline_tempers_the_praise(majority, expected):
     facts = facts_of(accuracy=(True, 0, 60, True))
     facts["models"]["majority"] = {"accuracy": {"value": majority}}
-    said = answer(facts)
-    assert "accuracy is better than that of the base model" in said
-    assert ("no better than a baseline without a language model (majority class" in said) is expected
+    sentence = answer(facts)
+    assert "accuracy is better than that of the base model" in sentence
+    assert ("no better than a baseline without a language model (majority class" in sentence) is expected
 
 
-@pytest.mark.parametrize(("near", "said"), [({"test": 3}, True), ({"test": 2}, False), ({"validation": 9}, False), ({}, False)])
-def test_rows_that_training_has_nearly_seen_are_named_with_the_verdict(near, said):
+@pytest.mark.parametrize(("near", "is_named"), [({"test": 3}, True), ({"test": 2}, False), ({"validation": 9}, False), ({}, False)])
+def test_rows_that_training_has_nearly_seen_are_named_with_the_verdict(near, is_named):
     manifest = manifest_with(splits={"train": 90, "validation": 9, "test": 10}, leaks={"near_duplicates": {"rows": near}})
     text = answer(facts_of(accuracy=(True, 0, 60, True)), manifest)
-    assert ("3 of the 10 test rows are near-duplicates of training rows" in text) is said
+    assert ("3 of the 10 test rows are near-duplicates of training rows" in text) is is_named
     assert answer(facts_of(accuracy=(True, 0, 60, True)), manifest_with()) == answer(facts_of(accuracy=(True, 0, 60, True)))
 
 

@@ -26,10 +26,10 @@ def page(tmp_path):
     ]
     write_jsonl(run / "eval" / "rows.jsonl", rows)
     scored = {"reference": "-", "stopped": True, "reply_tokens": 2, "nll": 3.0, "target_tokens": 4, "correct": 1}
-    said = [
+    predictions = [
         {**scored, "id": row["id"], "model": m, "reply": f"{'xy'[m == 'base']} {HOSTILE[0]}"} for row in rows for m in ("base", "tuned")
     ]
-    write_jsonl(run / "eval" / "predictions.jsonl", said)
+    write_jsonl(run / "eval" / "predictions.jsonl", predictions)
     review = make_review(run, 25, 42)
     return write_review_page(review, "tiny", tmp_path / "review.html"), review, run
 

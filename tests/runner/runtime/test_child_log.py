@@ -67,11 +67,11 @@ def test_a_writer_that_is_killed_at_the_end_loses_nothing_that_is_still_in_the_p
         os.kill(writer, signal.SIGSTOP)
         wait_until(lambda: is_stopped(writer))  # until then it may still take the last words out of the pipe
         (tmp_path / "stopped").touch()
-        wait_until((tmp_path / "said").exists)
+        wait_until((tmp_path / "done").exists)
         os.kill(writer, signal.SIGKILL)
 
     text = TALKATIVE.split("while not")[0] + (
-        "while not os.path.exists('stopped'):\n    time.sleep(0.01)\nprint('the last words', flush=True)\nopen('said', 'w')"
+        "while not os.path.exists('stopped'):\n    time.sleep(0.01)\nprint('the last words', flush=True)\nopen('done', 'w')"
     )
     run_child((sys.executable, "-c", text), tmp_path, {}, "x.log", "training", stop_the_writer)
     assert "the last words" in (tmp_path / "x.log").read_text()

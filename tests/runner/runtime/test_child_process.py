@@ -161,7 +161,7 @@ def test_a_failure_is_reported_with_the_end_of_the_log(child):
 
 
 @pytest.mark.parametrize(
-    ("said", "cause", "hint"),
+    ("output", "cause", "hint"),
     [
         ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", "does not fit in memory", "micro_batch_size"),
         ("RuntimeError: DefaultCPUAllocator: can't allocate memory: you tried", "does not fit in memory", "micro_batch_size"),
@@ -173,13 +173,13 @@ def test_a_failure_is_reported_with_the_end_of_the_log(child):
         ("ModuleNotFoundError: No module named 'axolotl'", "a package is missing", "recipekit[train]"),
     ],
 )
-def test_a_known_cause_is_named_with_what_to_do(child, said, cause, hint):
+def test_a_known_cause_is_named_with_what_to_do(child, output, cause, hint):
     with pytest.raises(UserError) as caught:
-        child(f"import sys; print({said!r}); print('at the end, something else'); sys.exit(1)")
+        child(f"import sys; print({output!r}); print('at the end, something else'); sys.exit(1)")
     (problem,) = caught.value.problems
     assert cause in problem.what.splitlines()[0]
     assert hint in problem.hint
-    assert said.split(":")[-1].strip()[:30] in problem.what
+    assert output.split(":")[-1].strip()[:30] in problem.what
 
 
 def test_a_childs_message_is_reported_line_by_line(child):
@@ -255,11 +255,11 @@ def test_signals_are_ours_again_when_the_child_has_ended(child):
 def test_a_signal_lets_the_child_checkpoint_and_the_command_exits_130(runner, tmp_path, number):
     process, pid = runner(OBEDIENT)
     process.send_signal(number)
-    said = process.communicate(timeout=PATIENCE)[1]
+    output = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 130
     assert (tmp_path / "checkpoint").read_text() == "SIGTERM"
-    assert f"training was stopped by {number.name}" in said and f"recipe resume {tmp_path}" in said
-    assert "Traceback" not in said
+    assert f"training was stopped by {number.name}" in output and f"recipe resume {tmp_path}" in output
+    assert "Traceback" not in output
     assert gone(pid)
 
 

@@ -47,13 +47,13 @@ def test_a_log_of_an_earlier_attempt_is_continued_within_the_limit(tmp_path):
 @pytest.mark.parametrize("cut", range(1, 40))
 def test_a_secret_that_comes_in_two_pieces_is_found(tmp_path, cut):
     text = b"GET with hf_aB3dE6gH9jK2mN5pQ8 now\n-----BEGIN RSA PRIVATE KEY-----\nMIIEpA\n-----END RSA PRIVATE KEY-----\n"
-    said = written(tmp_path / "log", text[:cut], text[cut : cut + 40], text[cut + 40 :])
-    assert b"hf_aB3" not in said and b"MIIEpA" not in said and b"GET with [redacted] now" in said
+    logged = written(tmp_path / "log", text[:cut], text[cut : cut + 40], text[cut + 40 :])
+    assert b"hf_aB3" not in logged and b"MIIEpA" not in logged and b"GET with [redacted] now" in logged
 
 
 def test_a_line_without_end_is_left_out(tmp_path):
-    said = written(tmp_path / "log", *[b"x" * 10_000] * 20, b"sk-aB3dE6gH9jK2mN5pQ8\nnext\n")
-    assert said == b"[... a line of more than 65,536 bytes was left out]\nnext\n"
+    logged = written(tmp_path / "log", *[b"x" * 10_000] * 20, b"sk-aB3dE6gH9jK2mN5pQ8\nnext\n")
+    assert logged == b"[... a line of more than 65,536 bytes was left out]\nnext\n"
 
 
 FLOOD = """

@@ -15,9 +15,9 @@ def test_what_a_set_leaves_unread_is_said(tmp_path):
     data = Data("chat", (Source(str(trained), "messages"),), split=Split(0))
     of_set = Data("chat", (Source(str(more), "messages", split="test"),))
     recipe = SimpleNamespace(data=data, evaluation=SimpleNamespace(also={"more": None}), of_set=lambda name: SimpleNamespace(data=of_set))
-    said: list[str] = []
-    display = SimpleNamespace(say=lambda stage, words: said.append(words))
+    printed: list[str] = []
+    display = SimpleNamespace(say=lambda stage, words: printed.append(words))
     context = SimpleNamespace(recipe=recipe, run=tmp_path / "run", manifest=build(data, tmp_path / "run" / "data"), display=display)
     sets.run(context)
-    assert said[0] == "more: 1 row in, 1 kept; dropped: none"
-    assert said[1].startswith("more: messages: keys not read: topic (1 row)") and "&amp; (1 row)" in said[2]
+    assert printed[0] == "more: 1 row in, 1 kept; dropped: none"
+    assert printed[1].startswith("more: messages: keys not read: topic (1 row)") and "&amp; (1 row)" in printed[2]

@@ -37,9 +37,9 @@ def test_the_changed_keys_are_saved(tmp_path, capfd):
     with Display() as display:
         announce(run, loaded.full, loaded.recipe, display)
     keys = run.read(SMOKE_KEYS)["keys"]
-    said = capfd.readouterr().err
-    assert f"{len(keys)} keys differ from the full run, no others" in said
-    assert "training.max_steps: null -> 4" in said and "training.max_steps" in keys
+    output = capfd.readouterr().err
+    assert f"{len(keys)} keys differ from the full run, no others" in output
+    assert "training.max_steps: null -> 4" in output and "training.max_steps" in keys
 
 
 def test_the_report_of_a_smoke_run_says_so_and_what_differs(tmp_path):

@@ -20,7 +20,7 @@ from ...support.chats import chat_data, chats
 from ...support.jsonl import write_jsonl
 
 
-class Said(list[str]):
+class Printed(list[str]):
     """A display that remembers."""
 
     def say(self, stage: str, what: str, style: str = "") -> None:
@@ -58,7 +58,7 @@ def work(tmp_path):
         run.path.mkdir(exist_ok=True)
         if not run.status:
             run.update(state="running")
-        context = RunContext(SimpleNamespace(recipe=None), tmp_path, Said(), run, previous)
+        context = RunContext(SimpleNamespace(recipe=None), tmp_path, Printed(), run, previous)
         complete(stages, context)
         return context
 
@@ -150,7 +150,7 @@ def test_a_finished_run_has_every_stage_and_looking_runs_nothing(work, tmp_path)
     run.update(state="done")
 
     def looked(wanted):
-        return finished_run(wanted, RunContext(SimpleNamespace(recipe=None), tmp_path, Said(), previous=[run]))
+        return finished_run(wanted, RunContext(SimpleNamespace(recipe=None), tmp_path, Printed(), previous=[run]))
 
     assert looked(stages) is run
     assert looked([*stages, Copy("three", "c")]) is None and looked([stages[0], Copy("two", "other")]) is None
@@ -163,17 +163,17 @@ def test_stages_of_two_runs_do_not_make_a_finished_one(work, tmp_path):
     runs = [work([Copy("one", "a")]).run, work([Copy("two", "b")]).run]
     for run in runs:
         run.update(state="done")
-    context = RunContext(SimpleNamespace(recipe=None), tmp_path, Said(), previous=runs)
+    context = RunContext(SimpleNamespace(recipe=None), tmp_path, Printed(), previous=runs)
     assert finished_run([Copy("one", "a"), Copy("two", "b")], context) is None
 
 
 def test_missing_outputs_of_a_required_stage_are_reported(work, tmp_path):
     stage = Copy("one", "a")
     run = work([stage]).run
-    require([stage], RunContext(SimpleNamespace(recipe=None), tmp_path, Said(), run))
+    require([stage], RunContext(SimpleNamespace(recipe=None), tmp_path, Printed(), run))
     (run / "one.txt").unlink()
     with pytest.raises(UserError, match="has no usable one.txt: the stage one is incomplete"):
-        require([stage], RunContext(SimpleNamespace(recipe=None), tmp_path, Said(), run))
+        require([stage], RunContext(SimpleNamespace(recipe=None), tmp_path, Printed(), run))
 
 
 @pytest.fixture
@@ -197,19 +197,19 @@ def test_data_with_a_flipped_bit_are_not_used(converted, own):
     earlier = converted("1", {"data": "key"})
     now, others = (earlier, []) if own else (converted("2", {}), [earlier])
 
-    def context(said):
-        found = RunContext(SimpleNamespace(recipe=None), now.path, said, now, others)
+    def context(display):
+        found = RunContext(SimpleNamespace(recipe=None), now.path, display, now, others)
         found.keys["data"] = "key"
         return found
 
-    assert find(data, context(Said())) is earlier
+    assert find(data, context(Printed())) is earlier
     path = earlier / "data" / "train.jsonl"
     content = bytearray(path.read_bytes())
     content[50] ^= 4
     path.write_bytes(content)
-    said = Said()
-    assert find(data, context(said)) is None
-    assert "is damaged: its sha256 is" in said[0]
+    display = Printed()
+    assert find(data, context(display)) is None
+    assert "is damaged: its sha256 is" in display[0]
 
 
 @pytest.fixture
@@ -237,7 +237,7 @@ def run(tmp_path):
 def test_a_run_that_has_lost_an_output_is_not_reused(run, output, tmp_path):
     damaged = run("1", train)
     shutil.rmtree(damaged / output) if (damaged / output).is_dir() else (damaged / output).unlink()
-    assert find(train, RunContext(SimpleNamespace(recipe=None), tmp_path, Said(), damaged)) is None
+    assert find(train, RunContext(SimpleNamespace(recipe=None), tmp_path, Printed(), damaged)) is None
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.NAME)

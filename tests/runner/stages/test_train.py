@@ -44,11 +44,11 @@ def ended(tmp_path, minimal):
     """What is recorded of a training of 20 rows, two epochs of 10 steps, that ended so; and what was said."""
 
     def record(*events, **changes):
-        recipe, said = Recipe.from_values(minimal({"training.num_epochs": 2, "training.micro_batch_size": 2} | changes)), []
+        recipe, printed = Recipe.from_values(minimal({"training.num_epochs": 2, "training.micro_batch_size": 2} | changes)), []
         context = SimpleNamespace(run=RunFolder(tmp_path), recipe=recipe, manifest={"splits": {"train": 20}},
-                                  display=SimpleNamespace(say=lambda _, what: said.append(what)))  # fmt: skip
+                                  display=SimpleNamespace(say=lambda _, what: printed.append(what)))  # fmt: skip
         stage._record_end(context, [dict(zip(("steps", "planned_steps", "reason"), event, strict=True)) for event in events])
-        return context.run.read(TRAINING_END), said
+        return context.run.read(TRAINING_END), printed
 
     return record
 

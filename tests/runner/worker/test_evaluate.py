@@ -13,7 +13,7 @@ from recipekit.runner.worker.labels import IGNORED
 from ...support.jsonl import write_jsonl
 from ...support.tiny import TEMPLATE, build_tokenizer
 
-SAID = [("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")]
+TURNS = [("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")]
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ SAID = [("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")]
     ],
 )
 def test_the_reference_is_the_message_that_the_model_is_asked_for(trains, roles, reference):
-    messages = [{"role": role, "content": text} | ({"train": trains[n]} if n in trains else {}) for n, (role, text) in enumerate(SAID)]
+    messages = [{"role": role, "content": text} | ({"train": trains[n]} if n in trains else {}) for n, (role, text) in enumerate(TURNS)]
     assert messages[last_trained(messages, roles)]["content"] == reference
 
 
@@ -47,7 +47,7 @@ def test_where_reasoning_is_dropped_the_reference_has_none(reply, left):
 
 def test_a_row_that_was_cut_is_asked_for_its_last_reply(tmp_path, monkeypatch):
     """Cut in the second question, its last trained tokens are those of the first reply."""
-    messages = [{"role": role, "content": text} for role, text in SAID]
+    messages = [{"role": role, "content": text} for role, text in TURNS]
     fast = build_tokenizer(["a b c d"], eos_token="<|im_end|>", pad_token="<|endoftext|>")
     fast.chat_template = TEMPLATE
     ids = fast.apply_chat_template(messages, tokenize=True, return_dict=True)["input_ids"]

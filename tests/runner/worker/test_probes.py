@@ -84,8 +84,8 @@ for folder in sys.argv[1:]:
     prompt = "once there was a cat who lived in a barn and every day"
     (shown,) = lens(model, tokenizer, [prompt])
     logits = model(**tokenizer(prompt, return_tensors="pt")).logits[0, -8:].softmax(-1).max(-1)
-    said = [tokenizer.decode([token]) for token in logits.indices.tolist()]
-    found[folder] = [shown, said, [round(p, 4) for p in logits.values.tolist()]]
+    tokens = [tokenizer.decode([token]) for token in logits.indices.tolist()]
+    found[folder] = [shown, tokens, [round(p, 4) for p in logits.values.tolist()]]
 print(json.dumps(found))
 """
 
@@ -95,9 +95,9 @@ def test_the_last_layer_of_the_lens_is_what_the_model_says(tiny_model, tiny_gpt2
     """For both kinds of architecture: Llama's `norm` and GPT-2's `ln_f`."""
     done = warm("-c", LENS, tiny_model, tiny_gpt2)
     assert done.returncode == 0, done.stderr
-    for shown, said, sure in json.loads(done.stdout.splitlines()[-1]).values():
+    for shown, tokens, sure in json.loads(done.stdout.splitlines()[-1]).values():
         assert len(shown["layers"]) == 3 and len(shown["tokens"]) == 8  # the embeddings and two layers
-        assert [cell["token"] for cell in shown["layers"][-1]] == said
+        assert [cell["token"] for cell in shown["layers"][-1]] == tokens
         assert [cell["p"] for cell in shown["layers"][-1]] == pytest.approx(sure, abs=2e-4)
         assert shown["layers"][0] != shown["layers"][-1]
 

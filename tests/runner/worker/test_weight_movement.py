@@ -13,7 +13,7 @@ def trained(dtype, rate, steps=CHECKED_STEPS, warmup=0):
     layer = torch.nn.Linear(64, 64).to(dtype)
     torch.nn.init.normal_(layer.weight, std=0.02)
     before = layer.weight.detach().clone()
-    optimizer, check, said = torch.optim.AdamW(layer.parameters(), lr=rate, weight_decay=0), MovementCheck(), []
+    optimizer, check, warnings = torch.optim.AdamW(layer.parameters(), lr=rate, weight_decay=0), MovementCheck(), []
     for step in range(steps + warmup):
         optimizer.param_groups[0]["lr"] = 0 if step < warmup else rate
         with torch.autocast("cpu", torch.bfloat16):
@@ -21,22 +21,22 @@ def trained(dtype, rate, steps=CHECKED_STEPS, warmup=0):
         loss.backward()
         check.before_step(layer, optimizer.param_groups[0]["lr"])
         optimizer.step()
-        said.append(check.after_step())
+        warnings.append(check.after_step())
         optimizer.zero_grad()
-    return (layer.weight != before).float().mean().item(), said[-1]
+    return (layer.weight != before).float().mean().item(), warnings[-1]
 
 
 @pytest.mark.parametrize("rate", [1e-6, 1e-5])
 def test_bf16_weights_do_not_move_at_usual_rates_and_fp32_weights_do(rate):
-    share, said = trained(torch.bfloat16, rate)
-    assert share < 0.2 and "(bfloat16) cannot represent steps this small" in said
-    share, said = trained(torch.float32, rate)
-    assert share > 0.99 and said == ""
+    share, warning = trained(torch.bfloat16, rate)
+    assert share < 0.2 and "(bfloat16) cannot represent steps this small" in warning
+    share, warning = trained(torch.float32, rate)
+    assert share > 0.99 and warning == ""
 
 
 def test_a_learning_rate_that_bf16_can_apply_is_accepted():
-    share, said = trained(torch.bfloat16, 1e-3)
-    assert share > 0.5 and said == ""
+    share, warning = trained(torch.bfloat16, 1e-3)
+    assert share > 0.5 and warning == ""
 
 
 def test_steps_of_a_warm_up_without_a_rate_are_not_counted():

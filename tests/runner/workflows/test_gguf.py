@@ -121,11 +121,11 @@ folder, count, texts = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
 model, tokenizer = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval(), AutoTokenizer.from_pretrained(folder)
 found = []
 for text in texts:
-    ids, said = tokenizer(text, add_special_tokens=False)["input_ids"], []
+    ids, reply = tokenizer(text, add_special_tokens=False)["input_ids"], []
     with torch.inference_mode():
-        while len(said) < count:
-            said.append(int(model(torch.tensor([ids + said])).logits[0, -1].argmax()))
-    found.append([ids, said])
+        while len(reply) < count:
+            reply.append(int(model(torch.tensor([ids + reply])).logits[0, -1].argmax()))
+    found.append([ids, reply])
 print(json.dumps(found))
 """
 
@@ -152,9 +152,9 @@ def test_llama_cpp_has_the_same_tokens_and_the_same_greedy_replies(folder: Path,
     if architecture == "qwen2":
         assert warm("-c", QWEN2, other).returncode == 0
     write_gguf(other, other / "f32.gguf", "f32")
-    said = warm("-c", SAY, other, 12, json.dumps(TEXTS))
-    assert said.returncode == 0, said.stderr
-    assert llama_cpp(other / "f32.gguf", 12) == json.loads(said.stdout)
+    done = warm("-c", SAY, other, 12, json.dumps(TEXTS))
+    assert done.returncode == 0, done.stderr
+    assert llama_cpp(other / "f32.gguf", 12) == json.loads(done.stdout)
 
 
 # Chats as the templates of docs/templates.md write them, with white space where it is easily lost; the last is longer than the windows.

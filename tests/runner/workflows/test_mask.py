@@ -71,7 +71,7 @@ def test_white_space_that_the_template_strips_is_shown_and_refused_where_the_rec
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "parts"),
     [
         (["model.chat_template=mistral_v3_tekken"],
          ["3 chosen rows", "mistral_v3_tekken leaves out words of the system message", "rows.jsonl:1 ('Be brief.')", "data.system_role: fold"]),
@@ -80,12 +80,12 @@ def test_white_space_that_the_template_strips_is_shown_and_refused_where_the_rec
     ],
     ids=["left out", "refused", "folded"],
 )  # fmt: skip
-def test_a_system_prompt_that_the_template_does_not_write_is_named(tmp_path, tiny_model, recipe, settings, said):
-    if not said:
+def test_a_system_prompt_that_the_template_does_not_write_is_named(tmp_path, tiny_model, recipe, settings, parts):
+    if not parts:
         settings = settings[:2]  # <end_of_turn> is no token of the tiny model: what is asked here is where the system prompt goes
     options = [option for setting in settings for option in ("--set", setting)]
     done = recipe("mask", write_recipe(tmp_path, tiny_model), *options, cwd=tmp_path)
     assert "Traceback" not in done.stderr
-    assert all(part in done.stderr for part in said)
+    assert all(part in done.stderr for part in parts)
     assert done.returncode == 1
-    assert ("system" in done.stderr) == bool(said)
+    assert ("system" in done.stderr) == bool(parts)

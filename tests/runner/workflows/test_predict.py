@@ -32,10 +32,10 @@ def predicted(recipe, tuned_run, rows) -> bytes:
     """What a prediction that nothing interrupts writes."""
     done = recipe("predict", tuned_run, rows, "--json", *OPTIONS, cwd=rows.parent)
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    assert (said["out"], said["rows"], said["predicted"]) == ("new.jsonl.predictions.jsonl", 62, 60)
+    result = json.loads(done.stdout)
+    assert (result["out"], result["rows"], result["predicted"]) == ("new.jsonl.predictions.jsonl", 62, 60)
     assert not (rows.parent / "new.jsonl.predictions.jsonl.part").exists()
-    return (rows.parent / said["out"]).read_bytes()
+    return (rows.parent / result["out"]).read_bytes()
 
 
 def test_every_row_comes_out_in_order_with_its_columns_and_a_reply_or_a_reason(predicted, rows) -> None:

@@ -37,7 +37,7 @@ def finished(workplace, recipe) -> dict:
     done = recipe("run", "tiny.yml", "--json", cwd=workplace, **SECRETS)
     assert done.returncode == 0, done.stderr
     assert not any(secret in done.stdout + done.stderr for secret in SECRETS.values())
-    return json.loads(done.stdout) | {"said": done.stderr}
+    return json.loads(done.stdout) | {"output": done.stderr}
 
 
 def folder_of(outcome: dict, workplace: Path) -> Path:
@@ -101,7 +101,7 @@ def test_training_lowers_the_loss_and_logs_every_step(finished, workplace):
 
 
 def test_one_prediction_of_memory_is_made_from_the_rows_as_they_are_trained(finished, workplace):
-    assert len(predicted := re.findall(r"at ([\d,]+) tokens per row", finished["said"])) == 2
+    assert len(predicted := re.findall(r"at ([\d,]+) tokens per row", finished["output"])) == 2
     longest = json.loads((folder_of(finished, workplace) / "tokens.json").read_text())["train"]["longest"]
     assert set(predicted) == {str(-(-longest // PADDED_TO) * PADDED_TO)}
 
@@ -201,9 +201,9 @@ def test_a_training_killed_outright_resumes_to_the_same_bits(finished, workplace
     run = wait_for_step(workplace / "killed", 6, process)
     trainer = int(subprocess.run(["pgrep", "-f", "-P", str(process.pid), "axolotl"], capture_output=True, text=True).stdout.split()[0])
     os.kill(trainer, signal.SIGKILL)
-    said = process.communicate(timeout=60)[1]
+    output = process.communicate(timeout=60)[1]
     assert process.returncode == 1
-    assert "SIGKILL" in said
+    assert "SIGKILL" in output
     resumed = recipe("resume", run, "--json", cwd=workplace)
     assert resumed.returncode == 0, resumed.stderr
     assert "resuming from checkpoint-" in resumed.stderr
@@ -215,11 +215,11 @@ def test_a_stopped_training_resumes_bit_identical(finished, workplace, recipe):
     process = start("run", "tiny.yml", "--runs-dir", "stopped", cwd=workplace)
     run = wait_for_step(workplace / "stopped", 1, process)  # early: it must not have ended when the signal comes
     process.send_signal(signal.SIGTERM)
-    said = process.communicate(timeout=120)[1]
+    output = process.communicate(timeout=120)[1]
     assert process.returncode == 130
-    saved = re.search(r"training was stopped by SIGTERM; step (\d+) is saved", said)
+    saved = re.search(r"training was stopped by SIGTERM; step (\d+) is saved", output)
     assert saved and int(saved[1]) == max(int(path.name.removeprefix("checkpoint-")) for path in (run / "checkpoints").glob("checkpoint-*"))
-    assert f"recipe resume {run.relative_to(workplace)}" in said
+    assert f"recipe resume {run.relative_to(workplace)}" in output
     assert json.loads((run / "status.json").read_text())["state"] == "interrupted"
     resumed = recipe("run", "tiny.yml", "--resume", "--runs-dir", "stopped", "--json", cwd=workplace)
     assert resumed.returncode == 0, resumed.stderr

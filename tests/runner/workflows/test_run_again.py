@@ -110,8 +110,8 @@ def test_an_evaluation_that_was_killed_continues_where_it_was(aged, recipe, tmp_
     wait_until(lambda: predictions.exists() and predictions.read_bytes().count(b"\n") >= 2, process)
     worker = ["pgrep", "-f", "-P", str(process.pid), "worker.evaluate"]
     os.kill(int(subprocess.run(worker, capture_output=True, text=True, check=True).stdout), signal.SIGKILL)
-    said = process.communicate(timeout=60)[1]
-    assert process.returncode == 1 and "SIGKILL" in said
+    output = process.communicate(timeout=60)[1]
+    assert process.returncode == 1 and "SIGKILL" in output
     kept = predictions.read_bytes()
     kept = kept[: kept.rindex(b"\n") + 1]
     assert 2 <= kept.count(b"\n") < 12

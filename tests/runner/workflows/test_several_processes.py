@@ -87,17 +87,17 @@ def test_two_processes_train_what_one_trains(losses_of_one, story):
 
 
 def test_a_signal_stops_all_processes_at_the_same_step(story):
-    said, code = story["stopped"]
+    output, code = story["stopped"]
     assert code == 130
-    assert "recipe resume" in said
+    assert "recipe resume" in output
     assert story["ended"]
     assert story["checkpoints"] and set(story["checkpoints"].values()) == {None}
 
 
 def test_a_killed_process_ends_the_run_without_orphans(story):
-    said, code = story["killed"]
+    output, code = story["killed"]
     assert code == 1
-    assert "one of its processes was killed" in said and "recipe resume" in said
+    assert "one of its processes was killed" in output and "recipe resume" in output
     assert story["orphans ended"]
 
 

@@ -26,8 +26,8 @@ def smoke_runs(tmp_path_factory) -> dict[str, dict]:
         done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=errors, env={**os.environ, "NO_COLOR": "1"}, check=False)
     last = done.stdout.decode().splitlines()[-1:]
     assert last and last[0].startswith("{"), (folder / "stderr").read_text()[-3000:]
-    said = (folder / "stderr").read_text()
-    return {found["recipe"]: found | {"said": said} for found in json.loads(last[0])["recipes"]}
+    output = (folder / "stderr").read_text()
+    return {found["recipe"]: found | {"output": output} for found in json.loads(last[0])["recipes"]}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -48,13 +48,13 @@ def fine_tuned(workplace, recipe) -> dict:
     process = start("run", "chat.yml", cwd=workplace)
     wait_until(lambda: list(workplace.glob("runs/tiny_text/*/metrics.jsonl")), process)
     process.send_signal(signal.SIGTERM)
-    said = process.communicate()[1]
-    assert process.returncode == 130, said
+    output = process.communicate()[1]
+    assert process.returncode == 130, output
     states = {folder: json.loads(next(workplace.glob(f"runs/{folder}/*/status.json")).read_text()) for folder in ("tiny_text", "tiny_sft")}
     assert states["tiny_sft"]["state"] == "interrupted" and list(states["tiny_sft"]["stages"]) == ["data"]
     done = recipe("resume", "tiny_sft", "--json", cwd=workplace)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout) | {"stderr": done.stderr, "before": said, "states": states}
+    return json.loads(done.stdout) | {"stderr": done.stderr, "before": output, "states": states}
 
 
 @pytest.fixture(scope="module")

@@ -21,9 +21,9 @@ ARGV = [*COMMAND, "chat"]
 ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "PYTHONSAFEPATH": "1", "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "100", "LINES": "40"}
 
 
-def piped(said: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+def piped(lines: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     argv = [*ARGV, *map(str, arguments)]
-    return subprocess.run(argv, input=said, capture_output=True, text=True, timeout=300, env=ENVIRONMENT)
+    return subprocess.run(argv, input=lines, capture_output=True, text=True, timeout=300, env=ENVIRONMENT)
 
 
 class Terminal:

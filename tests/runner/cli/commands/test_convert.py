@@ -61,7 +61,7 @@ def test_an_option_of_the_converter_has_an_effect(recipe, rows, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "output"),
     [
         (["--converter", "emogpt"], 2, "--converter needs --out DIR"),
         (["--converter", "emogpt", "--out", "out", "--option", "require_augmented"], 2, "expected key=value"),
@@ -71,10 +71,10 @@ def test_an_option_of_the_converter_has_an_effect(recipe, rows, tmp_path):
         (["second.jsonl"], 2, "one RECIPE, or --converter NAME PATH..."),
     ],
 )
-def test_wrong_usage_is_reported_and_nothing_is_written(recipe, rows, tmp_path, arguments, code, said):
+def test_wrong_usage_is_reported_and_nothing_is_written(recipe, rows, tmp_path, arguments, code, output):
     done = recipe("convert", rows, *arguments, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (code, "")
-    assert said in done.stderr and "Traceback" not in done.stderr
+    assert output in done.stderr and "Traceback" not in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.jsonl"]
 
 
@@ -116,19 +116,19 @@ def test_a_conversion_that_is_stopped_exits_130_and_leaves_nothing(tmp_path, num
     process = start(*arguments, cwd=tmp_path)
     wait_until(lambda: list(tmp_path.glob(".out.*")), process)
     process.send_signal(number)
-    said = process.communicate(timeout=30)[1]
-    assert (process.returncode, said.strip()) == (130, "interrupted")
+    output = process.communicate(timeout=30)[1]
+    assert (process.returncode, output.strip()) == (130, "interrupted")
     assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [("", "the sources have no rows"), ('{"messages": []}\n', "none of 1 rows is left: 1 no messages")]
+    ("content", "output"), [("", "the sources have no rows"), ('{"messages": []}\n', "none of 1 rows is left: 1 no messages")]
 )
-def test_a_conversion_to_nothing_is_not_a_success(command_line, tmp_path, content, said):
+def test_a_conversion_to_nothing_is_not_a_success(command_line, tmp_path, content, output):
     (tmp_path / "rows.jsonl").write_text(content)
     outcome = command_line("convert", "--converter", "messages", tmp_path / "rows.jsonl", "--max-dropped", "1", "--out", tmp_path / "out")
     assert (outcome.code, outcome.out) == (1, "")
-    assert said in outcome.err
+    assert output in outcome.err
     assert not (tmp_path / "out").exists()
 
 
@@ -139,7 +139,7 @@ def test_an_option_that_a_recipe_would_ignore_is_wrong_usage(command_line):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "output"),
     [
         (["--validation", "2"], "2.0 is not in the range 0<=x<=0.9"),
         (["--validation", "nan"], "nan is not in the range 0<=x<=0.9"),
@@ -154,10 +154,10 @@ def test_an_option_that_a_recipe_would_ignore_is_wrong_usage(command_line):
         (["--set", "training.lora_r=3"], "--set: only with a RECIPE"),
     ],
 )
-def test_options_that_no_recipe_could_say_are_wrong_usage(command_line, rows, tmp_path, arguments, said):
+def test_options_that_no_recipe_could_say_are_wrong_usage(command_line, rows, tmp_path, arguments, output):
     outcome = command_line("convert", rows, "--converter", "emogpt", "--out", tmp_path / "out", *arguments)
     assert (outcome.code, outcome.out) == (2, "")
-    assert said in " ".join(outcome.err.split())
+    assert output in " ".join(outcome.err.split())
     assert not (tmp_path / "out").exists()
 
 
