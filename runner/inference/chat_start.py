@@ -15,7 +15,7 @@ from .chat_stream import ChatModel
 from .classify import Classifier
 
 
-def open_session(target: ModelReference, settings: Settings, beside_base: bool, as_json: bool, is_terminal: bool) -> Session | Classifier:
+def open_session(target: ModelReference, settings: Settings, with_base: bool, as_json: bool, is_terminal: bool) -> Session | Classifier:
     """Return the session with its models loaded. `is_terminal` says that replies are printed to a terminal.
 
     Raises UserError for a setting that has no effect on this model.
@@ -23,15 +23,15 @@ def open_session(target: ModelReference, settings: Settings, beside_base: bool, 
     silence_libraries()
     click.echo(f"loading   {target.note}", err=True)
     if target.kind == "classification":
-        if beside_base:
-            raise UserError("--beside-base is not possible: a classifier's head is random before training")
+        if with_base:
+            raise UserError("--with-base is not possible: a classifier's head is random before training")
         return Classifier(target, as_json)
-    bases = [ChatModel("base", load(base_of(target)))] if beside_base else []
+    bases = [ChatModel("base", load(base_of(target)))] if with_base else []
     tuned = ChatModel("tuned" if target.run else target.name, load(target, chats=target.kind == "chat").merged())
     continues = target.kind == "text" or not tuned.served.tokenizer.chat_template
     if continues and settings.system:
         raise UserError(f"--system has no effect: {target.name} has no chat template and continues texts", hint="remove the option")
-    return Session([*bases, tuned], settings, continues, _screen(beside_base, as_json, is_terminal))
+    return Session([*bases, tuned], settings, continues, _screen(with_base, as_json, is_terminal))
 
 
 def announce(target: ModelReference, settings: Settings, session: Any) -> None:
@@ -46,9 +46,9 @@ def announce(target: ModelReference, settings: Settings, session: Any) -> None:
     click.echo(f"replies   {settings}", err=True)
 
 
-def _screen(beside_base: bool, as_json: bool, is_terminal: bool) -> Renderer:
+def _screen(with_base: bool, as_json: bool, is_terminal: bool) -> Renderer:
     if as_json:
         return JsonRenderer()
-    if beside_base and is_terminal:
+    if with_base and is_terminal:
         return BesideRenderer(Screen())
     return PlainRenderer(is_terminal)

@@ -182,14 +182,14 @@ def gate_line(name: str, gate: Mapping[str, Any], metrics: Mapping[str, Any], pl
     limits = [f"{word} {gate[key]:g}" for key, word in (("min", "at least"), ("max", "at most")) if gate[key] is not None]
     parts = [f"{place}{name} is {value}", *([f"{' and '.join(limits)} is required"] if limits else [])]
     if regression := gate["regression"]:
-        parts += [_beside_base(regression["value"]), f"at most {gate['max_regression']:g} worse is allowed"]
+        parts += [_against_base(regression["value"]), f"at most {gate['max_regression']:g} worse is allowed"]
     line = f"{'passed' if gate['passed'] else 'FAILED'}: {', '.join(parts)}"
     if gate["decided"] is not False:
         return line
     return f"{line}; {metrics['rows']} rows do not decide it: {_undecided(next(undeciding(name, gate, metrics)), metrics['confidence'])}"
 
 
-def _beside_base(regression: float | None) -> str:
+def _against_base(regression: float | None) -> str:
     if regression is None:
         return "its difference from the base model is not measured"
     if not regression:

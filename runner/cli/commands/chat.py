@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command("chat")
 @click.argument("model")
 @click.option("--system", metavar="TEXT", help='System prompt; "" for none. Default: the one used in training.')
-@click.option("--beside-base/--no-base", default=None, help="Also show the base model's reply. Default: with --web, if there is a base.")
+@click.option("--with-base/--no-base", default=None, help="Also show the base model's reply. Default: with --web, if there is a base.")
 @click.option("--temperature", type=click.FloatRange(0, 2), help="Sampling temperature; 0 is greedy. Default: the recipe's, or 0.")
 @click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), help="Nucleus sampling. Default: the recipe's.")
 @click.option("--repetition-penalty", type=click.FloatRange(0, 2, min_open=True), help="Repetition penalty. Default: 1.")
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 @click.option("--web", is_flag=True, help="Serve a page for the browser, on this machine only. Needs gradio.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of --web; 0 picks a free one. Default: 7860.")
 @runs_dir_option
-def command(model: str, beside_base: bool | None, as_json: bool, web: bool, port: int | None, root: Path, **given: object) -> None:
+def command(model: str, with_base: bool | None, as_json: bool, web: bool, port: int | None, root: Path, **given: object) -> None:
     """Chat with MODEL: a run's directory, a recipe's name (its newest run), or anything that model.base_model accepts.
 
     Without a terminal, each line of the input gets a reply: echo hi | recipe chat RUN. A classifier prints a label for each line; a model
-    without a chat template continues each line as plain text. With --beside-base the tuned model's replies are the conversation's history.
+    without a chat template continues each line as plain text. With --with-base the tuned model's replies are the conversation's history.
     With --web the same is a page for the browser.
     """
     if port is not None and not web:
@@ -46,18 +46,18 @@ def command(model: str, beside_base: bool | None, as_json: bool, web: bool, port
         _require_gradio()
     target = resolve_target(model, root)
     settings = settings_of(target, given)
-    if beside_base is None:
-        beside_base = web and bool(target.run) and target.kind != "classification"
-    if beside_base:
+    if with_base is None:
+        with_base = web and bool(target.run) and target.kind != "classification"
+    if with_base:
         require_weights_of(base_of(target))  # before anything is loaded
     require_weights_of(target)
     if web:
-        return _serve_page(target, settings, beside_base, 7860 if port is None else port)
+        return _serve_page(target, settings, with_base, 7860 if port is None else port)
     from ...inference.chat_loop import answer_piped, answer_typed
     from ...inference.chat_start import announce, open_session
 
     is_typed = sys.stdin.isatty()
-    session = open_session(target, settings, beside_base, as_json, is_typed and sys.stdout.isatty())
+    session = open_session(target, settings, with_base, as_json, is_typed and sys.stdout.isatty())
     announce(target, settings, session)
     try:
         if is_typed:
@@ -73,7 +73,7 @@ def _require_gradio() -> None:
         raise UserError("--web needs a package that is not installed: gradio", hint="pip install 'recipekit[serve]'")
 
 
-def _serve_page(target: "ModelReference", settings: "Settings", beside_base: bool, port: int) -> None:
+def _serve_page(target: "ModelReference", settings: "Settings", with_base: bool, port: int) -> None:
     from ...inference.server import bound, serve
 
     listener = bound("127.0.0.1", port)  # before the model is loaded, so that a port in use fails at once
@@ -82,7 +82,7 @@ def _serve_page(target: "ModelReference", settings: "Settings", beside_base: boo
     from ...inference.web_page import ChatPage, ClassifierPage
     from ...inference.web_server import create_web_app
 
-    session = open_session(target, settings, beside_base, as_json=False, is_terminal=False)
+    session = open_session(target, settings, with_base, as_json=False, is_terminal=False)
     announce(target, settings, session)
     page = ClassifierPage(session, target.name) if isinstance(session, Classifier) else ChatPage(session, target.name)
     app = create_web_app(page.build())

@@ -107,5 +107,5 @@ def print_outcome(outcome: "Outcome", as_json: bool) -> None:
     if outcome.run.find(SMOKE_KEYS):
         click.echo("a smoke run: every stage works; next: the same `recipe run` without --smoke", err=True)
     else:
-        beside = " --beside-base" if outcome.metrics["baseline"] == "base" else ""  # a classifier has no base
-        click.echo(f"next: open the report, then recipe chat {outcome.run.path}{beside}", err=True)
+        with_base = " --with-base" if outcome.metrics["baseline"] == "base" else ""  # a classifier has no base
+        click.echo(f"next: open the report, then recipe chat {outcome.run.path}{with_base}", err=True)

@@ -71,7 +71,7 @@ def test_a_piped_line_gets_its_reply_on_stdout_and_nothing_else_there(tuned_run:
 
 
 def test_replies_as_json_next_to_the_base_and_the_same_again_with_the_seed(tuned_run: Path, warm) -> None:
-    options = ("--beside-base", "--json", "--temperature", 1, "--seed", 3, "--max-tokens", 12)
+    options = ("--with-base", "--json", "--temperature", 1, "--seed", 3, "--max-tokens", 12)
     once, again = (warm(*ARGV[1:], tuned_run, *options, input="Hello cat?\nAnd the dog?\n", env=ENVIRONMENT) for _ in range(2))
     assert once.returncode == 0, once.stderr
     found = [json.loads(line) for line in once.stdout.splitlines()]
@@ -84,7 +84,7 @@ def test_replies_as_json_next_to_the_base_and_the_same_again_with_the_seed(tuned
 def test_unusable_chat_options_are_reported_before_loading(tmp_path: Path, tiny_model: Path) -> None:
     for arguments, what in (
         ((tmp_path / "nothing",), "no such model folder"),
-        ((tiny_model, "--beside-base"), "is not a run: it has no base model to compare with"),
+        ((tiny_model, "--with-base"), "is not a run: it has no base model to compare with"),
         ((tiny_model, "--seed", 1), "--seed has no effect at temperature 0"),
     ):
         refused = piped("hi\n", *arguments)
@@ -93,7 +93,7 @@ def test_unusable_chat_options_are_reported_before_loading(tmp_path: Path, tiny_
 
 
 def test_in_a_terminal_ctrl_c_stops_the_reply_and_ctrl_d_ends(tuned_run: Path) -> None:
-    terminal = Terminal(tuned_run, "--beside-base", "--max-tokens", 400, "--repetition-penalty", 1.3)
+    terminal = Terminal(tuned_run, "--with-base", "--max-tokens", 400, "--repetition-penalty", 1.3)
     terminal.until("> ", terminal.until("Ctrl-D quits"))
     terminal.type("Hello cat?\r")
     replying = terminal.until("tuned")

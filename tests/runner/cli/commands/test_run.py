@@ -14,4 +14,4 @@ from ....support.finished_runs import write_chat_run, write_classification_run
 def test_only_a_model_with_a_base_is_offered_beside_it(tmp_path: Path, capsys: pytest.CaptureFixture[str], write, beside: bool) -> None:
     run = write(tmp_path)
     print_outcome(Outcome(run, {}, run.read(METRICS)), as_json=False)
-    assert (f"recipe chat {run.path} --beside-base" in capsys.readouterr().err) is beside
+    assert (f"recipe chat {run.path} --with-base" in capsys.readouterr().err) is beside
