@@ -2,24 +2,26 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 from ...schemas.base.words import WORD
 from .label_schemes import pair_of
 
 FEATURES = 100_000
 
-Baseline = Callable[[list[dict[str, Any]], list[str], list[str], Any], list[list[float]]]
+Rows = list[dict[str, Any]]
+ClassWeights = Mapping[str, float] | Literal["balanced"] | None
+Baseline = Callable[[Rows, list[str], list[str], ClassWeights], list[list[float]]]
 
 
-def majority(train: list[dict[str, Any]], texts: list[str], labels: list[str], class_weights: Any) -> list[list[float]]:
+def majority(train: Rows, texts: list[str], labels: list[str], class_weights: ClassWeights) -> list[list[float]]:
     """Give every text each label with its share of the training rows."""
     counts = Counter(row["label"] for row in train)
     return [[counts[label] / len(train) for label in labels]] * len(texts)
 
 
-def mentioned(train: list[dict[str, Any]], texts: list[str], labels: list[str], class_weights: Any) -> list[list[float]]:
+def mentioned(train: Rows, texts: list[str], labels: list[str], class_weights: ClassWeights) -> list[list[float]]:
     """Give every text each label with its share of the labels that the text names; a text that names none gets the majority's.
 
     A single letter of a label (of an MBTI type) is named by a word that is a whole label. Its score shows how much the texts reveal.
@@ -38,14 +40,14 @@ def mentioned(train: list[dict[str, Any]], texts: list[str], labels: list[str], 
     return found
 
 
-def tfidf(train: list[dict[str, Any]], texts: list[str], labels: list[str], class_weights: Any) -> list[list[float]]:
+def tfidf(train: Rows, texts: list[str], labels: list[str], class_weights: ClassWeights) -> list[list[float]]:
     """Fit a logistic regression on the TF-IDF of words and pairs of words, with the recipe's class weights."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
     vectorizer = TfidfVectorizer(token_pattern=WORD, ngram_range=(1, 2), sublinear_tf=True, max_features=FEATURES)
-    weights = dict(class_weights) if isinstance(class_weights, dict) else class_weights
+    weights = dict(class_weights) if isinstance(class_weights, Mapping) else class_weights
     model = make_pipeline(vectorizer, LogisticRegression(max_iter=1000, class_weight=weights))
     model.fit([row["text"] for row in train], [row["label"] for row in train])
     columns = {label: column for column, label in enumerate(model.classes_)}

@@ -1,7 +1,5 @@
 """Load the models of a chat, with messages on stderr."""
 
-from typing import Any
-
 import click
 
 from ...schemas.base.errors import UserError
@@ -34,7 +32,7 @@ def open_session(target: ModelReference, settings: Settings, with_base: bool, as
     return Session([*bases, tuned], settings, continues, _screen(with_base, as_json, is_terminal))
 
 
-def announce(target: ModelReference, settings: Settings, session: Any) -> None:
+def announce(target: ModelReference, settings: Settings, session: Session | Classifier) -> None:
     """Print to stderr how replies are generated."""
     if isinstance(session, Classifier):
         click.echo(f"labels    {', '.join(session.labels)}", err=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...converters.building.budgets import composition
 from ...schemas.base.counted import counted
@@ -45,6 +45,9 @@ from .verdicts import (
     verdicts,
 )
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 
 def write_report(run: RunFolder, ending: dict[str, str] | None = None) -> Path:
     """Write the run's report.html from the run's files; return its path. `ending` is the state, with its reason, that the run will have
@@ -55,7 +58,7 @@ def write_report(run: RunFolder, ending: dict[str, str] | None = None) -> Path:
     return path
 
 
-def environment() -> Any:
+def environment() -> "Environment":
     """Return the environment of the pages' templates, which escapes everything by default."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 

@@ -9,14 +9,17 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..models.reference import ModelReference
+
+if TYPE_CHECKING:
+    from .loading import LoadedModel
 
 BATCH, LONGEST = 32, 512  # texts per batch, tokens per text
 
 
-def scored(loaded: Any, texts: list[str]) -> Iterator[tuple[dict[str, float], int]]:
+def scored(loaded: "LoadedModel", texts: list[str]) -> Iterator[tuple[dict[str, float], int]]:
     """Yield every label's score, the highest first, with the tokens that were read; a longer text is truncated."""
     from .generation import padded_logits
 
@@ -29,7 +32,7 @@ def scored(loaded: Any, texts: list[str]) -> Iterator[tuple[dict[str, float], in
         yield {label: round(score, 6) for label, score in ranked}, len(tokens)
 
 
-def classify(loaded: Any, lines: Iterable[str]) -> Iterator[list[tuple[str, dict[str, float], int]]]:
+def classify(loaded: "LoadedModel", lines: Iterable[str]) -> Iterator[list[tuple[str, dict[str, float], int]]]:
     """Yield the scores batch by batch."""
     rows = map(json.loads, lines)
     while batch := list(islice(rows, BATCH)):

@@ -1,7 +1,7 @@
 """`recipe convert`: convert a recipe's sources, or files with a named converter, to validated JSONL and a manifest."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 from click.core import ParameterSource
@@ -11,7 +11,7 @@ from ....converters.building.pipeline import build
 from ....converters.sources.registry import CONVERTERS, converter, option_problems, takes_text
 from ....schemas.base.errors import Location, Problem, UserError
 from ....schemas.recipe import load_recipe
-from ....schemas.sections import UTF8, Data, Source, Split
+from ....schemas.sections import UTF8, Data, RecordType, Source, Split
 from ....schemas.yaml_source import parse_yaml
 from ...reporting.ledger_table import ledger_table
 from ..options import RECORD_TYPES, Between, file_format_options, print_json, runs_dir_option, set_option
@@ -44,8 +44,8 @@ from ..options import RECORD_TYPES, Between, file_format_options, print_json, ru
 @runs_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as one JSON object.")
 def command(
-    recipe_or_paths: tuple[str, ...], name: str | None, out: Path | None, options: tuple[str, ...], kind: Any, settings: tuple[str, ...],
-    processes: int, engine: Any, root: Path, as_json: bool, **plain: Any,
+    recipe_or_paths: tuple[str, ...], name: str | None, out: Path | None, options: tuple[str, ...], kind: RecordType | None,
+    settings: tuple[str, ...], processes: int, engine: Literal["local", "ray"] | None, root: Path, as_json: bool, **plain: Any,
 ) -> None:  # fmt: skip
     """Convert the sources of RECIPE, or the files at PATHS with --converter."""
     if name:
@@ -79,8 +79,8 @@ def _given(options: dict[str, Any]) -> list[str]:
 
 
 def plain_data(
-    name: str, paths: tuple[str, ...], kind: Any, options: tuple[str, ...], *, validation: float, test: float,
-    group_by: tuple[str, ...], stratify_by: str | None, seed: int, dedup: Any, max_dropped: float,
+    name: str, paths: tuple[str, ...], kind: RecordType, options: tuple[str, ...], *, validation: float, test: float,
+    group_by: tuple[str, ...], stratify_by: str | None, seed: int, dedup: Literal["exact", "near", "none"], max_dropped: float,
     fix_mojibake: bool, ignore_keys: tuple[str, ...], encoding: str, columns: tuple[str, ...],
     skip_lines: int, field: str | None, revision: str | None, subset: str | None, hub_split: str,
 ) -> Data:  # fmt: skip

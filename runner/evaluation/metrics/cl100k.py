@@ -8,9 +8,12 @@ from functools import cache
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ....schemas.base.errors import UserError
+
+if TYPE_CHECKING:
+    import tiktoken
 
 # tiktoken_ext/openai_public.py: expected_hash of cl100k_base
 SHA256 = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
@@ -18,7 +21,7 @@ PATTERN = r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\
 
 
 @cache
-def encoding() -> Any:
+def encoding() -> "tiktoken.Encoding":
     """Return the encoding, built from the wheel's file after checking its hash. Raises UserError for a wrong file."""
     import tiktoken
 
