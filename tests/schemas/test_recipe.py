@@ -148,8 +148,8 @@ def test_a_pass_through_key_must_be_one_of_axolotls_own(recipe_file: Write, mini
 def test_keys_of_the_schedule_are_refused_where_the_scheduler_ignores_them(
     recipe_file: Write, minimal: Minimal, scheduler: str, keys: dict[str, Any], refused: str
 ) -> None:
-    said = messages(recipe_file(to_yaml(minimal({"training.lr_scheduler": scheduler, "axolotl": keys}))))
-    assert [refused in problem for problem in said] == ([True] if refused else [])
+    problems = messages(recipe_file(to_yaml(minimal({"training.lr_scheduler": scheduler, "axolotl": keys}))))
+    assert [refused in problem for problem in problems] == ([True] if refused else [])
 
 
 def test_a_known_pass_through_key_is_taken(recipe_file: Write, minimal: Minimal) -> None:

@@ -146,7 +146,7 @@ def changed_run(scratch: Path, name: str, before: Path, command: list[str]) -> P
         shutil.copytree(before, folder)
         code, _ = forked(command, folder, Fault())
         if code:
-            raise SystemExit((folder / "said").read_text())
+            raise SystemExit((folder / "output").read_text())
     return max(folder.glob("runs/tiny/2*"))
 
 

@@ -186,7 +186,7 @@ def test_a_missing_value_is_no_group(missing):
 
 def test_what_leaks_a_row_is_its_turns_or_its_text():
     plain = leak_digest("chat", {"messages": EXCHANGE})
-    for other in ([*said(("system", "s")), *EXCHANGE], [{**m, "train": True} for m in EXCHANGE]):
+    for other in ([*chat(("system", "s")), *EXCHANGE], [{**m, "train": True} for m in EXCHANGE]):
         assert leak_digest("chat", {"messages": other}, row_digest("chat", {"messages": other})) == plain
     assert leak_digest("chat", {"messages": EXCHANGE}, row_digest("chat", {"messages": EXCHANGE})) == plain
     assert leak_digest("classification", {"text": "a", "label": "x"}) == leak_digest("classification", {"text": "a ", "label": "y"})

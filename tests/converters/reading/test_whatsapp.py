@@ -72,7 +72,7 @@ def test_lines_without_a_date_continue_the_message():
 
 
 @pytest.mark.parametrize(
-    ("said", "text", "notice"),
+    ("message", "text", "notice"),
     [
         ("<Media omitted>", "", "<Media omitted>"),
         ("<Medien ausgeschlossen>\nIMG 7.pdf", "", "<Medien ausgeschlossen>\nIMG 7.pdf"),
@@ -84,14 +84,14 @@ def test_lines_without_a_date_continue_the_message():
         ("Write List<String> or <br>", "Write List<String> or <br>", None),
     ],
 )
-def test_what_the_app_writes_is_kept_apart(said, text, notice):
-    (value,) = values(f"01.03.26, 09:05 - Lena: {said}\n")
+def test_what_the_app_writes_is_kept_apart(message, text, notice):
+    (value,) = values(f"01.03.26, 09:05 - Lena: {message}\n")
     assert (value["text"], value.get("notice")) == (text, notice)
 
 
 def test_marks_tell_what_an_iphone_writes():
-    said = [f"{M}image omitted", f"Menu.pdf • {M}2 pages {M}document omitted", f"Look {M}<attached: 1.jpg>", "Hi"]
-    rows = values("".join(f"[01.03.26, 09:05:0{n}] ~{N}Lena: {text}\n" for n, text in enumerate(said)))
+    messages = [f"{M}image omitted", f"Menu.pdf • {M}2 pages {M}document omitted", f"Look {M}<attached: 1.jpg>", "Hi"]
+    rows = values("".join(f"[01.03.26, 09:05:0{n}] ~{N}Lena: {text}\n" for n, text in enumerate(messages)))
     assert [(row["from"], row["text"]) for row in rows] == [("Lena", ""), ("Lena", ""), ("Lena", "Look"), ("Lena", "Hi")]
 
 

@@ -64,7 +64,7 @@ def test_every_row_names_the_prompt_that_it_was_asked_with(generating, asking, t
     echo = reply(lambda exchange: f"Patient: {exchange.number}?\nDoctor: {exchange.body['messages'][-1]['content'].split()[0]}")
     manifest, _ = generating(echo, **SCENARIOS | {"prompt": prompts, "seed": 7})
     found = [(row["generated_by"]["prompt"], row["conversation"][0]["output"]) for row in rows(tmp_path / "out")]
-    assert all(named == said for named, said in found)
+    assert all(named == given for named, given in found)
     assert manifest["composition"]["prompt"] == {"single": 6, "multi": 6}
 
 

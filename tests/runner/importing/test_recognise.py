@@ -190,9 +190,9 @@ def test_a_transcript_is_text_with_a_note(tmp_path):
     assert "conversation" not in recognise([written(tmp_path, "story.md", "Once there was a fox.\n\nNote: it was red.\n")]).choice.why
 
 
-def log(*said, gap=7200, pair=60):
+def log(*speakers, gap=7200, pair=60):
     """Conversations of two messages each: a question, and after `pair` seconds its reply."""
-    return [{"from": who, "date": 1_790_000_000 + gap * (n // 2) + pair * (n % 2), "text": f"Said {n}"} for n, who in enumerate(said)]
+    return [{"from": who, "date": 1_790_000_000 + gap * (n // 2) + pair * (n % 2), "text": f"Said {n}"} for n, who in enumerate(speakers)]
 
 
 def test_the_assistant_of_a_log_is_who_replies(tmp_path):
@@ -221,7 +221,7 @@ def test_the_threads_of_slack_are_conversations(tmp_path):
 
 def test_a_message_with_its_text_and_its_parts_is_read_by_the_text(tmp_path):
     parts = {"type": "text", "citations": [], "start_timestamp": "2026-01-01T00:00:00Z"}
-    turns = [{"sender": who, "text": said, "content": [parts | {"text": said}]} for who, said in (("human", "Hi"), ("assistant", "Ho"))]
+    turns = [{"sender": who, "text": text, "content": [parts | {"text": text}]} for who, text in (("human", "Hi"), ("assistant", "Ho"))]
     found = recognise([written(tmp_path, "data.json", json.dumps([{"chat_messages": turns}] * 3))])
     assert found.choice.options["content_key"] == "text" and len(found.records) == 3
 

@@ -40,9 +40,9 @@ def test_max_steps_overrides_epochs(minimal, most):
 )
 def test_early_stopping_that_cannot_act_is_named(minimal, changes, rows, evaluations):
     """With a patience of 2: the first evaluation sets the best loss, and a third one without a better loss must precede the last step."""
-    said = early_stopping_note(Recipe.from_values(minimal(changes | {"training.early_stopping_patience": 2})), rows)
+    notes = early_stopping_note(Recipe.from_values(minimal(changes | {"training.early_stopping_patience": 2})), rows)
     what = f"early_stopping_patience cannot act: it takes 3 evaluations before the last step, and there are {evaluations}"
-    assert said == ([] if evaluations is None else [what])
+    assert notes == ([] if evaluations is None else [what])
     assert early_stopping_note(Recipe.from_values(minimal(changes)), rows) == []
 
 

@@ -173,9 +173,9 @@ def test_llama_cpp_reads_the_models_with_sentencepiece_tokenizers_alike(name: st
     made = warm("-m", "tests.support.sentencepiece_models", name, tmp_path / "model")
     assert made.returncode == 0, made.stderr
     written = write_gguf(tmp_path / "model", tmp_path / "f32.gguf", "f32")
-    said = warm("-c", SAY, tmp_path / "model", 12, json.dumps(CHATS[name]))
-    assert said.returncode == 0, said.stderr
-    assert llama_cpp(tmp_path / "f32.gguf", 12, CHATS[name]) == json.loads(said.stdout)
+    done = warm("-c", SAY, tmp_path / "model", 12, json.dumps(CHATS[name]))
+    assert done.returncode == 0, done.stderr
+    assert llama_cpp(tmp_path / "f32.gguf", 12, CHATS[name]) == json.loads(done.stdout)
     assert (FIRST_NOTE in written.notes) == (name == "mistral") and any("-c 256" in note for note in written.notes) == (name == "phi3")
 
 

@@ -147,8 +147,8 @@ def test_an_evaluation_is_not_disturbed_by_other_commands(trained, recipe, tmp_p
     assert [one["state"] for one in listed] == ["done"] and recipe("verify", run, cwd=tmp_path).returncode == 0
     assert {name: (run / name).read_bytes() for name in before} == before
     os.kill(process.pid, signal.SIGCONT)
-    said = process.communicate(timeout=600)[1]
-    assert process.returncode == 0, said
+    output = process.communicate(timeout=600)[1]
+    assert process.returncode == 0, output
     assert json.loads((run / "eval" / "metrics.json").read_bytes())["rows"] == 6
     assert recipe("verify", run, cwd=tmp_path).returncode == 0, "nor is the report older than the numbers"
 
