@@ -1,4 +1,4 @@
-"""docs/axolotl-keys.md is made of schemas/axolotl_fields.json. UPDATE_GOLDEN=1 writes it anew."""
+"""docs/axolotl-keys.md is generated from schemas/axolotl_fields.json, with UPDATE_GOLDEN=1."""
 
 import json
 
@@ -10,7 +10,7 @@ from .support.paths import ROOT
 DOCUMENT = ROOT / "docs" / "axolotl-keys.md"
 HEAD = """# Keys of `axolotl:`
 
-Made from `schemas/axolotl_fields.json` (`UPDATE_GOLDEN=1 pytest tests/test_axolotl_keys_document.py`), which sorts each of the {fields} fields
+Generated from `schemas/axolotl_fields.json` (`UPDATE_GOLDEN=1 pytest tests/test_axolotl_keys_document.py`), which sorts each of the {fields} fields
 of Axolotl {version}: {rendered} are set by keys of the recipe, {refused} are not allowed, and the others are set one by one on a tiny model by
 `benchmarks/axolotl_fields.py`, which compares weights, losses, learning rates, optimizer, batches, configuration, tokenizer and files with
 those of the same training without it. `recipe check` refuses every field that changed nothing.

@@ -1,4 +1,4 @@
-"""docs/converters.md is made of the converters' modules and their options' schema. UPDATE_GOLDEN=1 writes it anew."""
+"""docs/converters.md is generated from the converters' modules and the schema of their options, with UPDATE_GOLDEN=1."""
 
 import inspect
 import json
@@ -13,8 +13,8 @@ from .support.paths import ROOT
 DOCUMENT = ROOT / "docs" / "converters.md"
 HEAD = """# Converters
 
-Made from the converters themselves: `UPDATE_GOLDEN=1 pytest tests/test_converters_document.py` writes it anew. In a recipe a converter is
-named under `data.sources`, with its options beside it; on the command line it is `recipe convert --converter NAME PATH... --out DIR`.
+Generated from the converters by `UPDATE_GOLDEN=1 pytest tests/test_converters_document.py`. A recipe names a converter and its options in
+`data.sources`; on the command line it is `recipe convert --converter NAME PATH... --out DIR`.
 Formats are detected from the content, gzip and zstd included. A converter that works row by row can be spread over `--processes` or a cluster.
 
 | converter | what | record types | reads | row by row |
@@ -38,7 +38,8 @@ def reads(module):
 def local(name, module):
     if not callable(module.STATELESS):
         return "yes" if module.STATELESS else "no"
-    return f"{'yes' if is_stateless(name, {}) else 'no'}: {inspect.getdoc(module.STATELESS).rstrip('.')}"
+    reason = inspect.getdoc(module.STATELESS).partition(": ")[2].rstrip(".")
+    return f"{'yes' if is_stateless(name, {}) else 'no'}: {reason}"
 
 
 def paragraphs(module):

@@ -1,4 +1,4 @@
-"""docs/keys.md is made of the recipe's schema. UPDATE_GOLDEN=1 writes it anew."""
+"""docs/keys.md is generated from the recipe's schema, with UPDATE_GOLDEN=1."""
 
 import json
 
@@ -10,7 +10,7 @@ from .support.paths import ROOT
 DOCUMENT = ROOT / "docs" / "keys.md"
 HEAD = """# Every key of a recipe
 
-Made from `schemas/recipe.schema.json`: `UPDATE_GOLDEN=1 pytest tests/test_keys_document.py` writes it anew. A key that is not here is an error,
+Generated from `schemas/recipe.schema.json` by `UPDATE_GOLDEN=1 pytest tests/test_keys_document.py`. A key that is not here is an error,
 and so is one that would have no effect. `recipe explain RECIPE KEY` tells a key's value in a recipe and where it comes from; the options of
 converters are in [converters.md](converters.md).
 """

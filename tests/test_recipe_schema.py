@@ -10,7 +10,7 @@ from .support.recipe_schema import SCHEMA, expected_text, generated
 
 
 def test_the_schema_holds_what_the_registries_say() -> None:
-    assert SCHEMA.read_text(encoding="utf-8") == expected_text(), "UPDATE_GOLDEN=1 pytest tests/test_recipe_schema.py writes it anew"
+    assert SCHEMA.read_text(encoding="utf-8") == expected_text(), "UPDATE_GOLDEN=1 pytest tests/test_recipe_schema.py writes it"
 
 
 def test_every_option_is_described() -> None:

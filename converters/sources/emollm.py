@@ -26,7 +26,7 @@ UNUSED_KEYS = ("area", "emotion")  # of a generated dialogue's scenario
 
 
 def STATELESS(options: dict[str, Any]) -> bool:
-    """Return whether rows are independent: a wrong swift history is only recognised beside the row that it repeats."""
+    """Return whether rows are independent: a wrong swift history is recognised only next to the row that it repeats."""
     return not options.get("drop_wrong_histories", True)
 
 
