@@ -23,6 +23,7 @@ MAX_DIGITS = 64
 
 KeyPath = tuple[str | int, ...]
 
+_FIRST_OF_NUMBERS = frozenset("+-.0123456789")
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
@@ -215,6 +216,8 @@ class _Composer:
             return text
         if text in _WORDS:
             return _WORDS[text]
+        if text[0] not in _FIRST_OF_NUMBERS:
+            return text
         if _NOT_FINITE.fullmatch(text):
             raise self.refuse(event, f"{text} is not a finite number", "write a number, or quote it if it is text", "yaml-number")
         if _FLOAT.fullmatch(text) and len(text) > MAX_DIGITS:
