@@ -68,14 +68,27 @@ def test_verdicts_are_visible_and_labels_readable(browser, pages, page, width):
     assert found["overlaps"] == [] and found["cut"] == []
 
 
-def test_a_confusion_matrix_of_long_labels_fits_a_phone(browser, tmp_path):
+def open_report_with(labels, browser, tmp_path):
+    """Open the report of a classification with these labels."""
     run = write_classification_run(tmp_path)
-    metrics = run.read(METRICS)
-    labels = ["Payment and invoices", "Delivery", "Rückgabe und Erstattung", "Account", "Technical defect", "Something else"]
-    counts = [[10 if row == column else 1 for column in range(6)] for row in range(6)]
+    metrics, many = run.read(METRICS), range(len(labels))
+    counts = [[10 if row == column else 1 for column in many] for row in many]
     by_label = {model: [{**rows[0], "label": label} for label in labels] for model, rows in metrics["by_label"].items()}
     run.write(METRICS, {**metrics, "labels": labels, "confusion": counts, "by_label": by_label})
     browser.get(write_report(run).as_uri())
+
+
+def test_a_confusion_matrix_breaks_no_word_of_a_label(browser, tmp_path):
+    labels = ["disappointment", "embarrassment", "nervousness", "admiration", "joy", "realization", "disapproval", "optimism", "gratitude"]
+    open_report_with(labels, browser, tmp_path)
+    lines = """return [...document.querySelectorAll('.confusion tbody th, .confusion thead th + th')].map(head => {
+        const range = document.createRange(); range.selectNodeContents(head); return range.getClientRects().length; })"""
+    assert browser.execute_script(lines) == [1] * 2 * len(labels)
+
+
+def test_a_confusion_matrix_of_long_labels_fits_a_phone(browser, tmp_path):
+    labels = ["Payment and invoices", "Delivery", "Rückgabe und Erstattung", "Account", "Technical defect", "Something else"]
+    open_report_with(labels, browser, tmp_path)
     outside = "return [...document.querySelectorAll('.confusion th, .confusion td')].filter(n => n.getBoundingClientRect().right > innerWidth).length"
     assert browser.execute_script(outside) == 0
     assert "Rückgabe und Erstattung" in browser.find_element("css selector", ".confusion").text
