@@ -15,7 +15,7 @@ from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.base.redact import redact
 from ..runtime.progress import read_lines
-from ..runtime.run_files import METRICS, REVIEW
+from ..runtime.run_files import MANIFEST, METRICS, REVIEW
 from ..runtime.run_folder import RunFolder
 from .agreement import alpha, alpha_interval
 from .judge import read_judgements
@@ -63,7 +63,9 @@ def make_review(run: RunFolder, rows: int, seed: int) -> Review:
         row for row, of_row in replies.items() if {"base", "tuned"} <= set(of_row) and of_row["base"].strip() != of_row["tuned"].strip()
     )
     if not both:
-        hint = "review compares generated replies: add a metric that needs replies (stop_rate), then run recipe eval"
+        hint = "recipe eval RUN --set evaluation.metrics=[stop_rate] generates replies"
+        if (run.find(MANIFEST) or {}).get("type") != "chat":
+            hint = "only runs with `data.type: chat` generate replies"
         raise UserError(f"{run.path} has no replies of base and tuned model that differ", hint=hint)
     draw = random.Random(seed)
     chosen = draw.sample(both, min(rows, len(both)))

@@ -205,8 +205,8 @@ def _prepare(work: RunFolder, key: str, job: Job) -> None:
     write_atomically(work / ROWS, _row_lines(job.reading, counts, faults))
     if not counts[True]:
         hint = (
-            "choose how they are read: --converter table for columns, or --converter text --option sample_by=line for a prompt on each "
-            "line; recipe show --converter NAME lists the options"
+            "choose how they are read: --converter messages for chats, table for columns, or text --option sample_by=line for a prompt on "
+            "each line; recipe show --converter NAME lists the options"
         )
         what = "no row can be predicted" if counts else "holds no rows"
         raise UserError(*(Problem(Location(""), fault, rule="not-predicted") for fault in faults),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from ....schemas.base.counted import counted
 from ....schemas.base.errors import UserError
 from ...runtime.run_folder import RunFolder, find_run
 from ..options import print_json, runs_dir_option
@@ -29,6 +30,8 @@ def command(run: str, rows: int, seed: int, out: Path | None, files: tuple[Path,
             _add_votes(folder, files, run, as_json)
         else:
             review = make_review(folder, rows, seed)
+            fewer = "" if len(review.pairs) == rows else f" of {rows}: no other row has two replies that differ"
+            click.echo(f"review    {counted(len(review.pairs), 'pair')}{fewer}", err=True)
             click.echo(write_review_page(review, folder.path.parent.name, out or folder / "review" / "review.html"))
 
 
@@ -48,7 +51,7 @@ def _add_votes(folder: RunFolder, files: tuple[Path, ...], run: str, as_json: bo
         print_json(results)
         return
     for question, found in results["questions"].items():
-        share = "" if found["share"] is None else f"; {found['share']:.0%} [{found['low']:.0%}, {found['high']:.0%}]"
+        share = "" if found["share"] is None else f"; share of tuned {found['share']:.0%} [{found['low']:.0%}, {found['high']:.0%}]"
         counts = f"tuned {found['tuned']}, base {found['base']}, same {found['same']} of {found['rows']} rows"
         click.echo(f"{question:<12} {counts}{share}: {found['verdict']}")
     click.echo(report)

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recipekit.runner.evaluation.human_review import QUESTIONS, VOTES, add_votes, make_review, read_review, review_results
+from recipekit.runner.runtime.run_files import MANIFEST
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.base.errors import UserError
 
 from ...support.jsonl import write_jsonl
+from ...support.run_files import manifest_with
 
 pytest.importorskip("scipy", reason="needs the extra [eval]: scipy")
 
@@ -50,6 +52,14 @@ def test_a_run_that_is_still_trained_is_not_asked_for_other_metrics(tmp_path):
     with pytest.raises(UserError, match="has no trained model yet\n.*recipe resume"):
         make_review(run, 25, 42)
     with run.locked(), pytest.raises(UserError, match="it is running: wait until it has ended"):
+        make_review(run, 25, 42)
+
+
+@pytest.mark.parametrize(("kind", "hint"), [("chat", "recipe eval RUN"), ("text", "only runs with `data.type: chat`")])
+def test_a_run_without_replies_is_refused_with_what_would_make_some(tmp_path, kind, hint):
+    run = write_run(tmp_path, rows=0)
+    run.write(MANIFEST, manifest_with(type=kind))
+    with pytest.raises(UserError, match=hint):
         make_review(run, 25, 42)
 
 
