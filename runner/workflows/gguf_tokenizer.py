@@ -68,7 +68,7 @@ def vocabulary(folder: Path, size: int) -> Vocabulary:
     if tokens and max(tokens) >= size:
         what = f"its tokenizer has the id {max(tokens):,}, but its model has only {size:,} rows"
         raise UserError(Problem(Location(str(folder)), what, rule="no-gguf"))
-    if tokenizer["model"].get("byte_fallback") and _is_bpe(tokenizer):
+    if _is_bpe(tokenizer) and tokenizer["model"].get("byte_fallback") and "ByteLevel" not in _kinds(tokenizer):
         return _sentencepiece(path, tokenizer, tokens, types)
     normalizer = tokenizer.get("normalizer") or {"normalizers": []}
     if not _is_bpe(tokenizer) or not tokenizer["pre_tokenizer"] or not (normalizer == _NFC or normalizer.get("normalizers") == []):
@@ -79,9 +79,8 @@ def vocabulary(folder: Path, size: int) -> Vocabulary:
 
 def pre_tokenizer_name(path: Path, tokenizer: dict[str, Any]) -> str:
     """Return llama.cpp's name for how a byte-level BPE splits text first. Raises UserError if llama.cpp may split it differently."""
-    steps = tokenizer["pre_tokenizer"] or {}
-    steps = steps.get("pretokenizers", [steps])
-    kinds, last = [step.get("type") for step in steps], steps[-1]
+    steps, kinds = _steps(tokenizer), _kinds(tokenizer)
+    last = steps[-1]
     if kinds[-1:] == ["ByteLevel"] and not last.get("add_prefix_space"):
         if kinds == ["ByteLevel"] and last.get("use_regex", True):
             return "gpt-2"
@@ -164,6 +163,15 @@ def _scores(path: Path, pieces: set[str], merges: list[tuple[str, ...]]) -> dict
             if pair not in known and all(len(part) == 1 or part in pieces for part in pair):
                 raise _refused(path, f"its merges do not join {pair[0]!r} and {pair[1]!r}, which llama.cpp would")
     return scores
+
+
+def _steps(tokenizer: dict[str, Any]) -> list[dict[str, Any]]:
+    before = tokenizer["pre_tokenizer"] or {}
+    return before.get("pretokenizers", [before])
+
+
+def _kinds(tokenizer: dict[str, Any]) -> list[str | None]:
+    return [step.get("type") for step in _steps(tokenizer)]
 
 
 def _is_bpe(tokenizer: dict[str, Any]) -> bool:

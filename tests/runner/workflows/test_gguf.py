@@ -245,6 +245,12 @@ def test_unsupported_models_are_not_exported(folder: Path, tmp_path: Path, name:
     assert not [path for path in tmp_path.iterdir() if "gguf" in path.name]
 
 
+def test_a_byte_level_tokenizer_stays_one_with_byte_fallback(folder: Path, tmp_path: Path) -> None:
+    model = json.loads((folder / "tokenizer.json").read_text())["model"] | {"byte_fallback": True}  # as the embedded SmolLM2 has it
+    other = changed(folder, tmp_path, "tokenizer.json", model=model)
+    assert write_gguf(other, other / "x.gguf").pre_tokenizer == "gpt-2"
+
+
 BYTES = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
 CUTS = {
     "gpt-2": BYTES,
