@@ -126,7 +126,7 @@ class RunFolder:
                     hint += f"; processes that it started: {', '.join(map(str, left))}"
                 raise UserError(Problem(Location(str(self.path)), f"is in use by {holder}", hint, "locked"))
             stream.truncate(0)
-            stream.write(f"process {os.getpid()} on {os.uname().nodename}")
+            stream.write(_holder())
             stream.flush()
             os.set_inheritable(stream.fileno(), True)
             sweep_folder(self.path)
@@ -149,7 +149,8 @@ class RunFolder:
 
     def no_model(self) -> UserError:
         """Return the error for a run without a trained model: it is running, or was interrupted."""
-        hint = "it is running: wait until it has ended" if self.is_locked() else f"recipe resume {self.path}"
+        running = self.is_locked() and (self.path / "lock").read_text() != _holder()
+        hint = "it is running: wait until it has ended" if running else f"recipe resume {self.path}"
         return UserError(Problem(Location(str(self.path)), "has no trained model yet", hint, "no-model"))
 
     def is_locked(self) -> bool:
@@ -159,6 +160,10 @@ class RunFolder:
                 return not _locks(stream, fcntl.LOCK_SH)
         except FileNotFoundError:
             return False
+
+
+def _holder() -> str:
+    return f"process {os.getpid()} on {os.uname().nodename}"
 
 
 def _users(lock: Path) -> list[int]:

@@ -1,5 +1,6 @@
 """Votes of people: sides are hidden, a row counts once, and no verdict is given that the rows do not carry."""
 
+import fcntl
 import json
 
 import pytest
@@ -49,10 +50,12 @@ def test_sides_are_drawn_by_the_seed_and_equal_replies_are_left_out(tmp_path):
 def test_a_run_that_is_still_trained_is_not_asked_for_other_metrics(tmp_path):
     run = write_run(tmp_path)
     (run / "eval" / "predictions.jsonl").unlink()
-    with pytest.raises(UserError, match="has no trained model yet\n.*recipe resume"):
+    with run.locked(), pytest.raises(UserError, match="has no trained model yet\n.*recipe resume"):
         make_review(run, 25, 42)
-    with run.locked(), pytest.raises(UserError, match="it is running: wait until it has ended"):
-        make_review(run, 25, 42)
+    with (run / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="it is running: wait until it has ended"):
+            make_review(run, 25, 42)
 
 
 @pytest.mark.parametrize(("kind", "hint"), [("chat", "recipe eval RUN"), ("text", "only runs with `data.type: chat`")])
