@@ -44,7 +44,7 @@ def render_axolotl(
         **_optimizer(recipe.training, machine),
         **_precision(recipe, machine),
         **_watching(recipe, data),
-        **_sharding(recipe),
+        **_sharding(recipe, machine),
         **kernels.keys(recipe),
         # Ours comes last, so that Liger has patched its layers when ours is called.
         "plugins": [LIGER_PLUGIN, PLUGIN] if kernels.liger else [PLUGIN],
@@ -217,11 +217,15 @@ def _watching(recipe: Recipe, data: RenderedData) -> dict[str, Any]:
     return config | tracker_keys(recipe)
 
 
-def _sharding(recipe: Recipe) -> dict[str, Any]:
+def _sharding(recipe: Recipe, machine: Machine) -> dict[str, Any]:
     launch = recipe.launch
     ray: dict[str, Any] = {}
     if launch.engine == "ray":
         ray = {"use_ray": True, "ray_num_workers": launch.num_processes * launch.num_nodes, "resources_per_worker": {"GPU": 1}}
+    packed: dict[str, Any] = {}
+    if recipe.training.adapter == "qlora" and precision(recipe.training, machine) == "fp16" and (launch.fsdp or launch.zero_stage):
+        # Axolotl packs 4-bit weights into bf16 numbers. DeepSpeed and FSDP2 convert the model to fp16, which would change their bits.
+        packed = {"bnb_config_kwargs": {"bnb_4bit_quant_storage": "float16"}}
     if launch.fsdp:
         sharded = {
             "offload_params": launch.offload_params,
@@ -234,5 +238,5 @@ def _sharding(recipe: Recipe) -> dict[str, Any]:
         }
         # Otherwise accelerate would keep the gradients of all weights on every GPU, in bf16, until the last micro-batch of a step.
         each = {"gradient_accumulation_kwargs": {"sync_each_batch": True}}
-        return {"fsdp_version": 2, "fsdp_config": sharded, "accelerator_config": each, **ray}
-    return ({"deepspeed": "rendered/deepspeed.json"} if launch.zero_stage else {}) | ray
+        return {"fsdp_version": 2, "fsdp_config": sharded, "accelerator_config": each, **ray, **packed}
+    return ({"deepspeed": "rendered/deepspeed.json"} if launch.zero_stage else {}) | ray | packed

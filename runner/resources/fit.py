@@ -34,7 +34,8 @@ CLOSE = 0.75  # of the disk
 class Fit(NamedTuple):
     """Bytes needed and available. `memory` is for one process; without a GPU, `processes` share the machine's memory. A peak is predicted
     not to exceed `most` times what is needed. On a GPU, `evaluation` is what the evaluation needs, and `main` the main memory that all
-    processes of this machine need, by part, of `main_available`. `remedies` are changes with which a training fits that is too large."""
+    processes of this machine need, by part, of `main_available`; `memory` is that of each of `gpus`. `remedies` are changes with which a
+    training fits that is too large."""
 
     memory: MemoryPlan
     memory_available: int
@@ -48,6 +49,7 @@ class Fit(NamedTuple):
     main: dict[str, int] = {}
     main_available: int = 0
     remedies: tuple[Remedy, ...] = ()
+    gpus: int = 0
 
     @property
     def memory_needed(self) -> int:
@@ -66,7 +68,8 @@ class Fit(NamedTuple):
         tokens, per = self.memory.rows.size
         return {
             "memory": {"needed": self.memory_needed, "most": self.memory_most, "available": self.memory_available,
-                       "processes": self.processes, "tokens": tokens, "per": per, "parts": self.memory.parts, "device": self.device},
+                       "processes": self.processes, "gpus": self.gpus, "tokens": tokens, "per": per, "parts": self.memory.parts,
+                       "device": self.device},
             "disk": {"needed": self.disk_needed, "available": self.disk_available, "parts": self.disk},
             "trained_parameters": self.memory.trained, "evaluation": sum(self.evaluation.values()),
             "main_memory": {"needed": sum(self.main.values()), "available": self.main_available, "parts": self.main},
@@ -99,7 +102,8 @@ def fit(
     if machine.is_cpu:
         return found
     evaluation, main = evaluation_memory(recipe, size, machine, memory.rows.longest), main_memory(recipe, size, machine, memory.trained)
-    return found._replace(evaluation=evaluation, main=main, main_available=available_memory() if machine.memory else 0)
+    gpus = recipe.launch.num_processes * recipe.launch.num_nodes
+    return found._replace(gpus=gpus, evaluation=evaluation, main=main, main_available=available_memory() if machine.memory else 0)
 
 
 def too_large(recipe: Recipe, base_model: str, labels: int, rows: ForwardPass) -> list[str]:
@@ -151,7 +155,7 @@ def less_memory(found: Fit) -> str:
 def needs_line(found: Fit) -> str:
     """Format as a line for the terminal."""
     needed, most = size_text(found.memory_needed), size_text(found.memory_most)
-    memory = f"memory about {needed}, up to {most}, at {rows_text(found.facts()['memory'])}"
+    memory = f"memory about {needed}{on_each(found.facts()['memory'])}, up to {most}, at {rows_text(found.facts()['memory'])}"
     available = f" ({size_text(found.memory_available)} available)" if found.memory_available else ""
     return f"{memory}{available}, disk {size_text(found.disk_needed)} ({size_text(found.disk_available)} free)"
 
@@ -188,6 +192,11 @@ def peak_text(memory: PeakMemory) -> str:
 def rows_text(memory: MemoryForecast) -> str:
     """Format as `512 tokens per row`, the rows that a memory is predicted for."""
     return f"{memory['tokens']:,} tokens per {memory['per']}"
+
+
+def on_each(memory: MemoryForecast) -> str:
+    """Format as ` on each of 8 GPUs`; "" for one GPU or a CPU."""
+    return f" on each of {memory['gpus']} GPUs" if memory["gpus"] > 1 else ""
 
 
 def size_text(size: int) -> str:

@@ -114,12 +114,13 @@ class TrainingEnd(TypedDict):
 
 class MemoryForecast(TypedDict):
     """Memory in bytes for all `processes` on the device together, and at most, if the prediction is as wrong as any published one. It is
-    for so many `tokens` `per` row, or per forward pass of rows without padding."""
+    for so many `tokens` `per` row, or per forward pass of rows without padding, and on each of `gpus`, 0 on a CPU."""
 
     needed: int
     most: int
     available: int
     processes: int
+    gpus: int
     tokens: int
     per: str
     parts: dict[str, int]

@@ -104,7 +104,7 @@ def _time(
     wanted, (timings, damaged) = method(loaded.recipe, machine), earlier_timings(root)
     rate = rate or rate_of(timings, wanted)
     found = predict(loaded.recipe, facts["splits"]["train"], facts["data_bytes"], rate) if rate else None
-    cost = found.seconds / 3600 * price if found and price is not None else None
+    cost = found.seconds / 3600 * price * loaded.recipe.launch.num_nodes if found and price is not None else None
     return {
         "tokens": found.tokens if found else None, "seconds": round(found.seconds, 1) if found else None,
         "source": found.source if found else None, "cost": cost, "past_errors": past_errors(timings, wanted["machine"]),

@@ -21,7 +21,7 @@ from ..options import Between, json_option, machine_option, print_json, runs_dir
 @runs_dir_option
 @machine_option
 @click.option("--probe", "with_probe", is_flag=True, help="Train two steps here, in at most 60 s, to predict the time.")
-@click.option("--price-per-hour", type=Between(min=0), help="Price of this machine, to compute the cost.")
+@click.option("--price-per-hour", type=Between(min=0), help="Price of a machine, to compute the cost of all.")
 @click.option("--smoke", is_flag=True, help="Plan the smoke run.")
 @json_option
 def command(
@@ -80,7 +80,7 @@ def _show(facts: dict[str, Any]) -> None:
 def _figures(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the table's rows."""
     from ...resources.batch_size import batch_text
-    from ...resources.fit import rows_text, size_text
+    from ...resources.fit import on_each, rows_text, size_text
 
     needs = facts["needs"]
     dropped = f" {sum(facts['dropped'].values()):,} dropped ({listed(facts['dropped'])});" if facts["dropped"] else ""
@@ -93,7 +93,8 @@ def _figures(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if needs:
         yield "trained", f"{needs['trained_parameters']:,} parameters"
         most = f", up to {size_text(needs['memory']['most'])}, at {rows_text(needs['memory'])}"
-        for name, more in (("memory", most), ("disk", "")):
+        where = on_each(needs["memory"])
+        for name, more in (("memory", f"{where}{most}"), ("disk", "")):
             part = needs[name]
             free = f", {size_text(part['available'])} available" if part["available"] else ""
             yield name, f"{'about ' if more else ''}{size_text(part['needed'])} needed{more}{free}"

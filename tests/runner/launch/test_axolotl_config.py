@@ -119,6 +119,27 @@ def test_bf16_training_of_all_weights_keeps_them_in_fp32_where_nothing_else_does
     assert render(changes, machine).get("fp32_weights") == kept
 
 
+SHARDED = [{"engine": "deepspeed", "zero_stage": 2}, {"engine": "torchrun", "fsdp": True}]
+
+
+@pytest.mark.parametrize("launch", [*SHARDED, {"engine": "torchrun"}, {}])
+@pytest.mark.parametrize("machine", [GPU, OLD_GPU])
+def test_4_bit_weights_are_packed_into_the_type_that_a_sharded_model_is_converted_to(render, launch, machine):
+    packed = render({"launch": launch, "training.adapter": "qlora"}, machine).get("bnb_config_kwargs")
+    assert packed == ({"bnb_4bit_quant_storage": "float16"} if launch in SHARDED and machine == OLD_GPU else None)
+    assert "bnb_config_kwargs" not in render({"launch": launch}, machine)
+
+
+@pytest.mark.parametrize(("packed_into", "is_kept"), [("float16", True), ("bfloat16", False)])
+def test_converting_a_model_to_fp16_changes_4_bit_weights_that_are_packed_into_bf16(packed_into, is_kept):
+    torch = pytest.importorskip("torch", reason="needs the extra [train]")
+    bitsandbytes = pytest.importorskip("bitsandbytes", reason="needs the extra [train]")
+    layer = bitsandbytes.nn.Linear4bit(64, 64, bias=False, quant_storage=getattr(torch, packed_into), quant_type="nf4").to("cpu")
+    state, weight = layer.weight.quant_state, bitsandbytes.functional.dequantize_4bit(layer.weight.data, layer.weight.quant_state)
+    layer.half()  # as DeepSpeed does
+    assert torch.equal(weight, bitsandbytes.functional.dequantize_4bit(layer.weight.data, state)) == is_kept
+
+
 @pytest.mark.parametrize(("machine", "in_environment"), [(GPU, True), (CPU, False)])
 def test_deterministic_kernels_are_asked_of_torch_cublas_and_flash_attention(minimal, machine, in_environment):
     made = plan(Recipe.from_values(minimal({"training.deterministic": True})), RenderedData(), machine, "a/b")
