@@ -36,7 +36,7 @@ from .axolotl_patches import admit_bucket, leave_placeholders_untouched, make_tr
 from .callback import RunCallback
 from .distributed import accept_numbered_cpu_tags, is_first, world_size
 from .evaluated_rows import evaluation_faults
-from .gpu import keep_on_one_gpu, unusable_gpu
+from .gpu import keep_on_one_gpu, step_precision, unusable_gpu
 from .labels import IGNORED
 from .launcher_exit import follow_launcher_exit
 from .packing import block_of, piece_of
@@ -167,7 +167,9 @@ class RecipekitPlugin(BasePlugin):
         if cfg.record_type == "text" or cfg.pack_blocks or cfg.flatten_batches:
             model.config.use_cache = False  # with a cache, transformers does not derive document boundaries from positions
         if self.shared_block and not (cfg.deepspeed or cfg.fsdp_config):  # a sharded model cannot be tried by one process
-            if not attends_within_documents(model, self.shared_block, 1 if _is_flat(cfg) else cfg.micro_batch_size):
+            with step_precision(cfg, model.device):
+                is_apart = attends_within_documents(model, self.shared_block, 1 if _is_flat(cfg) else cfg.micro_batch_size)
+            if not is_apart:
                 key = "kernels: off" if cfg.flatten_batches else "sample_packing: false"
                 self.fail(f"in this model, rows that share a sequence attend to each other: set training.{key}")
 

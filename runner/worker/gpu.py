@@ -33,3 +33,10 @@ def keep_on_one_gpu(cfg: Any) -> None:
     a message, and copied in every step."""
     if torch.cuda.is_available() and cfg.device_map == "auto":
         cfg.device_map = {"": 0}
+
+
+def step_precision(cfg: Any, device: torch.device) -> Any:
+    """Return the context in which the trainer computes a step. Flash attention takes no fp32 queries, which a model with fp32 weights
+    has outside of it."""
+    dtype = torch.float16 if cfg.fp16 else torch.bfloat16
+    return torch.autocast(device.type, dtype, enabled=bool(cfg.bf16 or cfg.fp16))

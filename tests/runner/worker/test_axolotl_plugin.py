@@ -26,3 +26,17 @@ def test_a_deterministic_training_uses_torchs_deterministic_algorithms(tmp_path,
         assert not torch.is_deterministic_algorithms_warn_only_enabled()
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize(("bf16", "types"), [(True, {torch.bfloat16}), (False, {torch.float32})])
+def test_rows_that_share_a_sequence_are_tried_in_the_precision_of_a_step(bf16, types):
+    """A model for full training has fp32 weights, and flash attention takes no fp32 queries."""
+    from axolotl.utils.dict import DictDefault
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(vocab_size=64, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2)
+    model, seen = LlamaForCausalLM(config), set()
+    model.model.layers[0].self_attn.q_proj.register_forward_hook(lambda module, inputs, output: seen.add(output.dtype))
+    plugin = SimpleNamespace(shared_block={"input_ids": [1, 2, 3, 4], "position_ids": [0, 1, 0, 1]}, tokenizer=None, fail=pytest.fail)
+    RecipekitPlugin.post_model_load(plugin, DictDefault({"bf16": bf16, "flatten_batches": True}), model)
+    assert seen == types

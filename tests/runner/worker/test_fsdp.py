@@ -13,6 +13,8 @@ from axolotl.monkeypatch.accelerate.fsdp2 import fsdp2_prepare_model
 from torch import distributed
 from torch.distributed.tensor import DTensor
 from transformers import LlamaConfig, LlamaForCausalLM
+from recipekit.runner.worker.attention_watch import AttentionWatch
+from recipekit.runner.worker.loss import PairHead
 distributed.init_process_group("gloo", init_method="file://" + sys.argv[1], rank=0, world_size=1)
 config = LlamaConfig(vocab_size=97, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2)
 answers = {}
@@ -20,12 +22,17 @@ for name in ("bfloat16", "float32"):
     torch.manual_seed(0)
     model = LlamaForCausalLM(config).to(getattr(torch, name)).train()
     model.gradient_checkpointing_enable({"use_reentrant": True})  # Axolotl's default
+    head = PairHead(model.get_output_embeddings(), fused=False)  # before it is sharded, as in a training
     plugin = FullyShardedDataParallelPlugin(fsdp_version=2, auto_wrap_policy="transformer_based_wrap", reshard_after_forward=True)
     plugin.set_mixed_precision("bf16")
     state = SimpleNamespace(fsdp_plugin=plugin, device_mesh=None)
     accelerator = SimpleNamespace(state=state, mixed_precision="bf16", is_main_process=True, device=torch.device("cpu"))
     model = fsdp2_prepare_model(accelerator, model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, weight_decay=0.0)
+    labels = torch.tensor([[-100] * 12 + [1, 2, 3, 4]] * 2)
+    over_pairs = head.wrap(lambda model, inputs: model(input_ids=inputs["input_ids"]).logits)
+    with AttentionWatch() as watch:
+        logits = over_pairs(model, {"input_ids": torch.ones(2, 16, dtype=torch.long), "labels": labels})
     before = [weight.full_tensor().clone() for weight in model.parameters()]
     between = {}
     for _ in range(3):
@@ -41,6 +48,7 @@ for name in ("bfloat16", "float32"):
         "trained": sorted({str(weight.dtype) for weight in model.parameters()}),
         "moved": moved / sum(old.numel() for old in before),
         "without sync": between[False], "with sync": between[True],
+        "logits": list(logits.shape), "attention": sum(watch.calls.values()),
     }
 print("answers:" + json.dumps(answers))
 """
@@ -65,6 +73,11 @@ def test_gradients_are_sharded_in_fp32_only_if_every_micro_batch_is_reduced(prep
     """The reason for sync_each_batch: until then, every process has the gradients of all weights."""
     assert prepared["float32"]["without sync"] == ["none"]
     assert prepared["float32"]["with sync"] == ["torch.float32"]
+
+
+def test_the_loss_over_pairs_and_the_watch_of_attention_work_with_a_sharded_model(prepared):
+    assert prepared["float32"]["logits"] == [1, 8, 97]
+    assert prepared["float32"]["attention"] == 2, "one operation in each layer"
 
 
 LOADED = """
