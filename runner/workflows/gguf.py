@@ -57,6 +57,10 @@ def export_source(name: str, root: Path) -> tuple[Path, Path]:
 
 def _require_exportable(run: RunFolder) -> None:
     """Raise UserError if the run's merged model could not be written: before it is merged."""
+    adapter = run / "model" / "adapter_config.json"
+    if adapter.is_file() and json.loads(adapter.read_text(encoding="utf-8")).get("task_type") == "SEQ_CLS":
+        hint = f"recipe serve {run.path} classifies over HTTP; recipe merge writes the whole model for transformers"
+        raise UserError(Problem(Location(str(run.path)), "is a classifier: a GGUF file is for models that generate text", hint, "no-gguf"))
     base = Path(lock["model"]["path"]) if (lock := run.find(LOCK)) else Path()
     if (base / "config.json").is_file():
         _config(base)

@@ -18,6 +18,9 @@ def test_an_adapter_is_exported_from_its_merged_weights(tuned_run: Path, tiny_mo
     (run / "model" / "tokenizer.json").write_text(tokenizer.replace('"ByteLevel"', '"Whitespace"'))
     refused = command_line("export", run, "--gguf")
     assert refused.code == 1 and "llama.cpp has no name for" in refused.err and "merge" not in refused.err, "before the work of a merge"
+    adapter = json.loads((run / "model" / "adapter_config.json").read_text())
+    (run / "model" / "adapter_config.json").write_text(json.dumps({**adapter, "task_type": "SEQ_CLS"}))
+    assert "is a classifier" in command_line("export", run, "--gguf").err
     shutil.copytree(tiny_model, run / "merged")
     done = command_line("export", run, "--gguf", "--quantise", "q8_0", "--json")
     assert done.code == 0, done.err
