@@ -17,7 +17,8 @@ class Stage(Protocol):
     """A module in this folder. It writes its OUTPUTS, and sometimes OPTIONAL_OUTPUTS, to the run's folder.
 
     A run that has completed a FINAL stage keeps it, whatever has changed since: its data and its model define the run. The other stages
-    replace their outputs as a whole, and unseal them just before: until then the old ones are covered by the run's seal.
+    replace their outputs as a whole, and unseal them just before: until then the old ones, if nobody has changed them, are covered by the
+    run's seal.
     """
 
     @property
@@ -90,6 +91,11 @@ def output_faults(stage: Stage, run: RunFolder) -> list[str]:
     return [*found, *stage.faults(run)]
 
 
+def _is_whole(stage: Stage, run: RunFolder) -> bool:
+    """Return whether the run has the stage's outputs as they were written."""
+    return all((run / name).exists() for name in stage.OUTPUTS) and not output_faults(stage, run)
+
+
 def _single_files(stage: Stage, run: RunFolder) -> list[str]:
     """Return the files covered by the run's own seal: of a folder with a manifest or a seal only these, which cover its other files."""
     found: list[str] = []
@@ -129,7 +135,7 @@ def complete(stages: Iterable[Stage], context: RunContext) -> None:
             continue
         if source is None and stage.FINAL and context.run.is_finished:
             raise _unusable(stage, context.run)
-        if stage.FINAL or source is not None:
+        if stage.FINAL or source is not None or not _is_whole(stage, context.run):
             unseal_files(context.run.path, (*stage.OUTPUTS, *stage.OPTIONAL_OUTPUTS))
         if source is not None and _reuse_unchanged(source, stage, context):
             context.display.say(stage.NAME, f"unchanged since {source.path.name}: reused")

@@ -121,6 +121,21 @@ def test_a_stage_that_fails_leaves_its_old_outputs_sealed(work):
         assert ("one.txt" in (read_seal(run.path) or {})) == sealed
 
 
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_text("b")], ids=["removed", "edited"])
+def test_a_stage_whose_old_outputs_were_changed_finds_no_seal_of_them(work, damage):
+    """It would be refused what it is about to write again."""
+    seen = []
+
+    class Looks(Copy):
+        def run(self, context):
+            seen.append(read_seal(context.run.path))
+            super().run(context)
+
+    run = work([Copy("one", "a")]).run
+    damage(run / "one.txt")
+    assert (work([Looks("one", "a")], name=run).outcomes, seen) == ({"one": "done"}, [{}])
+
+
 def test_a_stage_without_a_key_is_run_every_time_and_not_recorded(work):
     stage = Copy("one", None)
     run = work([stage]).run
