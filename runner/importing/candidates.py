@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -73,6 +73,9 @@ def _chats(rows: list[dict[str, Any]], columns: Columns) -> Iterator[Candidate]:
             continue
         system, extra = columns.named(SYSTEM), unread_keys((turn for chat in chats for turn in chat), (role, content))
         named, why = chat_roles(([turn.get(role) for turn in chat if isinstance(turn, dict)] for chat in chats), share_gpt=role == "from")
+        why += _system_prompts(
+            turn.get(content) for chat in chats for turn in chat if isinstance(turn, dict) and turn.get(role) == "system"
+        )
         if role == "from":
             options = changed(
                 conversations_key=(key, "conversations"), value_key=(content, "value"), roles=(named, None), system_key=(system, "system"),
@@ -95,6 +98,12 @@ def _chats(rows: list[dict[str, Any]], columns: Columns) -> Iterator[Candidate]:
     if user and assistant and "history" in keys:
         yield Candidate("alpaca", "chat", {"instruction_key": user, "output_key": assistant},
                         f"rows have {user}, {assistant} and a history of earlier turns")  # fmt: skip
+
+
+def _system_prompts(contents: Iterable[Any]) -> str:
+    """Return a note on system messages, which may be a program's own: `Chat started`."""
+    prompts = Counter(map(str, contents))
+    return f"; system prompts ({prompts.total():,}), e.g. {prompts.most_common(1)[0][0]!r:.40}" if prompts else ""
 
 
 def _one_message_per_row(columns: Columns) -> Iterator[Candidate]:

@@ -124,6 +124,12 @@ def test_speakers_in_messages_are_given_roles_too(tmp_path):
     assert found.choice.options == {"messages_key": "conversations", "roles": {"bot": "assistant"}}
 
 
+def test_system_prompts_are_pointed_out(tmp_path):
+    """They may be what a program wrote: a chat that was started."""
+    chats = turns(("system", "user", "assistant"), ("user", "assistant"), role="role", content="content")
+    assert recognise([written(tmp_path, "data.jsonl", chats)]).choice.why.endswith("; system prompts (1), e.g. 'Said 0.0'")
+
+
 def test_speakers_that_nothing_decides_are_refused_by_name(tmp_path):
     with pytest.raises(UserError, match="unknown role: messages.0..role is 'customer'"):
         recognise([written(tmp_path, "data.jsonl", turns(("customer", "agent", "customer", "supervisor")))])
