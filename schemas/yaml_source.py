@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from .base.errors import Location, Problem, UserError
+from .base.errors import Location, Problem, UserError, first_line
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 64
@@ -258,6 +258,6 @@ def _reader_mark(error: yaml.YAMLError, text: str, file: str) -> Location:
 def _reader_reason(error: yaml.YAMLError) -> str:
     character = getattr(error, "character", None)
     if character is None:
-        return str(error).splitlines()[0]
+        return first_line(error)
     code = character if isinstance(character, int) else ord(character)
     return f"the control character U+{code:04X}"

@@ -11,7 +11,7 @@ from functools import cache
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError, first_line
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Recipe, Source
 from ..reading.plain_values import NotPlain, as_read
@@ -83,7 +83,7 @@ def _hub_answer(error: Exception) -> tuple[str, str]:
         return f"the hub answered {status}", "try again later"
     hint = "check the network and HF_ENDPOINT, or download the dataset and use its folder as path"
     what = "did not answer like a hub" if is_invalid_reply(error) else "cannot be reached"
-    return f"the hub {what}: {str(error).splitlines()[0] if str(error) else type(error).__name__}", hint
+    return f"the hub {what}: {first_line(error)}", hint
 
 
 class HubRows:
@@ -142,7 +142,7 @@ class HubRows:
         except httpx.HTTPError as error:
             raise UserError(Problem(location, *_hub_answer(error), "no-dataset")) from None
         except (ValueError, OSError, RuntimeError) as error:  # no such subset or split; no readable files; a script
-            what = f"cannot be loaded: {str(error).strip().splitlines()[0]}"
+            what = f"cannot be loaded: {first_line(error)}"
             code = "Dataset scripts are no longer supported" in what
             hint = (
                 "its rows come from code, which recipekit does not run"

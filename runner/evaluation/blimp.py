@@ -13,7 +13,7 @@ import orjson
 
 from ...converters.building.hub_datasets import SCHEME, HubRows, commit_of
 from ...converters.sources.registry import converter
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError, first_line
 from ...schemas.base.files import MANIFEST, new_folder, write_atomically
 from ...schemas.base.hashing import with_contents
 from ...schemas.recipe import LoadedRecipe
@@ -86,7 +86,7 @@ def _subsets(source: Source, commit: str) -> list[str]:
     try:
         return get_dataset_config_names(f"hf://datasets/{source.path.removeprefix(SCHEME)}", revision=commit)
     except (ValueError, OSError, RuntimeError) as error:
-        what = f"cannot be loaded: {str(error).strip().splitlines()[0]}"
+        what = f"cannot be loaded: {first_line(error)}"
         raise UserError(Problem(Location(source.path), what, "check the name, or give a folder of JSON Lines", "no-dataset")) from None
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...converters.building.hub_client import hub_reply, is_invalid_reply, limit_hub_client, with_timeout
-from ...schemas.base.errors import Location, Problem, UserError
-from ...schemas.base.redact import redact
+from ...schemas.base.errors import Location, Problem, UserError, first_line
 from ...schemas.model_rules import EMBEDDED
 from .folder_check import check_model_folder, check_weight_names
 from .size import public_models
@@ -125,7 +124,7 @@ def _refusal(name: str, revision: str | None, error: BaseException) -> UserError
     elif isinstance(error, HFValidationError):
         what, hint = "not a valid model name", "write it as OWNER/NAME"
     elif is_invalid_reply(error):
-        what, hint = f"{_endpoint()} did not answer like a hub: {_first_line(error)}", "check HF_ENDPOINT and the network"
+        what, hint = f"{_endpoint()} did not answer like a hub: {first_line(error)[:200]}", "check HF_ENDPOINT and the network"
     else:
         what = f"the hub cannot be reached ({_endpoint()}), and the model is not in its cache"
         hint = "check the network" if name in public_models() else _near(name, "check the network")
@@ -136,10 +135,6 @@ def _answer(error: "HfHubHTTPError") -> str:
     """Return `the hub answered 503 Service Unavailable`, with the hub's message if it sent one."""
     message = (error.server_message or "").strip().splitlines()
     return f"the hub answered {error.response.status_code} {error.response.reason_phrase}" + (f": {message[0][:200]}" if message else "")
-
-
-def _first_line(error: BaseException) -> str:
-    return redact((str(error).strip().splitlines() or [type(error).__name__])[0])[:200]
 
 
 def _endpoint() -> str:

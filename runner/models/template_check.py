@@ -13,6 +13,8 @@ import sys
 from functools import cache
 from typing import Any, NamedTuple
 
+from ...schemas.base.errors import first_line
+
 SECONDS = 5
 MAX_MEMORY = 1 << 30
 MAX_CHARACTERS = 1 << 20
@@ -102,7 +104,7 @@ def _rendered(template: str, chats: list[list[dict[str, Any]]]) -> dict[str, Any
         try:
             text = compiled.render(messages=chat, add_generation_prompt=False, bos_token="", eos_token="", tools=None)
         except Exception as error:  # a template may raise its own message, or a type error
-            refused[number] = (str(error).strip() or type(error).__name__).splitlines()[0]
+            refused[number] = first_line(error)
             continue
         words = ((message["role"], word) for message in chat for word in without_thoughts(message["content"]).split())
         if missing := next(((role, word) for role, word in words if word not in text), None):

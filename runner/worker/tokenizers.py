@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError, first_line
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Model, Recipe
 from ..models.chat_templates import OWN_TEMPLATE, axolotl_template, template_prefix
@@ -65,9 +65,8 @@ def _loaded(path: str, named: str, revision: str | None = None, trust_remote_cod
             return AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=True)
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
         hint = f"--tokenizer {DEFAULT} counts without a model"
-        raise UserError(Problem(Location(named), f"cannot be loaded: {reason}", hint, "tokenizer")) from None
+        raise UserError(Problem(Location(named), f"cannot be loaded: {first_line(error)}", hint, "tokenizer")) from None
 
 
 def recipe_tokenizer(loaded: LoadedRecipe, runs: Path) -> Tokenizer:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ...schemas.base.counted import counted
+from ...schemas.base.errors import first_line
 from ..models.chat_templates import SYSTEM_HINT
 from .labels import IGNORED
 from .message_spans import Message, Render, Span, locate, mark_contents, unmarked, whole_contents
@@ -52,7 +53,7 @@ class WordAudit:
             try:
                 row["marked"] = _render_marked(render, messages)
             except Exception as error:  # a template may raise its own message, or a type error
-                refused[row["id"]] = (str(error).strip() or type(error).__name__).splitlines()[0]
+                refused[row["id"]] = first_line(error)
         return refused
 
     def losses(self, row: dict[str, Any], ids: Sequence[int], labels: Sequence[int]) -> list[Loss]:

@@ -11,7 +11,7 @@ import orjson
 
 from ...converters.building.hub_client import hub_reply, is_invalid_reply, limit_hub_client
 from ...schemas import VERSION
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError, first_line
 from ...schemas.base.hashing import SEAL
 from ...schemas.base.redact import redact
 from ..reporting.report_mark import outdated_note
@@ -184,7 +184,7 @@ def _refuse_other_weights(repo: str, there: Sequence[str], files: Sequence[Uploa
 def _refusal(error: Any) -> tuple[str, str]:
     """Return the hub's answer, and a hint."""
     status = getattr(getattr(error, "response", None), "status_code", None)
-    text = redact(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)
+    text = redact(first_line(error))
     if status in (401, 403):
         return f"the hub refuses write access ({status})", "use a token with write access to this name: `hf auth login`"
     if status:

@@ -61,6 +61,11 @@ class Problem(_Fields):
         return f"{place}{self.what}" + (f"\n    hint: {self.hint}" if self.hint else "")
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of the error's message; its type if it has none, as a timeout."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class UserError(Exception):
     """An error that the user can fix, with all problems found."""
 

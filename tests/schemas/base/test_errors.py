@@ -1,7 +1,7 @@
 """How a user's mistakes are reported."""
 
 import pytest
-from recipekit.schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
+from recipekit.schemas.base.errors import GateError, Interrupted, Location, Problem, UserError, first_line
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,11 @@ def test_an_error_has_every_problem_and_words_become_one() -> None:
     error = UserError(Problem(Location("a"), "one"), "two", hint="mend two")
     assert str(error) == "a: one\ntwo\n    hint: mend two"
     assert [problem.rule for problem in error.problems] == ["invalid", "environment"]
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), TimeoutError(""), TimeoutError(" \n"), TimeoutError("TimeoutError\nmore")])
+def test_an_error_without_a_message_is_named_by_its_type(error: Exception) -> None:
+    assert first_line(error) == "TimeoutError"
 
 
 def test_places_sort_by_file_line_and_column() -> None:
