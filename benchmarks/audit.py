@@ -1,9 +1,9 @@
-"""What the audit of a chat's words costs beside its tokenisation: both on the same rows in CPU seconds, the best of some rounds.
+"""What the audit of a chat's words costs compared with its tokenisation: both on the same rows in CPU seconds, the best of some rounds.
 
     python benchmarks/audit.py [--rows 2000] [--rounds 3]
 
 Four messages a row, of a hundred to some hundred words, in the embedded model's template. Tokenising is Axolotl's own strategy, row by row,
-without its progress bars and files; the audit is all that runs beside it: it renders each row with marks, and compares tokens and labels
+without its progress bars and files; only the audit runs in addition: it renders each row with marks, and compares tokens and labels
 with it. Wanted: at most a fifth. The last line is one JSON object.
 """
 

@@ -238,7 +238,7 @@ def effect(name: str, runs: dict[str, Path], plain: dict[str, dict[str, Any]], d
 
 
 def needs_of_adapter(name: str, runs: dict[str, Path]) -> dict[str, Any]:
-    """What a field that has an effect on a full training must have beside it to train with an adapter; {} where it does not then either."""
+    """What a field that has an effect on a full training needs with it to train with an adapter; {} where it does not then either."""
     given = [(value, needs) for value, needs in axolotl_probes.VALUES.get(name, []) if needs]
     return next((needs for value, needs in given if "fails" not in trained(runs["lora"], {**needs, name: value})), {})
 
@@ -272,7 +272,7 @@ def main() -> None:
         for name in names:
             effects[name] = sorted_by_hand(name) or effect(name, runs, plain, fields[name])
             print(json.dumps({name: effects[name]}), flush=True)
-            if not named:  # after each: a start over need not begin anew
+            if not named:  # after each: so that an interrupted sweep can continue
                 known["effects"] = {name: effects[name] for name in tried if name in effects}
                 FIELDS.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
 

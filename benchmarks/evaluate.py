@@ -1,4 +1,4 @@
-"""Generating the replies of an evaluation on a CPU: ours beside the EmoGPT guide's loop.
+"""Generating the replies of an evaluation on a CPU: ours against the EmoGPT guide's loop.
 
     batched_vs_one_by_one  replies per second of the evaluator (batches, padded on the left, shortest prompts first) over those of a loop
                            that tokenises, generates and decodes one row at a time

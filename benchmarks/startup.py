@@ -1,4 +1,4 @@
-"""What `recipe check` costs: CPU time (user + system) beside what it could not do without, and beside others that do the same.
+"""What `recipe check` costs: CPU time (user + system), against what it cannot do without and against tools that do the same.
 
     check_vs_import            one recipe, against `python -c "import click, yaml"`
     check_vs_check_jsonschema  one recipe, against check-jsonschema with the same schema on the same file
@@ -51,7 +51,7 @@ def cpu_seconds(argv: list[str]) -> float:
     null = os.open(os.devnull, os.O_RDWR)
     actions = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)]
     environment = {**os.environ, "DO_NOT_TRACK": "1", "AXOLOTL_DO_NOT_TRACK": "1"}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an editable install would be compiled anew in each run
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an editable install would be compiled again in each run
     pid = os.posix_spawn(argv[0], argv, environment, file_actions=actions)
     _, status, usage = os.wait4(pid, 0)
     os.close(null)
@@ -99,7 +99,7 @@ def measure(python: Path, rounds: int, axolotl: bool) -> dict[str, object]:
         if checker.exists():
             sides["check_jsonschema"] = [str(checker), "--schemafile", str(SCHEMA), str(RECIPE)]
         else:
-            notes.append("check-jsonschema is not installed beside this python")
+            notes.append("check-jsonschema is not installed next to this Python")
         seconds = medians(sides, rounds)
         if not axolotl:
             notes.append("axolotl was left out")

@@ -7,7 +7,7 @@
                            less our plugin; *_start holds what comes before the first step
 
 Ours is the recipe's default: each step's rows batched by length, logits only where a token is trained, no checkpointing. Every side runs
-in a process of its own. CPU seconds, because wall time on a shared machine measures the others; wall ratios stand beside them.
+in a process of its own. CPU seconds, because wall time on a shared machine measures the others; wall ratios are given too.
 The rows are those of --data (augmentedv1.jsonl), else the small set that is shipped, and `notes` says so. The last line is one JSON object.
 """
 

@@ -28,15 +28,15 @@ def shipped_recipes() -> list[Path]:
     return sorted(path for path in SHIPPED.glob("*") if path.suffix in SUFFIXES)
 
 
-def find_recipe(name: str, beside: Path | None = None) -> Path:
+def find_recipe(name: str, folder: Path | None = None) -> Path:
     """Return the file of a recipe given as a path or by its name. Raises UserError if there is none.
 
     A path wins, then NAME.yml here and in recipes/, where `recipe new` writes it (not for `extends`), then a shipped recipe.
     """
-    path = (beside / name) if beside else Path(name)
+    path = (folder / name) if folder else Path(name)
     if os.path.isfile(path) or path.suffix in SUFFIXES and "/" in name:
         return path
-    local = [] if beside or os.path.exists(path) else [*_local_recipes()]
+    local = [] if folder or os.path.exists(path) else [*_local_recipes()]
     for own in local:
         if name in (own.stem, own.name, str(own.with_suffix(""))):
             return own
@@ -165,7 +165,7 @@ def _extended(path: Path, above: list[Path]) -> Document:
     if not isinstance(parent, str) or not parent:
         return document
     try:
-        base = _extended(find_recipe(parent, beside=path.parent), [*above, real])
+        base = _extended(find_recipe(parent, folder=path.parent), [*above, real])
     except UserError as error:
         problem = error.problems[0]
         if problem.rule in ("no-such-recipe", "unreadable") and problem.location.file in (parent, str(path.parent / parent)):

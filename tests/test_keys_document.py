@@ -18,7 +18,7 @@ ELSEWHERE = ("data.sources.*.options", "generate.options")  # shown by `recipe s
 
 
 def resolved(value):
-    """The schema of a value; what stands beside a reference counts before what it refers to."""
+    """The schema of a value; what is next to a reference takes precedence over what it refers to."""
     if "$ref" not in value:
         return value
     return schema("recipe")["$defs"][value["$ref"].rpartition("/")[2]] | {key: inner for key, inner in value.items() if key != "$ref"}

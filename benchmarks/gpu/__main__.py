@@ -5,7 +5,7 @@
     python benchmarks/gpu --out gpu qlora_recipekit qlora_axolotl       # only these (--list names all)
     python benchmarks/gpu --tiny --out tiny                             # the same with a tiny model on a CPU: speeds mean nothing
 
-Each measurement adds a line to OUT/results.jsonl when it ends, and OUT/results.md is written anew. A measurement that is ok is not repeated
+Each measurement adds a line to OUT/results.jsonl when it ends, and OUT/results.md is rewritten. A measurement that is ok is not repeated
 (--again does); one that failed is tried again. What cannot be measured here is skipped with the reason. The last line is one JSON object.
 """
 

@@ -37,7 +37,7 @@ def settings(session: Session, method: str = "qlora", **more: Any) -> list[str]:
 
 
 def recipekit(session: Session, method: str, folder: Path, limit: float, **more: Any) -> dict[str, Any]:
-    """Train as `recipe run` trains, without an evaluation; its memory beside its prediction."""
+    """Train as `recipe run` trains, without an evaluation; its memory against its prediction."""
     argv = (sys.executable, HERE / "recipekit_side.py", folder / "run", *settings(session, method, **more))
     facts = session.run(argv, folder, limit, session.watch(folder)).facts()
     memory = folder / "run" / "memory.json"

@@ -175,8 +175,8 @@ class Ends:
 
     def send(self, message: Any) -> None:
         """Send a message of any size. Raises BrokenPipeError if the other side has ended."""
-        beside: list[pickle.PickleBuffer] = []
-        parts = [pickle.dumps(message, pickle.HIGHEST_PROTOCOL, buffer_callback=beside.append), *(buffer.raw() for buffer in beside)]
+        buffers: list[pickle.PickleBuffer] = []
+        parts = [pickle.dumps(message, pickle.HIGHEST_PROTOCOL, buffer_callback=buffers.append), *(buffer.raw() for buffer in buffers)]
         ends = [0, *accumulate(map(len, parts))]
         if os.pwritev(next(self.outward), parts, 0) != ends[-1]:
             raise MemoryError
@@ -185,10 +185,10 @@ class Ends:
     def receive(self) -> Any:
         """Return the next message. Raises EOFError if the other side has ended."""
         ends, file = self.pipe.recv(), next(self.inward)
-        rest, *beside = (os.pread(file, end - start, start) for start, end in pairwise(ends))
+        rest, *buffers = (os.pread(file, end - start, start) for start, end in pairwise(ends))
         if ends[-1] > KEPT_BYTES:
             os.truncate(file, 0)
-        return pickle.loads(rest, buffers=beside)  # noqa: S301 - from our own child through an anonymous file
+        return pickle.loads(rest, buffers=buffers)  # noqa: S301 - from our own child through an anonymous file
 
 
 def _file_in_memory() -> int:

@@ -29,7 +29,7 @@ _RELATIVE = "paths in a recipe are relative to its folder, those of the command 
 class SourceFile(NamedTuple):
     """A file to read, and its displayed name (relative to the folder that the source names).
 
-    `named` is false for files found in a folder, which may hold logs and notes beside its data. The others are the source's keys: the
+    `named` is false for files found in a folder, which may hold logs and notes next to its data. The others are the source's keys: the
     encoding of its text, the column names of a table without a header, the lines above a table, the key of the rows in a JSON object.
     """
 
@@ -93,7 +93,7 @@ def source_files(path: str) -> list[SourceFile]:
 
 def _near(path: Path) -> str:
     """Return a hint with the most similar name in the path's folder, if there is one."""
-    here = [beside.name for beside in path.parent.iterdir() if beside.name != path.name] if path.parent.is_dir() else []
+    here = [other.name for other in path.parent.iterdir() if other.name != path.name] if path.parent.is_dir() else []
     near = get_close_matches(path.name, here, n=1, cutoff=0.6)
     return f"did you mean {str(path.with_name(near[0]))!r}?" if near else ""
 

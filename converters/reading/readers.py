@@ -23,7 +23,7 @@ from .unpickle import read_pickle
 
 MAX_EMPTY = 1000
 _GLOB = "; or name the files to read with a glob, such as FOLDER/**/*.txt"
-SKIPPED_TEXT = "text, not a table: skipped"  # notes and logs beside the data in a folder
+SKIPPED_TEXT = "text, not a table: skipped"  # notes and logs next to the data in a folder
 _row = partial(tuple.__new__, Row)  # twice as fast as Row(...)
 Reader = Callable[[BinaryIO, str], Iterator[Row | Drop]]
 Reads = Literal["values", "lines", "files"]

@@ -19,7 +19,7 @@ RECORD_TYPES = ("chat",)
 INPUT = "values"
 STATELESS = True
 SIGNATURES = ({"instruction", "rewritten_output"}, {"instruction", "instances"}, {"instruction", "new-output"})
-# Statistics of self-instruct; beside a rewritten output, the original.
+# Statistics of self-instruct; next to a rewritten output, the original.
 UNUSED_KEYS = ("name", "is_classification", "most_similar_instructions", "avg_similarity_score", "output")
 
 _REWRITTEN = re.compile(r"^\[?Rewritten Output(?:\s*\(([^)]+)\))?\]?\s*:?\n?", re.IGNORECASE)

@@ -29,7 +29,7 @@ class Fault(NamedTuple):
 
 
 def read_conversation(value: Any, extra: frozenset[str] = frozenset()) -> Conversation | Fault:
-    """Return the row's conversation, or what is wrong with it. `extra` are keys that a native record may have beside `conversation`."""
+    """Return the row's conversation, or what is wrong with it. `extra` are keys that a native record may have besides `conversation`."""
     if not isinstance(value, dict):
         return Fault("not_an_object", f"a row is {type(value).__name__}")
     if "conversation" in value:

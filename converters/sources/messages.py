@@ -165,8 +165,8 @@ def _joined(parts: list[Any]) -> Any:
             raise Unsupported(f"a content has a part of type {kind!r}: only text is trained", "content_not_text")
         if not isinstance(part, dict) or not isinstance(part.get("text"), str):
             return parts
-        if beside := [key for key, value in part.items() if key not in _PART and value not in (None, [], {}, "")]:
-            raise Unsupported(f"a text part of a content has {beside[0]!r}, which a chat record cannot hold", "content_not_text")
+        if others := [key for key, value in part.items() if key not in _PART and value not in (None, [], {}, "")]:
+            raise Unsupported(f"a text part of a content has {others[0]!r}, which a chat record cannot hold", "content_not_text")
         texts.append(part["text"])
     return "".join(texts)
 

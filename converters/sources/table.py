@@ -96,7 +96,7 @@ def _filled(template: str, value: dict[str, Any]) -> str:
 
 
 def label_text(label: Any) -> Any:
-    """Return a number or truth value as text (3.0 as 3, because tables write integers as floats beside missing values); others
+    """Return a number or truth value as text (3.0 as 3, because tables write integers as floats in columns with missing values); others
     unchanged."""
     if isinstance(label, bool):
         return "true" if label else "false"

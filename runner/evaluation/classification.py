@@ -1,4 +1,4 @@
-"""Score predicted labels for eval/metrics.json: the trained model beside its baselines, by label, with the confusion matrix."""
+"""Score predicted labels for eval/metrics.json: the trained model against its baselines, by label, with the confusion matrix."""
 
 from pathlib import Path
 from typing import Any, cast

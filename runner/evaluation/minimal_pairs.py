@@ -1,7 +1,7 @@
 """Scores of minimal pairs: the percentage of right pairs in each file, and the mean over files, with intervals and paired tests.
 
 A file is measured like any other metric (intervals.py). The mean gives each file the same weight, however many pairs it has; its interval
-is a t interval with the standard error of a stratified mean, for pairs drawn anew within each file (Cochran 1977, chapter 5).
+is a t interval with the standard error of a stratified mean, for pairs drawn again within each file (Cochran 1977, chapter 5).
 """
 
 from collections.abc import Mapping, Sequence

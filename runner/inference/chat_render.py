@@ -56,7 +56,7 @@ class PlainRenderer:
         sys.stdout.flush()
 
 
-class BesideRenderer:
+class SideBySideRenderer:
     """Shows two growing replies in columns, or one below the other in a narrow terminal."""
 
     def __init__(self, console: Screen) -> None:
@@ -71,10 +71,10 @@ class BesideRenderer:
 
     def _growing(self, made: Sequence[ReplyStream]) -> Callable[[], RenderableType]:
         """Return a function that renders the replies, leaving room at the right edge for `^C`, which would otherwise wrap."""
-        return lambda: Constrain(beside(made, self.console.width), self.console.width - len("^C") - 1)
+        return lambda: Constrain(side_by_side(made, self.console.width), self.console.width - len("^C") - 1)
 
 
-def beside(made: Sequence[ReplyStream], width: int) -> RenderableType:
+def side_by_side(made: Sequence[ReplyStream], width: int) -> RenderableType:
     """Return the current replies, each under its model's name."""
     cells = [(Text(speech.speaker.name, style="bold"), Text(printable(speech.text.strip()) or "…")) for speech in made]
     if width < NARROW:

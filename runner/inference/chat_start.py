@@ -6,7 +6,7 @@ from ...schemas.base.errors import UserError
 from ...schemas.base.screen import Screen
 from ..models.reference import ModelReference, base_of
 from ..worker.loading import load, silence_libraries
-from .chat_render import BesideRenderer, JsonRenderer, PlainRenderer
+from .chat_render import JsonRenderer, PlainRenderer, SideBySideRenderer
 from .chat_session import Renderer, Session
 from .chat_settings import Settings
 from .chat_stream import ChatModel
@@ -48,5 +48,5 @@ def _screen(with_base: bool, as_json: bool, is_terminal: bool) -> Renderer:
     if as_json:
         return JsonRenderer()
     if with_base and is_terminal:
-        return BesideRenderer(Screen())
+        return SideBySideRenderer(Screen())
     return PlainRenderer(is_terminal)

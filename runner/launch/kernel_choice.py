@@ -131,7 +131,7 @@ def _adapts(recipe: Recipe, modules: tuple[str, ...]) -> bool:
 
 
 def _against_varlen(recipe: Recipe, machine: Machine, model: Architecture) -> Iterator[str]:
-    """Each row keeps its own positions, and attention starts anew at position 0: the same training, without padding."""
+    """Each row keeps its own positions, and attention starts again at position 0: the same training, without padding."""
     wanted = attention(recipe)
     if recipe.data.type == "classification":
         yield "a classification uses the last token of each row"

@@ -77,7 +77,7 @@ def _without_interval(scores: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _as_trained(trained: Mapping[str, Any] | None) -> Iterator[str]:
-    """Return what the trainer measured with quantised weights, beside what is served and merged."""
+    """Return what the trainer measured with quantised weights, in addition to what is served and merged."""
     if trained:
         numbers = " and ".join(f"{name} {digits(value)}" for name, value in trained["scores"].items())
         where = f"in {trained['bits']} bits, as trained, the tuned model has {numbers} on the validation rows"

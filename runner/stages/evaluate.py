@@ -110,8 +110,8 @@ def run(context: RunContext) -> None:
     write_seal(run / EVALUATING)
     unseal_files(run.path, OUTPUTS)
     replace_folder(run / EVALUATING, run / EVALUATION)
-    beside = "baselines" if recipe.data.type == "classification" else "base"
-    display.say(NAME, f"{counted(len(rows), f'{recipe.evaluation_split} row')}, {beside} and tuned")
+    compared = "baselines" if recipe.data.type == "classification" else "base"
+    display.say(NAME, f"{counted(len(rows), f'{recipe.evaluation_split} row')}, {compared} and tuned")
 
 
 def _bits(context: RunContext) -> int:

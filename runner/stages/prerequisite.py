@@ -66,9 +66,9 @@ def _chain(loaded: LoadedRecipe) -> list[LoadedRecipe]:
 
 def _load(loaded: LoadedRecipe) -> LoadedRecipe:
     name, location = _wanted(loaded), loaded.document.location(("model", "base_model"))
-    beside = [loaded.path.parent / f"{name}{suffix}" for suffix in SUFFIXES]
+    nearby = [loaded.path.parent / f"{name}{suffix}" for suffix in SUFFIXES]
     try:
-        path = next((path for path in beside if path.is_file()), None) or find_recipe(name)
+        path = next((path for path in nearby if path.is_file()), None) or find_recipe(name)
         found = load_recipe(str(path), (), loaded.is_smoke)
     except UserError as error:
         if error.problems[0].rule != "no-such-recipe":

@@ -97,7 +97,7 @@ class RecipekitPlugin(BasePlugin):
         if cfg.use_ray:
             cfg.output_dir = CHECKPOINTS
         if cfg.fp32_weights or not (cfg.bf16 or cfg.fp16):
-            cfg.torch_dtype = torch.float32  # Axolotl would load bf16 weights, and fp16 ones beside 8-bit layers
+            cfg.torch_dtype = torch.float32  # Axolotl would load bf16 weights, and fp16 ones next to 8-bit layers
         keep_on_one_gpu(cfg)
         self.progress.event("stage", name="tokenise")
         self.tokenizer = load_tokenizer(cfg)
@@ -176,7 +176,7 @@ class RecipekitPlugin(BasePlugin):
     def get_training_args(self, cfg: Any) -> Any:
         """Return settings for which Axolotl has no key, or from which it would deviate.
 
-        It keeps the best checkpoint unless told not to, but never if evaluations are once per epoch; and it turns one step of warm-up into
+        It keeps the best checkpoint by default, but never if evaluations are once per epoch; and it turns one step of warm-up into
         two.
         """
         arguments: dict[str, Any] = {"load_best_model_at_end": bool(cfg.load_best_model_at_end)}

@@ -1,4 +1,4 @@
-"""Classify the emotion of every reply, beside that of its prompt: of a file of prompts by emotion, or of a row (meta.emotion)."""
+"""Classify the emotion of every reply, for comparison with that of its prompt: of a file of prompts by emotion, or of a row."""
 
 from pathlib import Path
 from typing import Any

@@ -136,7 +136,7 @@ def cannot_write(path: Path, error: OSError, size: int | None = None) -> UserErr
 
 @contextmanager
 def new_folder(target: Path, marker: str, own: Collection[str] | None = None) -> Iterator[Path]:
-    """Yield a temporary folder beside `target` that replaces it if the block succeeds, and is removed if it fails.
+    """Yield a temporary folder next to `target` that replaces it if the block succeeds, and is removed if it fails.
 
     An existing target is replaced only if it is empty, or if it holds `marker` and nothing but the files named `own` (None: any), so that
     nobody loses files. It is checked before the work, and again before it is replaced.
@@ -152,7 +152,7 @@ def new_folder(target: Path, marker: str, own: Collection[str] | None = None) ->
 
 @contextmanager
 def replacing_folder(target: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `target` that replaces it, whatever it holds, if the block succeeds, and is removed if it fails.
+    """Yield a temporary folder next to `target` that replaces it, whatever it holds, if the block succeeds, and is removed if it fails.
 
     Raises UserError if nothing can be written.
     """

@@ -15,5 +15,5 @@ def test_every_ratio_is_measured_on_both_sides() -> None:
     assert abs(measured["check_vs_import"] - milliseconds["check"] / milliseconds["import"]) < 0.05
     assert measured["check_100_vs_5"] > 0
     assert measured["check_vs_axolotl"] is None and "axolotl was left out" in measured["notes"]
-    missing = "check-jsonschema is not installed beside this python" in measured["notes"]
+    missing = "check-jsonschema is not installed next to this Python" in measured["notes"]
     assert (measured["check_vs_check_jsonschema"] is None) == missing

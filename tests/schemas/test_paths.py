@@ -1,4 +1,4 @@
-"""Paths in a recipe: beside the file that names them, in the home folder, or in a declared variable's folder."""
+"""Paths in a recipe: relative to the file that names them, in the home folder, or in a declared variable's folder."""
 
 import os
 

@@ -76,7 +76,7 @@ DAMAGES: dict[str, Damage] = {
     "a link to itself": replaced(lambda path: path.symlink_to(path.name)),
     "an unreadable file": replaced(lambda path: path.symlink_to("/proc/self/mem")),  # EIO, also for root
 }
-# What a command needs beside the run. A command that is not named gets the run as each of its arguments.
+# What a command needs besides the run. A command that is not named gets the run as each of its arguments.
 ARGUMENTS = {
     "compare": ["RUN", "OTHER"], "export": ["RUN", "--gguf", "--out", "OUT/x.gguf"], "merge": ["RUN", "--out", "OUT/merged"],
     "push": ["RUN", "me/tiny", "--dry-run"], "predict": ["RUN", "RUN/data/validation.jsonl", "--out", "OUT/p.jsonl"],

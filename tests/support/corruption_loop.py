@@ -63,7 +63,7 @@ class Bench:
         self.mend()
 
     def mend(self, state: str = "done") -> None:
-        """The whole run again, in this state, and nothing beside it."""
+        """The whole run again, in this state, and nothing else."""
         if self.writer:
             os.kill(self.writer, signal.SIGKILL)
             os.waitpid(self.writer, 0)

@@ -121,7 +121,7 @@ def of_finished(*command: str) -> Callable[[Path], Loop]:
 
 
 def extra(folder: Path) -> dict[str, Any]:
-    """The files that a command makes beside a run's own."""
+    """The files that a command makes besides a run's own."""
     return {path.name: digest(path) for path in folder.glob("out*") if path.is_file()}
 
 

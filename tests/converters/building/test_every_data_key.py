@@ -27,7 +27,7 @@ BAD = {"sources": [{"path": "bad.jsonl", "converter": "messages"}]}
 TABLE = {"type": "classification", "sources": [{"path": "table.csv", "converter": "table"}]}
 LEAK = {"sources": [{"path": "chats.jsonl", "converter": "messages", "split": "train"}, {"path": "again.jsonl", "converter": "messages", "split": "validation"}],
         "split": {"validation": 0}, "dedup": "none"}  # fmt: skip
-# Key -> what stands beside it, and its value.
+# Key -> the other keys that it needs, and its value.
 TRIED = {
     "type": (TABLE, "text"),
     "sources": ({}, [{"path": "again.jsonl", "converter": "messages"}]),

@@ -1,4 +1,4 @@
-"""Predictions to metrics.json: the same rows for every model, the data's own replies beside them, gates."""
+"""Predictions to metrics.json: the same rows for every model, the data's own replies with them, gates."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Filters over texts, and ROUGE-L beside the library that the source used."""
+"""Filters over texts, and ROUGE-L compared with the library that the source used."""
 
 import random
 

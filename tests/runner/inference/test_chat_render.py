@@ -10,7 +10,7 @@ from recipekit.schemas.base.screen import Screen
 
 pytest.importorskip("torch", reason="needs the extra [train]")
 
-from recipekit.runner.inference.chat_render import BesideRenderer, JsonRenderer, PlainRenderer, beside
+from recipekit.runner.inference.chat_render import JsonRenderer, PlainRenderer, SideBySideRenderer, side_by_side
 
 from ...support.terminal import screen_text
 
@@ -26,7 +26,7 @@ TWO = [reply("base", "The cat is an animal that sleeps a great deal of the day, 
 
 
 def printed(width: int) -> list[str]:
-    return [line.rstrip() for line in screen_text(lambda screen: screen.print(beside(TWO, width)), width).splitlines()]
+    return [line.rstrip() for line in screen_text(lambda screen: screen.print(side_by_side(TWO, width)), width).splitlines()]
 
 
 def test_in_a_wide_terminal_replies_are_side_by_side() -> None:
@@ -45,7 +45,7 @@ def test_a_narrow_terminal_shows_replies_below_each_other() -> None:
 def test_long_replies_are_shown_in_full(capsys: pytest.CaptureFixture[str]) -> None:
     console = Screen(file=io.StringIO(), width=100, height=6, force_terminal=True)
     long = [reply("base", "\n".join(f"line {n}" for n in range(30))), reply("tuned", "short")]
-    BesideRenderer(console).show(long, iter(long))
+    SideBySideRenderer(console).show(long, iter(long))
     shown = console.file.getvalue()
     assert all(f"line {n}" in shown for n in range(30)) and "short" in shown
     assert "tuned: 3 tokens" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""No key of a recipe is ignored, whatever stands beside it: what is not refused changes the training's files or its command, and what is
+"""No key of a recipe is ignored, whatever other keys there are: what is not refused changes the training's files or its command, and what is
 refused as without effect does not.
 
 Keys and values are taken from the schema, so that a new key is tried without being listed here. That the files change the training:

@@ -1,4 +1,4 @@
-"""Four binary runs as one of 16 types, beside a run of 16 labels. By hand; no model is needed."""
+"""Four binary runs as one of 16 types, against a run of 16 labels. By hand; no model is needed."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Base beside tuned on the terminal, in words that claim no more than was measured."""
+"""Base and tuned model on the terminal, in words that claim no more than was measured."""
 
 import pytest
 from recipekit.runner.reporting.metrics_table import metrics_table

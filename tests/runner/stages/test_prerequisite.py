@@ -24,7 +24,7 @@ def write(recipe_file, minimal):
 
 @pytest.fixture
 def second(write) -> LoadedRecipe:
-    """A recipe that starts from `first`, which lies beside it."""
+    """A recipe that starts from `first`, in the same folder."""
     write("first", "some/model")
     return load_recipe(str(write("second", "run:first")))
 

@@ -1,4 +1,4 @@
-"""What our plug-in asks of Axolotl and transformers beside the rendered file."""
+"""What our plugin changes in Axolotl and transformers besides the rendered file."""
 
 from types import SimpleNamespace
 

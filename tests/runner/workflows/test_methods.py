@@ -20,7 +20,7 @@ BATCHES = {
     "flattened": {"micro_batch_size": 3},
     "auto": {"micro_batch_size": "auto", "gradient_accumulation_steps": None, "global_batch_size": 64},
 }  # fmt: skip
-ON_A_GPU = {"flattened": {"flatten_batches": True, "sdpa_varlen": True}}  # what a GPU's file says beside; here a mask keeps rows apart
+ON_A_GPU = {"flattened": {"flatten_batches": True, "sdpa_varlen": True}}  # what a GPU's file has in addition; here a mask keeps rows apart
 SETTINGS = {
     "sequence_len": 512,
     "gradient_accumulation_steps": 64,

@@ -1,4 +1,4 @@
-"""Runs beside each other: what differs, the paired test, and when they must not be compared. No model is needed."""
+"""Compared runs: what differs, the paired test, and when they must not be compared. No model is needed."""
 
 import json
 from functools import partial
