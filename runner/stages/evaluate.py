@@ -94,24 +94,34 @@ def run(context: RunContext) -> None:
     ready = probe_inputs(asked)  # before a model is loaded
     request = predict(context, recipe, rows, before, bits)
     probe(run, asked, ready, context.job.plan, request, display)
+    run.write(NEW_METRICS, scored(run, recipe, len(rows), _facts(context, recipe, asked, request)))
+    _publish(run, {**request, "evaluation": own_key})
+    compared = "baselines" if recipe.data.type == "classification" else "base"
+    display.say(NAME, f"{counted(len(rows), f'{recipe.evaluation_split} row')}, {compared} and tuned")
+
+
+def _facts(context: RunContext, recipe: Recipe, asked: dict[str, Any], request: EvaluationRequest) -> dict[str, Any]:
+    """Return what metrics.json has besides the scores of predictions: how they were made, probes, and judgements."""
+    run, display, evaluation = context.run, context.display, recipe.evaluation
     facts = {"split": recipe.evaluation_split, "base_model": recipe.model.base_model, "generation": request["generation"],
              "evaluated_with": {key: request.get(key) for key in ("packages", "machine", "bits")}}  # fmt: skip
-    facts |= probe_results(run, asked, recipe.evaluation)
-    if recipe.evaluation.judge:
-        facts["judge"] = judge_all(run, recipe.evaluation.judge, recipe.evaluation.generation.seed, display)._asdict()
-    if rubric := recipe.evaluation.rubric:
-        judges = judge_by_rubric(run, rubric, recipe.evaluation.generation.seed, display)
-        if judges:
-            facts["rubric"] = rubric_scores(run, recipe.evaluation, rubric, recipe.evaluation_split, judges)
+    facts |= probe_results(run, asked, evaluation)
+    if evaluation.judge:
+        facts["judge"] = judge_all(run, evaluation.judge, evaluation.generation.seed, display)._asdict()
+    if rubric := evaluation.rubric:
+        if judges := judge_by_rubric(run, rubric, evaluation.generation.seed, display):
+            facts["rubric"] = rubric_scores(run, evaluation, rubric, recipe.evaluation_split, judges)
         else:
             display.say(NAME, f"{', '.join(rubric.criteria)}: not judged: evaluation.rubric.judges is empty")
-    run.write(NEW_METRICS, scored(run, recipe, len(rows), facts))
-    run.write(EVALUATION_REQUEST, {**request, "evaluation": own_key})
+    return facts
+
+
+def _publish(run: RunFolder, request: EvaluationRequest) -> None:
+    """Replace eval/ by the complete evaluation."""
+    run.write(EVALUATION_REQUEST, request)
     write_seal(run / EVALUATING)
     unseal_files(run.path, OUTPUTS)
     replace_folder(run / EVALUATING, run / EVALUATION)
-    compared = "baselines" if recipe.data.type == "classification" else "base"
-    display.say(NAME, f"{counted(len(rows), f'{recipe.evaluation_split} row')}, {compared} and tuned")
 
 
 def _bits(context: RunContext) -> int:
