@@ -68,7 +68,7 @@ def test_a_report_loads_no_client_of_a_provider() -> None:
 
 
 @pytest.mark.parametrize("verb", ["chat", "serve", "predict"])
-def test_a_model_that_cannot_be_had_is_refused_before_torch_is_loaded(verb: str, tmp_path, monkeypatch) -> None:
+def test_an_unavailable_model_is_refused_before_torch_is_loaded(verb: str, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))

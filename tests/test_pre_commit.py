@@ -117,7 +117,7 @@ def test_without_recipes_nothing_runs(pre_commit: Commit) -> None:
     assert result.returncode == 0
 
 
-def test_the_hooks_environment_has_the_base_install_alone(pre_commit: Commit, store: Path) -> None:
+def test_the_hooks_install_only_the_base_package(pre_commit: Commit, store: Path) -> None:
     pre_commit({"recipes/r.yml": RECIPE})
     (python,) = store.glob("repo*/py_env-*/bin/python")
     probe = f"from importlib.util import find_spec; print([name for name in {HEAVY!r} if find_spec(name)])"

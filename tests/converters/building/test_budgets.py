@@ -104,7 +104,7 @@ def test_leaks_between_near_rows_are_found_among_the_rows_that_are_left(tmp_path
     assert manifest["splits"] == {"train": 5, "validation": 5}
 
 
-def test_labels_that_only_rows_over_the_budget_had_are_gone(tmp_path):
+def test_labels_of_rows_over_the_budget_are_removed(tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", [{"text": f"row {n}", "label": f"label {n}"} for n in range(6)])
     source = Source(str(path), "table", {"text_key": "text", "label_key": "label"}, max_words=8)
     manifest = build(Data("classification", (source,), split=Split(0, 0)), tmp_path / "out")

@@ -68,7 +68,7 @@ def test_a_branch_and_a_tag_resolve_to_a_commit(asked):
     assert commit_of(source(revision="v1")) == OLD
 
 
-def test_a_commit_stands_for_itself_without_a_question(asked):
+def test_a_commit_is_used_without_a_request(asked):
     before = len(asked.requests)
     assert commit_of(source(revision=OLD)) == OLD
     assert len(asked.requests) == before

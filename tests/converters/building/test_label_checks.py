@@ -68,7 +68,7 @@ def test_missing_value_words_are_not_labels(label):
     check_labels(places("joy", label), ("joy", label))
 
 
-def test_minus_one_beside_the_numbers_of_labels_is_no_label():
+def test_minus_one_among_label_numbers_is_not_a_label():
     with pytest.raises(UserError, match="'-1' .rows.jsonl:4. is what programs write where a label is missing"):
         check_labels(places("0", "1", "2", "-1"), None)
     check_labels(places("0", "1", "2", "-1"), ("-1", "0", "1", "2"))

@@ -50,7 +50,7 @@ def test_an_unusable_manifest_is_reported(folder, content):
 NAMES = ("train.jsonl", "test.jsonl")
 
 
-def test_our_own_files_are_those_of_the_manifest_alone(folder):
+def test_only_the_files_of_the_manifest_are_ours(folder):
     assert own_files(folder, NAMES) == {"manifest.json", "train.jsonl"}
 
 

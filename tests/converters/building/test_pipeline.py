@@ -354,7 +354,7 @@ def test_near_duplicates_in_two_splits_are_a_leak(tmp_path):
     assert build(data._replace(near_threshold=1), tmp_path / "out")["splits"] == {"test": 1, "train": 1}
 
 
-def test_labels_that_only_near_duplicates_had_are_gone(tmp_path):
+def test_labels_of_removed_near_duplicates_are_removed(tmp_path):
     pytest.importorskip("rensa")
     data = mbti(tmp_path / "a.csv", [(LONG, "INFJ"), (LONG + "!", "ENTP"), ("some other words of little length", "ISTP")])
     assert build(data._replace(dedup="near"), tmp_path / "out")["labels"] == ["INFJ", "ISTP"]

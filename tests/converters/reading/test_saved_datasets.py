@@ -18,7 +18,7 @@ def names(folder):
     return [file.name for file in source_files(str(folder))]
 
 
-def test_the_listed_files_alone_are_data(tmp_path):
+def test_only_the_listed_files_are_data(tmp_path):
     saved(tmp_path / "mine", ["data-1.arrow", "data-0.arrow"])
     assert names(tmp_path / "mine") == ["data-1.arrow", "data-0.arrow"]
 

@@ -87,7 +87,7 @@ def test_an_input_follows_the_instruction_after_a_blank_line(given, question):
     assert one({"instruction": ASK, "input": given, "output": ANSWER}).fields["messages"][0]["content"] == question
 
 
-def test_an_embedded_prompt_is_taken_apart_at_its_first_response():
+def test_an_embedded_prompt_is_split_at_its_first_response():
     text = (
         "Write an appropriate response to the instruction. Instruction: Complete it.\nInput: Maya:\nHi\nResponse: Hello.\nResponse: again"
     )

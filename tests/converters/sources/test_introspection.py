@@ -142,7 +142,7 @@ def test_word_forms_of_merged_files_cannot_be_merged():
         converted(merged(Joy=1), word_forms="merge")
 
 
-def test_negatives_are_words_of_other_questions_that_were_never_said():
+def test_negatives_are_words_of_other_questions_that_were_never_given():
     values = merged("q1", Joy=9, Hope=1), merged("q2", "来吧", Calm=9, Hopeful=1), merged("q3", "嗯", Awe=2)
     items = converted(*values, negatives=2)
     drawn = [item for item in items if item.meta["count"] == 0]

@@ -72,7 +72,7 @@ def test_marks_and_data_are_printed_in_any_encoding(encoding: dict[str, str]) ->
     assert (b"\\u2713" if "latin-1" in str(encoding) else "✓".encode()) in result.stdout
 
 
-def test_messages_that_nobody_reads_do_not_change_the_exit_code() -> None:
+def test_a_closed_stderr_does_not_change_the_exit_code() -> None:
     read, write = os.pipe()
     os.close(read)
     assert subprocess.run([*COMMAND, "no-such-command"], stderr=write).returncode == 2

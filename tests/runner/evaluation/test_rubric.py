@@ -117,7 +117,7 @@ def test_people_and_rubric_are_compared_row_by_row(run, tmp_path):
     assert (found["rows"], found["equal"]) == (10, 7)
 
 
-def test_a_rubric_without_judges_asks_nobody(run):
+def test_a_rubric_without_judges_makes_no_request(run):
     rubric = Rubric.from_values(VALUES)
     assert judge_by_rubric(run, rubric, 42, Quiet()) == []
     assert rubric_prompt(rubric).scales == {"emoji": (0, 1), "tone": (1, 5)}

@@ -58,7 +58,7 @@ def test_a_pipe_gets_the_reply_and_nothing_else(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out == f"[base] {TWO[0].text}\n[tuned] In the barn 🌙.\n"
 
 
-def test_a_reply_that_was_cut_off_is_said_to_be(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_truncated_reply_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
     cut = [reply("tuned", "In the", "length")]
     PlainRenderer(is_terminal=False).show(cut, iter(cut))
     assert "3 tokens" in (output := capsys.readouterr().err) and "cut off (by --max-tokens" in output

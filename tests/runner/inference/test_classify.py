@@ -44,7 +44,7 @@ def test_a_line_gets_its_likeliest_label_and_the_probability_of_every_one(run: P
     assert found["tokens"] == found["tokens_seen"] > 3
 
 
-def test_a_line_that_is_longer_than_training_saw_is_cut_and_said_to_be(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_longer_than_in_training_is_truncated_with_a_message(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     classifier = Classifier(resolve_target(str(run), run.parent), as_json=False)
     classifier.respond("chess " * 200)
     shown = capsys.readouterr()

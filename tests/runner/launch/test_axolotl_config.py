@@ -225,7 +225,7 @@ def test_without_steps_it_evaluates_and_saves_once_an_epoch(render):
     assert "eval_steps" not in config and "save_steps" not in config
 
 
-def test_checkpoints_come_with_evaluations_where_nothing_else_is_said(render):
+def test_checkpoints_follow_evaluations_by_default(render):
     config = render({"training.eval_steps": 7})
     assert (config["eval_steps"], config["save_steps"]) == (7, 7)
     assert "eval_strategy" not in config and "save_strategy" not in config

@@ -61,7 +61,7 @@ def test_the_command_for_people_can_be_pasted_into_a_shell(planned, value):
     assert dict(word.split("=", 1) for word in words[: -len(made.argv)]) == made.env
 
 
-def test_one_process_is_started_by_python_alone(planned):
+def test_one_process_is_started_without_a_launcher(planned):
     assert planned().argv == ("python", "-m", "axolotl.cli.main", "train", CONFIG, "--launcher", "python")
 
 

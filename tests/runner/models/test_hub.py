@@ -82,7 +82,7 @@ def test_a_missing_name_is_reported(ask, status):
     assert problem.what.startswith("no such model on the hub") and "did you mean Qwen/Qwen2.5-1.5B-Instruct?" in problem.hint
 
 
-def test_a_revision_that_is_not_there_is_said_not_to_be(ask):
+def test_a_missing_revision_is_reported(ask):
     assert ask((404, "RevisionNotFound"), revision="v9").what == "has no revision v9 on the hub"
 
 

@@ -33,7 +33,7 @@ def test_an_interval_reaches_from_its_low_to_its_high_end() -> None:
     assert float(middle) - float(left) == float(right) - float(again) > 0
 
 
-def test_nothing_is_drawn_of_one_number_alone() -> None:
+def test_a_single_number_is_not_drawn() -> None:
     assert interval_plot([("base", estimate(0.5)), ("tuned", estimate(None))]) == ""
     assert interval_plot([("base", None), ("tuned", estimate(0.5))]) == ""
 

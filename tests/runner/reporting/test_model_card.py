@@ -59,7 +59,7 @@ def test_the_card_says_where_the_data_is_from_and_how_the_model_did(run, minimal
         assert part in text, part
 
 
-def test_a_licence_that_nobody_knows_is_not_made_up(run, minimal):
+def test_an_unknown_licence_is_left_out(run, minimal):
     text = model_card(run, Recipe.from_values(minimal()))
     assert read(text).data.license == "other"
     assert "does not know the base model's licence" in text

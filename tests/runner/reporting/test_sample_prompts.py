@@ -33,7 +33,7 @@ def test_a_long_prompt_keeps_its_end():
     assert all(cell_len(line) <= 60 and "…" in line for line in shown)
 
 
-def test_labels_are_listed_with_their_probabilities_and_nothing_is_said_of_sampling():
+def test_labels_are_listed_with_their_probabilities_without_sampling_settings():
     answer = {
         "prompt": "posts",
         "label": "ENFP",

@@ -10,7 +10,7 @@ from ...support.chats import chat
 from ...support.jsonl import write_jsonl
 
 
-def test_what_a_set_leaves_unread_is_said(tmp_path):
+def test_unread_keys_of_a_set_are_reported(tmp_path):
     trained, more = write_jsonl(tmp_path / "a.jsonl", [chat("a")]), write_jsonl(tmp_path / "b.jsonl", [chat("b &amp; c", topic="x")])
     data = Data("chat", (Source(str(trained), "messages"),), split=Split(0))
     of_set = Data("chat", (Source(str(more), "messages", split="test"),))

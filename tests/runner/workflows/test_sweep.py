@@ -72,7 +72,7 @@ def test_one_failure_does_not_lose_the_others(swept):
     assert exit_code(found) == 1
 
 
-def test_failed_gates_alone_exit_3(swept):
+def test_only_failed_gates_exit_3(swept):
     assert exit_code(swept(1.5, GateError("perplexity"), 1.0)) == 3
     assert exit_code(swept(GateError("perplexity"), UserError("x"), 1.0)) == 1
 

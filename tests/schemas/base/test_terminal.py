@@ -20,7 +20,7 @@ def test_a_stream_escapes_everything() -> None:
     assert stream.getvalue() == "\\x1b[31mred\\x1b[0m \\x1b[2J \\x1b[1A \\x1b]52;c;eA==\\x07"
 
 
-def test_styled_text_has_our_colours_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_styled_text_has_only_our_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True

@@ -28,7 +28,7 @@ def bad(recipe_file: Write, minimal: Minimal) -> Path:
     return recipe_file(to_yaml(minimal({"training.lora_rank": 8, "training.seed": -1})), "bad: 100%,.yml")
 
 
-def test_a_valid_recipe_is_said_to_be_valid(command_line: Recipe, good: Path) -> None:
+def test_a_valid_recipe_is_reported_as_valid(command_line: Recipe, good: Path) -> None:
     assert command_line("check", good) == (0, "", "1 recipe checked: no problems (data files not read: --data reads them)\n")
 
 
@@ -134,7 +134,7 @@ def test_ignored_keys_are_accepted(command_line: Recipe, recipe_file: Write, min
     assert command_line("check", "--data", data_recipe(recipe_file, minimal, sources=[{**source, "ignore_keys": ["tools"]}])).code == 0
 
 
-def test_what_a_conversion_would_say_of_keys_and_texts_is_said(
+def test_what_a_conversion_would_report_of_keys_and_texts_is_reported(
     command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path
 ) -> None:
     turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho &amp; ho"}]

@@ -169,7 +169,7 @@ def test_unusable_rows_are_counted_by_reason(command_line: Recipe, here: Path) -
     assert "unusable  3 of 23 rows: 3 empty content, e.g. rows.csv:22:" in command_line("new", "rows", "--data", "rows.csv").err
 
 
-def test_a_folder_of_several_kinds_of_files_is_said_to_be_one(command_line: Recipe, here: Path) -> None:
+def test_a_folder_of_several_kinds_of_files_is_reported(command_line: Recipe, here: Path) -> None:
     (here / "texts").mkdir()
     for name in ("one.txt", "two.txt", "README.md"):
         (here / "texts" / name).write_text("Once there was a fox.\n", "utf-8")
