@@ -20,6 +20,7 @@ PERMUTATIONS = 128
 WIDTH = 4 * PERMUTATIONS  # bytes per signature
 _SEED = 42
 _BLOCK = 1 << 15  # hashes per step: fits the CPU cache, which halves the time
+_COMPARED = 1 << 16  # pairs at once
 _WANTED = 0.995
 _REACH = 16  # a row is compared with the first row of its band value and with this many preceding ones
 PARTNERS = _REACH + 1  # earlier rows kept for a row: the pairs of any file need at most 136 bytes per row
@@ -154,11 +155,11 @@ def _candidates(np: Any, table: Any, rows: Any, count: int, width: int) -> Itera
         yield np.unique(np.concatenate(parts))
 
 
-def _checked(np: Any, table: Any, pairs: Any, threshold: float, size: int = 1 << 16) -> Any:
+def _checked(np: Any, table: Any, pairs: Any, threshold: float) -> Any:
     """Return the pairs whose whole signatures are similar enough."""
     kept = []
-    for start in range(0, len(pairs), size):
-        part = pairs[start : start + size]
+    for start in range(0, len(pairs), _COMPARED):
+        part = pairs[start : start + _COMPARED]
         earlier, later = part % np.uint64(len(table)), part // np.uint64(len(table))
         kept.append(part[(table[earlier] == table[later]).mean(axis=1) >= threshold])
     return np.concatenate(kept) if kept else pairs
