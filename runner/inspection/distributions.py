@@ -12,6 +12,7 @@ from xxhash import xxh3_64_intdigest
 EXACT = 10_000
 NAMES = 10_000
 LONGEST_NAME = 120
+BINS = 40
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
@@ -45,8 +46,8 @@ class Distribution:
                 return value
         raise ValueError("no numbers")
 
-    def bins(self, wanted: int = 40) -> list[tuple[float, float, int]]:
-        """Return (from, to, count) of at most `wanted` equally wide bins up to the 99th percentile, and one for larger numbers.
+    def bins(self) -> list[tuple[float, float, int]]:
+        """Return (from, to, count) of at most BINS equally wide bins up to the 99th percentile, and one for larger numbers.
 
         A bin includes `from` and excludes `to`; the last one includes its `to`, the maximum.
         """
@@ -54,7 +55,7 @@ class Distribution:
             return []
         low, high = min(self.counts), self.quantile(0.99)
         whole = all(value == int(value) for value in self.counts)
-        step = (high - low) / wanted or 1
+        step = (high - low) / BINS or 1
         step = max(1, ceil(step)) if whole else step
         edges = [low + step * number for number in range(int((high - low) / step) + 2)]
         found: Counter[int] = Counter()
