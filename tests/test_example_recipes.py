@@ -1,4 +1,4 @@
-"""Every file in tests/examples/recipes is a test by being there: valid ones have no problem, invalid ones have those in the .err beside.
+"""Every file in tests/examples/recipes is a test by being there: valid ones have no problem, invalid ones have those in the .err file next to them.
 
 UPDATE_GOLDEN=1 writes the .err files; read the difference before committing it.
 """

@@ -1,4 +1,4 @@
-"""The parts of schemas/recipe.schema.json that registries decide. `UPDATE_GOLDEN=1` writes them anew, before any test runs.
+"""The parts of schemas/recipe.schema.json that registries decide. `UPDATE_GOLDEN=1` writes them, before any test runs.
 
 What else the schema says of a recipe is written by hand.
 """

@@ -1,4 +1,4 @@
-"""The start-up benchmark runs and gives every ratio by name. What they must be is no business of a test: docs/measurements.md."""
+"""The start-up benchmark runs and gives every ratio by name. Their limits are in docs/measurements.md."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Files of prompts: one a line, or JSON Lines; what is wrong with one is said at its line."""
+"""Files of prompts: one a line, or JSON Lines; errors are reported at their line."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Files that are made by tests: UPDATE_GOLDEN=1 writes them anew."""
+"""Files that are made by tests: UPDATE_GOLDEN=1 writes them."""
 
 import os
 from collections.abc import Iterable

@@ -47,7 +47,7 @@ def suicide(spec: Spec, batch: Batch) -> None:
 
 
 def lost(address: str) -> str:
-    """What is said of a batch that ends the process which takes it."""
+    """The error for a batch that ends the process that takes it."""
     ray_workers.attempt, ray_workers.TRIES = suicide, 1
     try:
         with ray_workers.RayWorkers(address=address) as workers:

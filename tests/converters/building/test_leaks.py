@@ -1,4 +1,4 @@
-"""What stands in two splits is found and named."""
+"""Rows in two splits are found and reported."""
 
 import pytest
 from recipekit.converters.building.leaks import SHOWN, Leak, Pair, find_leaks, refuse

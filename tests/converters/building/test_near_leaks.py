@@ -1,4 +1,4 @@
-"""Near-duplicates across splits are counted without being asked for, and what was not compared is said."""
+"""Near-duplicates across splits are counted by default, and what was not compared is reported."""
 
 import random
 import sys

@@ -1,4 +1,4 @@
-"""On a Ray cluster a conversion gives what it gives on one machine, whatever is killed in the middle."""
+"""A conversion on a Ray cluster gives the same result as on one machine, whatever is killed meanwhile."""
 
 import json
 import subprocess

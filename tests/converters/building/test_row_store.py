@@ -1,4 +1,4 @@
-"""What is kept depends on the order of the rows alone."""
+"""What is kept depends only on the order of the rows."""
 
 import orjson
 import pytest

@@ -1,4 +1,4 @@
-"""What to do about rows that cannot be used is said once, and is right."""
+"""The hint for unusable rows is given once, and works."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A line longer than the cap comes cut, with every other line whole; memory is the cap's."""
+"""A line longer than the limit is cut, every other line is whole, and memory stays within the limit."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Tables are cut where their first lines agree; texts that only look like tables are none."""
+"""The delimiter is the one on which the first lines agree; texts that only look like tables are not read as tables."""
 
 import pytest
 from hypothesis import given

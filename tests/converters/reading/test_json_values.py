@@ -1,4 +1,4 @@
-"""A key that an object has twice is found, whatever the layout; objects without one are let through."""
+"""Duplicate keys of an object are found, whatever the layout; objects without them pass."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Misread UTF-8 is repaired where nothing is lost by it, and correct text is never touched."""
+"""Misread UTF-8 is repaired if no character is lost, and correct text is never changed."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Folders that `datasets` saved give their rows once, in order, and their book-keeping never."""
+"""Folders saved by `datasets` give their rows once, in order, and nothing of their caches."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Chat rows in the forms that people bring."""
+"""Chat rows in common forms."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Votes of people: sides are hidden, a row counts once, and no verdict is given that the rows do not carry."""
+"""Votes of people: sides are hidden, a row counts once, and there is no verdict without enough rows."""
 
 import fcntl
 import json

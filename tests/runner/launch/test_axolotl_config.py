@@ -1,4 +1,4 @@
-"""What a recipe is rendered to. UPDATE_GOLDEN=1 writes tests/golden anew: read the difference before you commit it."""
+"""What a recipe is rendered to. UPDATE_GOLDEN=1 writes tests/golden: read the difference before you commit it."""
 
 import os
 from pathlib import Path

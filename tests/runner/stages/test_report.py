@@ -1,4 +1,4 @@
-"""How a run ends: its state comes last, and gates speak when everything else is written."""
+"""How a run ends: its state is written last, and gates are checked when everything else is written."""
 
 import json
 

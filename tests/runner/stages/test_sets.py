@@ -1,4 +1,4 @@
-"""The sets stage says of each set what a conversion says."""
+"""The sets stage prints for each set what a conversion prints."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""What a smoke run says of itself. That it is killed and resumes is seen in test_smoke.py."""
+"""What a smoke run prints about itself. test_smoke.py tests that it is killed and resumed."""
 
 from recipekit.runner.reporting.report import write_report
 from recipekit.runner.runtime.console import Display

@@ -1,4 +1,4 @@
-"""What is taken up when a training resumes, with transformers' own state, arguments and early stopping."""
+"""What is restored when a training resumes, with transformers' own state, arguments and early stopping."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

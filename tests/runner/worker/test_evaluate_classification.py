@@ -1,4 +1,4 @@
-"""Classifying held-out rows with a real tiny model: each row once, long rows as in training, an interrupted evaluation gone on with."""
+"""Classifying held-out rows with a real tiny model: each row once, long rows as in training, an interrupted evaluation continued."""
 
 import json
 import shutil

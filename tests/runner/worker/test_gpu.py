@@ -1,4 +1,4 @@
-"""What a process makes of the GPU that it finds: torch's answers are replaced, as there may be none."""
+"""How a process uses the GPU that it finds: torch's answers are replaced, as there may be none."""
 
 from types import SimpleNamespace
 

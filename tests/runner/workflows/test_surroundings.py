@@ -1,4 +1,4 @@
-"""A run in surroundings that are not what one expects: names, homes, caches, links, permissions, Python's own settings."""
+"""A run in unusual environments: names, homes, caches, links, permissions, Python's own settings."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What is published is complete, or not there."""
+"""What is published is complete, or absent."""
 
 import errno
 import hashlib

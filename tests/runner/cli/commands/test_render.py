@@ -1,4 +1,4 @@
-"""`recipe render` and `recipe run --dry-run`: what a recipe stands for, without doing any of it."""
+"""`recipe render` and `recipe run --dry-run`: the files and the command of a recipe, without running it."""
 
 import json
 
