@@ -26,6 +26,7 @@ def checked(tmp_path, command_line, recipe_file, minimal):
     def run(template, *settings, in_settings=False, **changes):
         model = tmp_path / "model"
         model.mkdir()
+        (model / "config.json").write_text("{}")
         kept = {"chat_template": template} if in_settings else {}
         (model / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"} | kept))
         if template is not None and not in_settings:

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 from recipekit.converters.building.pipeline import build
+from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.stages import sets
 from recipekit.schemas.sections import Data, Source, Split
 
@@ -17,7 +18,8 @@ def test_unread_keys_of_a_set_are_reported(tmp_path):
     recipe = SimpleNamespace(data=data, evaluation=SimpleNamespace(also={"more": None}), of_set=lambda name: SimpleNamespace(data=of_set))
     printed: list[str] = []
     display = SimpleNamespace(say=lambda stage, words: printed.append(words))
-    context = SimpleNamespace(recipe=recipe, run=tmp_path / "run", manifest=build(data, tmp_path / "run" / "data"), display=display)
+    run = RunFolder(tmp_path / "run")
+    context = SimpleNamespace(recipe=recipe, run=run, manifest=build(data, run / "data"), display=display)
     sets.run(context)
     assert printed[0] == "more: 1 row in, 1 kept; dropped: none"
     assert printed[1].startswith("more: messages: keys not read: topic (1 row)") and "&amp; (1 row)" in printed[2]
