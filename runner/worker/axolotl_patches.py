@@ -129,5 +129,5 @@ def leave_placeholders_untouched() -> None:
         finally:
             torch.zeros_like = zeros_like
 
-    moved.leaves_placeholders_untouched = True
+    moved.__dict__["leaves_placeholders_untouched"] = True
     PreTrainedModel._move_missing_keys_from_meta_to_device = moved

@@ -9,7 +9,8 @@ import torch
 
 from .loading import LoadedModel
 
-Row, Answer = TypeVar("Row"), TypeVar("Answer")
+Row = TypeVar("Row")
+Answer = TypeVar("Answer")
 
 
 @dataclass
@@ -59,7 +60,7 @@ def generate(loaded: LoadedModel, replies: Sequence[Reply]) -> None:
         ids, positions = (torch.cat([ids, new], -1), torch.cat([positions, following], -1)) if cache is None else (new, following)
 
 
-def in_memory(answer: Callable[[Sequence[Row]], list[Answer]], batch: Sequence[Row]) -> list[Answer]:
+def in_memory(answer: Callable[[list[Row]], list[Answer]], batch: list[Row]) -> list[Answer]:
     """Answer a batch, or its halves if the GPU's memory is too small for it: an answer does not depend on its batch."""
     try:
         return answer(batch)

@@ -22,7 +22,7 @@ def fitting(most, tried):
 )
 def test_every_row_is_answered_in_order_whatever_fits(most, tried):
     seen = []
-    assert in_memory(fitting(most, seen), range(8)) == [number * number for number in range(8)]
+    assert in_memory(fitting(most, seen), [*range(8)]) == [number * number for number in range(8)]
     assert seen == tried
 
 
