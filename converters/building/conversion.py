@@ -85,7 +85,8 @@ class Converted(NamedTuple):
     `contents` are the digests that keep records in one split, `keys` their group keys, `strata` their strata, `signatures` their
     near-duplicate signatures (each empty if not needed), `fixed` the repairs in record n, `labels` the labels of a classification with the
     first row of each, `named` the keys found in meta, `artifacts` the rows by artifact in their texts, `unread` the keys that were not
-    read, `present` what rows have of what the source names, and `words` the words of each record if counted.
+    read, `present` what rows have of what the source names, `prompted` how many records have the recipe's system prompt, and `words` the
+    words of each record if counted.
     """
 
     ledger: Ledger
@@ -101,6 +102,7 @@ class Converted(NamedTuple):
     unread: dict[Shape, UnreadKeys]
     present: frozenset[Named] = frozenset()
     contents: bytes = b""
+    prompted: int = 0
     signatures: bytes = b""
     words: "array[int]" = array("I")
 
@@ -152,6 +154,7 @@ def encode(
     texts: list[bytes] = []
     digests: list[bytes] = []
     contents: list[bytes] = []
+    prompted = 0
     compared: list[str] = []
     words = array("I")
     result = Converted(ledger, b"", array("Q"), b"", [], [], {}, {}, set(), Counter(), {})
@@ -164,6 +167,7 @@ def encode(
         record, fields, line, digest, is_suspect = encoded
         texts.append(line)
         digests.append(digest)
+        prompted += fields is not record.fields
         if is_suspect:
             result.artifacts.update(artifacts(fields))
         if spec.has_splits:
@@ -183,6 +187,7 @@ def encode(
         ends=array("Q", accumulate(map(len, texts))),
         digests=b"".join(digests),
         contents=b"".join(contents),
+        prompted=prompted,
         signatures=signatures(compared) if compared else b"",
         words=words,
     )

@@ -60,6 +60,8 @@ def build(
         facts = [_source_facts(kept, number, files) for number, files in enumerate(sources)]
         manifest = Manifest(recipekit=VERSION, type=data.type, **parts, sources=facts)
         refuse_empty(data, manifest)
+        if data.system_prompt:
+            manifest["prompted"] = kept.prompted
         if data.type == "classification":
             check_labels(kept.labels, data.labels)
             manifest["labels"] = _label_order(data, {*kept.labels})

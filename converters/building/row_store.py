@@ -41,6 +41,7 @@ class RowStore:
         self.unread: defaultdict[int, KeyCounts] = defaultdict(KeyCounts)
         self.present: defaultdict[int, set[Named]] = defaultdict(set)
         self.contents = bytearray()
+        self.prompted = 0
         self.removed: defaultdict[SplitName, bytearray] = defaultdict(bytearray)
         self.keys = bytearray()
         self.owners = array("I")
@@ -63,6 +64,7 @@ class RowStore:
         self.rows_read[source] += found.ledger.read
         self.rows_kept[source] += rows - len(repeated)
         self.labels = found.labels | self.labels
+        self.prompted += found.prompted
         self.named.setdefault(source, set()).update(found.named)
         self.artifacts[source].update(found.artifacts)
         self.unread[source].add(found.unread)

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from ...schemas.base.counted import counted
 from ...schemas.base.screen import Screen
+from ...schemas.metrics import OF_LABELS
 from ..evaluation.intervals import LEAST_ROWS
 from .tables import print_columns
 from .verdicts import (
@@ -57,8 +58,21 @@ def print_scores(scores: Mapping[str, Any], title: str, console: Screen) -> None
 
 
 def footnotes(scores: Mapping[str, Any]) -> list[str]:
-    """Return what is printed below a table: why a number has no interval, and what quantised training measured."""
-    return [*_without_interval(scores), *_as_trained(scores.get("as_trained")), *_quantised(scores.get("evaluated_with"))]
+    """Return what is printed below a table: rows that some numbers leave out, why a number has no interval, and what quantised training
+    measured."""
+    return [
+        *_without_label(scores),
+        *_without_interval(scores),
+        *_as_trained(scores.get("as_trained")),
+        *_quantised(scores.get("evaluated_with")),
+    ]
+
+
+def _without_label(scores: Mapping[str, Any]) -> Iterator[str]:
+    """Yield how many rows the metrics of labels leave out, because their own reply is none of the labels."""
+    if scores.get("confusion_has_invalid") and (left := scores["rows"] - sum(map(sum, scores["confusion"]))):
+        names = ", ".join(metric_name(name) for name in scores["metrics"] if name in OF_LABELS)
+        yield f"{left} of {counted(scores['rows'], 'row')} have a reply that is none of evaluation.labels, and are left out of {names}."
 
 
 def _without_interval(scores: Mapping[str, Any]) -> Iterator[str]:

@@ -164,7 +164,7 @@ data:
   type: classification
   labels: [ENFP, ESFJ, INTJ, ISTP]
   sources: [{{path: types.jsonl, converter: mbti}}]
-  split: {{validation: 0.25, seed: 7, stratify_by: label}}
+  split: {{validation: 0.25, seed: 2, stratify_by: label}}
 training:
   adapter: lora
   lora_r: 4

@@ -136,6 +136,16 @@ def test_a_weight_that_leaves_no_row_is_reported(tmp_path):
         build(data._replace(sources=(data.sources[0]._replace(weight=1e-9),)), tmp_path / "out")
 
 
+@pytest.mark.parametrize(("system", "prompted", "notes"), [({}, 2, 0), ({"system": "Be long."}, 0, 1)])
+def test_a_system_prompt_that_no_chat_needs_is_named(tmp_path, system, prompted, notes):
+    path = write_jsonl(tmp_path / "a.jsonl", [chat("Who?", **system), chat("Why?", **system)])
+    manifest = build(chat_data(path, system_prompt="Be brief."), tmp_path / "out")
+    assert manifest["prompted"] == prompted and validator("manifest").is_valid(manifest)
+    assert [note for note in source_notes(manifest) if "system_prompt" in note] == [
+        "data.system_prompt is not used: every chat has a system message of its own"
+    ] * notes
+
+
 def test_one_source_may_be_empty_and_one_split_may_be_all(tmp_path):
     data = chat_data(write_jsonl(tmp_path / "a.jsonl", []), write_jsonl(tmp_path / "b.jsonl", chats(2)))
     data = data._replace(sources=(data.sources[0], data.sources[1]._replace(split="test")))

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.runner.evaluation.metrics import Prediction
 from recipekit.runner.evaluation.scoring import Training, check_gates, read_predictions, score
+from recipekit.runner.reporting.metrics_table import footnotes
 from recipekit.runner.reporting.verdicts import gate_line
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.evaluation_sections import Gate
@@ -52,6 +53,16 @@ def scored(found, *metrics, **changes):
 def test_both_models_have_the_same_rows_in_the_same_order(cases):
     found = cases(*(line("base", n) for n in (3, 2)), *(line("tuned", n) for n in (2, 3)))
     assert {model: [case.id for case in rows] for model, rows in found.items()} == {"base": ["2", "3"], "tuned": ["2", "3"]}
+
+
+def test_rows_that_metrics_of_labels_leave_out_are_counted(cases):
+    replies = [*["low"] * 3, "high", "I cannot say."]
+    lines = [line(model, n, reference=reply, reply="low") for model in ("base", "tuned") for n, reply in enumerate(replies)]
+    found = scored(cases(*lines), "accuracy", "perplexity", labels=("low", "high"))
+    assert found["models"]["tuned"]["accuracy"]["value"] == 0.75
+    assert footnotes(found)[0] == "1 of 5 rows have a reply that is none of evaluation.labels, and are left out of accuracy."
+    whole = scored(cases(*lines[:4], *lines[5:9]), "accuracy", labels=("low", "high"))
+    assert not any("none of evaluation.labels" in note for note in footnotes(whole))
 
 
 def test_missing_lines_are_refused_not_left_out(cases):
