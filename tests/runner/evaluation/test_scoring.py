@@ -297,5 +297,5 @@ def test_a_gate_says_that_few_rows_do_not_decide_it(cases, rows):
     metrics = scored(cases(*lines), "perplexity")
     gates = check_gates(Evaluation(("perplexity",), gates={"perplexity": Gate(None, 100)}), metrics)
     assert gates["perplexity"]["passed"] and gates["perplexity"]["decided"] is False
-    line = gate_line("perplexity", gates["perplexity"], metrics)
-    assert line.endswith(f"; {rows} rows do not decide it: they are too few, or too much alike, for an interval")
+    sentence = gate_line("perplexity", gates["perplexity"], metrics)
+    assert sentence.endswith(f"; {rows} rows do not decide it: they are too few, or too much alike, for an interval")
