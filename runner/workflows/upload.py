@@ -43,8 +43,11 @@ def folder_to_upload(run: RunFolder, merged: bool) -> Path:
     if status.get("smoke"):
         raise UserError(Problem(Location(str(run.path)), "is a smoke run: it cannot be uploaded", rule="not-pushed"))
     if status.get("state") != "done":
-        reason = f" ({reason})" if (reason := status.get("reason")) else ""
-        raise UserError(Problem(Location(str(run.path)), f"is {status.get('state')}, not done{reason}", rule="not-pushed"))
+        reason = status.get("reason") or status.get("state", "it has no state")
+        hint = f"recipe resume {run.path}"
+        if status.get("state") == "refused":
+            hint = f"recipe eval {run.path} --set evaluation.gates=... decides by other gates"
+        raise UserError(Problem(Location(str(run.path)), f"cannot be uploaded: {reason}", hint, "not-pushed"))
     folder = run / ("merged" if merged else "model")
     if not folder.is_dir():
         hint = f"recipe merge {run.path}" if merged else f"recipe resume {run.path}"

@@ -97,7 +97,7 @@ SPOILT = {
     "a secret of the environment": (lambda run: (run / "model" / "notes.txt").write_text(f"x={PLAIN}"), "contains what looks like a secret"),
     "a link": (lambda run: (run / "model" / "more.txt").symlink_to("/etc/hostname"), "is a symbolic link"),
     "a smoke run": (lambda run: (run / "status.json").write_text('{"state": "done", "smoke": true}'), "is a smoke run"),
-    "a gate": (lambda run: (run / "status.json").write_text('{"state": "refused", "reason": "failed gates: acc"}'), "is refused, not done (failed gates: acc)"),
+    "a gate": (lambda run: (run / "status.json").write_text('{"state": "refused", "reason": "failed gates: acc"}'), "cannot be uploaded: failed gates: acc"),
     "a local base": (lambda run: (run / "recipe.yml").write_text((run / "recipe.yml").read_text().replace("owner/base", "./base")), "by a folder on this machine"),
 }  # fmt: skip
 
