@@ -27,7 +27,8 @@ def command(recipe: str, key: str, settings: tuple[str, ...], as_json: bool) -> 
         _say(f"{key}: {section}\n")
     for row in rows:
         _say(f"{row['key']}: {one_line(row['value'])}")
-        _say(f"    from {row['origin']}" + (f", default {one_line(row['default'])}" if row["default"] is not None else ""))
+        default = f"; the default is {one_line(row['default'])}" if row["default"] is not None else ""
+        _say("    the default" if row["origin"] == "default" else f"    from {row['origin']}{default}")
         _say(f"    {row['description']}")
 
 

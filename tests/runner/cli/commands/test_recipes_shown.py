@@ -112,8 +112,9 @@ def test_explain_shows_value_origin_default_and_meaning(command_line: Recipe) ->
     outcome = command_line("explain", "emogpt_qwen", "training.lora_dropout", "--set", "training.lora_dropout=0.1")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out == (
-        "training.lora_dropout: 0.1\n    from --set training.lora_dropout=0.1, default 0.05\n    Dropout inside the adapter.\n"
+        "training.lora_dropout: 0.1\n    from --set training.lora_dropout=0.1; the default is 0.05\n    Dropout inside the adapter.\n"
     )
+    assert command_line("explain", "emogpt_qwen", "training.max_grad_norm").out.splitlines()[1] == "    the default"
     (row,) = json.loads(command_line("explain", "emogpt_qwen", "training.lora_r", "--json").out)["keys"]
     assert row["origin"].startswith(f"{path}:")
     assert row | {"origin": ""} == {
