@@ -56,6 +56,13 @@ def test_a_valid_recipe_is_checked_without_anything_heavy() -> None:
     assert imported(["check", "emogpt_qwen"]) & HEAVY == set()
 
 
+def test_a_valid_recipe_is_checked_without_slow_standard_modules() -> None:
+    slow = {"difflib", "hashlib", "unicodedata"}
+    code = f"import atexit, sys; sys.argv = ['recipe', 'check', 'quickstart']; atexit.register(lambda: print({slow} & set(sys.modules))); "
+    code += "from recipekit.runner.__main__ import main; main()"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
 def test_garbage_is_collected_while_a_command_runs() -> None:
     code = "import atexit, gc, sys; sys.argv = ['recipe', 'ls']; atexit.register(lambda: print(gc.isenabled())); "
     code += "from recipekit.runner.__main__ import main; main()"
