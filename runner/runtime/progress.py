@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.files import append_whole
 from ...schemas.base.redact import redacted_json
 from ...schemas.json_schema import schema
 from .seals import read_sealed
@@ -34,9 +35,8 @@ class Progress:
     def event(self, kind: str, **facts: Any) -> None:
         """Append an event with the current time."""
         if self.enabled:
-            with self.path.open("a", encoding="utf-8") as stream:
-                line = json.dumps({"event": kind, "time": round(time.time(), 3), **facts}, ensure_ascii=False)
-                stream.write(redacted_json(line) + "\n")
+            line = json.dumps({"event": kind, "time": round(time.time(), 3), **facts}, ensure_ascii=False)
+            append_whole(self.path, f"{redacted_json(line)}\n".encode())
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import torch
 from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import IntervalStrategy
 
+from ...schemas.base.files import append_whole
 from ..runtime.checkpoints import EARLY_STOPPING, KILL_AFTER_SAVE, KILL_AT, KILL_AT_END, KILLED, STOP_AT, TRAINED
 from ..runtime.progress import Progress, read_lines
 from ..runtime.seals import write_seal
@@ -150,8 +151,7 @@ class RunCallback(TrainerCallback):
         if len(line) == 2:
             return
         if is_first():
-            with METRICS.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps({key: _finite(value) for key, value in line.items()}) + "\n")
+            append_whole(METRICS, f"{json.dumps({key: _finite(value) for key, value in line.items()})}\n".encode())
         if not math.isfinite(numbers.get("loss", 0.0)):
             self.progress.event("refused", what=f"the loss is {numbers['loss']} at step {state.global_step}: lower learning_rate")
             raise SystemExit(1)

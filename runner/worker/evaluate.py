@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ...schemas.base.files import append_whole
 from ..evaluation.scoring import without_reasoning
 from ..runtime.progress import Progress, cut_torn_line, read_lines, refusing
 from ..runtime.run_files import EVALUATING, EVALUATION_REQUEST, SETS, SetRequest
@@ -83,11 +84,12 @@ def _answer(loaded: LoadedModel, held_out: HeldOut) -> Iterator[int]:
         scored = [likelihood(loaded, row["pieces"]) for row in batch]
         asked = held_out.asked["generate"]
         replies = in_memory(lambda rows: replies_of(loaded, rows, settings), batch) if asked else [{}] * len(batch)
-        with held_out.predictions.open("a", encoding="utf-8") as stream:
-            for row, sums, reply in zip(batch, scored, replies, strict=True):
-                line = {"model": loaded.name, "id": row["id"], "reference": row["reference"], "original_tokens": row["original_tokens"]}
-                empty = {"reply": "", "stopped": False, "reply_tokens": 0}
-                stream.write(json.dumps({**line, **sums, **empty, **reply}, ensure_ascii=False) + "\n")
+        lines = []
+        for row, sums, reply in zip(batch, scored, replies, strict=True):
+            line = {"model": loaded.name, "id": row["id"], "reference": row["reference"], "original_tokens": row["original_tokens"]}
+            empty = {"reply": "", "stopped": False, "reply_tokens": 0}
+            lines.append(json.dumps({**line, **sums, **empty, **reply}, ensure_ascii=False) + "\n")
+        append_whole(held_out.predictions, "".join(lines).encode())
         yield len(batch)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ...schemas.base.files import append_whole
 from ..evaluation.classification_baselines import BASELINES
 from ..runtime.progress import Progress, read_lines
 from ..runtime.run_files import EvaluationRequest
@@ -34,13 +35,14 @@ def classify(folder: Path, request: EvaluationRequest, cfg: Any, tokenizer: Any,
     done = {(line["model"], line["id"]) for line in read_lines(predictions)}
     total = len(rows) * (len(BASELINES) + 1)
     for name, answers in _answers(request, cfg, rows, given, done):
-        with predictions.open("a", encoding="utf-8") as stream:
-            for row_id, probabilities in answers:
-                chosen = labels[max(range(len(labels)), key=probabilities.__getitem__)]
-                line = {"model": name, "id": row_id, "label": given[row_id]["label"], "predicted": chosen}
-                rounded = {label: round(p, 6) for label, p in zip(labels, probabilities, strict=True)}
-                stream.write(json.dumps({**line, "probabilities": rounded}, ensure_ascii=False) + "\n")
-                done.add((name, row_id))
+        lines = []
+        for row_id, probabilities in answers:
+            chosen = labels[max(range(len(labels)), key=probabilities.__getitem__)]
+            line = {"model": name, "id": row_id, "label": given[row_id]["label"], "predicted": chosen}
+            rounded = {label: round(p, 6) for label, p in zip(labels, probabilities, strict=True)}
+            lines.append(json.dumps({**line, "probabilities": rounded}, ensure_ascii=False) + "\n")
+            done.add((name, row_id))
+        append_whole(predictions, "".join(lines).encode())
         progress.event("evaluate", model=name, done=len(done), total=total)
     progress.event("evaluated", done=len(done), total=total)
 

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ...schemas.base.files import append_whole
 from ..models.reference import ModelReference
 from ..runtime.progress import Progress, cut_torn_line, each_line, refusing
 from ..runtime.run_files import PREDICT_REQUEST
@@ -39,14 +40,13 @@ def main() -> None:
     loaded = load(reference, "classification" if kind == "classification" else "causal", chats=kind == "chat")
     prepare, predict = {"chat": (_prompts, replies_to), "classification": (text_row, labels_of), "text": (_documents, _perplexities)}[kind]
     batches = _batches(settings["batch_size"], lambda row: prepare(loaded, row, settings))
-    with PREDICTIONS.open("a", encoding="utf-8") as stream:
-        for batch in islice(batches, len(done), None):
-            progress.event("predict", done=count, total=request["rows"])
-            found = in_memory(lambda rows: predict(loaded, rows, settings), [row for _, row in batch])
-            numbers = [number for number, _ in batch]
-            stream.write(json.dumps({"rows": list(zip(numbers, found, strict=True))}, ensure_ascii=False) + "\n")
-            stream.flush()
-            count += len(batch)
+    for batch in islice(batches, len(done), None):
+        progress.event("predict", done=count, total=request["rows"])
+        found = in_memory(lambda rows: predict(loaded, rows, settings), [row for _, row in batch])
+        numbers = [number for number, _ in batch]
+        line = json.dumps({"rows": list(zip(numbers, found, strict=True))}, ensure_ascii=False) + "\n"
+        append_whole(PREDICTIONS, line.encode())
+        count += len(batch)
     progress.event("predict", done=count, total=request["rows"])
 
 

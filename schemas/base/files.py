@@ -44,6 +44,22 @@ def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> None:
             temporary.unlink()
 
 
+def append_whole(path: Path, content: bytes) -> None:
+    """Append the content, without a buffer: all of it, or nothing. Raises OSError if the disk fails.
+
+    A buffered file writes again, when it is closed, what a failed write has written in part.
+    """
+    with path.open("ab", buffering=0) as stream:
+        start = stream.seek(0, os.SEEK_END)
+        try:
+            while content:
+                content = content[stream.write(content) :]
+        except OSError:
+            with suppress(OSError):  # a line written in part is cut later
+                stream.truncate(start)
+            raise
+
+
 class NewFile:
     """A file being written. Its hash is of the bytes given to it, so that bytes lost by the disk are detected later.
 

@@ -234,3 +234,27 @@ def test_a_folder_that_another_process_writes_first_is_replaced(tmp_path, monkey
         monkeypatch.setattr(Path, "exists", lambda path, **_: path.name != "out" and exists(path))
     monkeypatch.undo()
     assert (tmp_path / "out" / "marker").read_text() == "mine" and [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+APPENDS = """
+import resource, signal, sys
+from pathlib import Path
+from recipekit.schemas.base.files import append_whole
+
+path = Path(sys.argv[1])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+append_whole(path, b"12345\\n")
+try:
+    append_whole(path, b"abcde\\nfghij\\n")
+except OSError as error:
+    print(error.errno)
+append_whole(path, b"end\\n")
+"""
+
+
+def test_a_write_that_fails_in_part_appends_nothing(tmp_path):
+    """The file may have ten bytes: four of the second write fit. Written again when the file is closed, they would be there twice."""
+    done = subprocess.run([sys.executable, "-c", APPENDS, str(tmp_path / "lines")], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == (str(errno.EFBIG), "")
+    assert (tmp_path / "lines").read_bytes() == b"12345\nend\n"
