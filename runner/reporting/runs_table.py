@@ -77,7 +77,7 @@ def _print_lines(row: dict[str, Any], console: Screen) -> None:
 
 
 def _metrics(row: dict[str, Any]) -> list[str]:
-    return [f"{metric_name(name, row['units'][name])} {_digits(value)}" for name, value in row["metrics"].items()]
+    return [f"{metric_name(name, row['units'][name])} {_digits(value) or 'not measurable'}" for name, value in row["metrics"].items()]
 
 
 def _why(row: dict[str, Any]) -> str:

@@ -60,3 +60,9 @@ def test_a_table_stays_within_the_terminal():
     wide = shown(190)
     assert wide.count("validation loss") == 1 and max(map(len, wide.splitlines())) <= 190
     assert max(map(len, shown(130, ROWS[:1]).splitlines())) <= 130
+
+
+@pytest.mark.parametrize("width", [40, 200])
+def test_a_metric_that_could_not_be_measured_has_no_empty_place(width):
+    row = ROWS[0] | {"metrics": {"level_error": None}, "units": {"level_error": ""}}
+    assert "level error not measurable" in " ".join(shown(width, [row]).split())
