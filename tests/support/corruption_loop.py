@@ -170,6 +170,7 @@ def tried(bench: Bench, name: str, arguments: list[str]) -> tuple[int, list[str]
             found, count = bench.ended(arguments), count + 1
             if problem := fault(whole, found, file):
                 wrong.append(f"{name}, {file}, {damage}: {problem}")
+    bench.mend()  # also ends the process that writes
     return count, wrong
 
 
