@@ -65,17 +65,13 @@ def _read(stream: BinaryIO, name: str, order: _Order) -> Iterator[Row | Drop]:
     message: _Message | None = None
     size = 0
     for row in read_lines(stream, name):
-        start = None if isinstance(row, Drop) else _START.match(row.value)
-        if message and start:
-            yield _row(message, order)
-        elif message and isinstance(row, Drop):
-            yield Drop(message.row, row.reason, f"in line {row.row.line}")
+        if isinstance(row, Drop):
+            yield Drop(message.row, row.reason, f"in line {row.row.line}") if message else row
             message = None
-            continue
-        if start:
+        elif start := _START.match(row.value):
+            if message:
+                yield _row(message, order)
             message, size = _Message(row, start, []), 0
-        elif isinstance(row, Drop):
-            yield row
         elif message is None:
             if row.value.strip():
                 yield Drop(row._replace(value=None), "no_message", "no line with a date is above it")

@@ -131,12 +131,11 @@ def _add(messages: list[dict[str, Any]], said: _Said, notes: dict[str, None]) ->
 
 def _part(message: Any, custom_instructions: bool) -> _Said | _LeftOut | _End | None:
     """Return what a node's message is for the chat; None if it has no text."""
-    content = message.get("content") if isinstance(message, dict) else None
-    if not isinstance(content, dict):
+    if not isinstance(message, dict) or not isinstance(content := message.get("content"), dict):
         return None
     kind, author, to = content.get("content_type"), message.get("author"), message.get("recipient")
     role, name = (author.get("role"), author.get("name")) if isinstance(author, dict) else (None, None)
-    about = message.get("metadata") if isinstance(message.get("metadata"), dict) else {}
+    about = found if isinstance(found := message.get("metadata"), dict) else {}
     if kind == "user_editable_context":
         texts = (content.get("user_profile"), content.get("user_instructions"), _text(content))
         text = "\n\n".join(text for text in texts if isinstance(text, str) and text)
