@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from ...schemas.base.counted import counted
 from ...schemas.base.errors import GateError, Location, Problem
 from ...schemas.sections import Data, RecordType
 from .leaks import COMPARED, SHOWN, Leak
@@ -39,9 +40,8 @@ def refuse_seen_rows(data: Data, folder: Path, sets: Mapping[str, tuple[RecordTy
         more = f" (the first {SHOWN} are listed)" if len(leaks) > SHOWN else ""
         hint = "remove the rows from the set or from the training data, or group them by a common key with data.split.group_by"
         listed = [Problem(Location(""), str(leak), rule="leak") for leak in leaks[:SHOWN]]
-        raise GateError(
-            *listed, Problem(Location(""), f"{len(leaks)} rows of evaluation sets are in the training data{more}", hint, "leak")
-        )
+        what = f"{counted(len(leaks), 'evaluated row', 'are')} also in the training data{more}"
+        raise GateError(*listed, Problem(Location(""), what, hint, "leak"))
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

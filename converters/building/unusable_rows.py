@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterable
 
-from ...schemas.base.counted import listed
+from ...schemas.base.counted import counted, listed
 from ...schemas.base.errors import GateError, Location, Problem, UserError
 from ...schemas.sections import Data
 from ..reading.delimited import NO_HEADER
@@ -134,5 +134,5 @@ def refuse_empty(data: Data, manifest: Manifest) -> None:
     if not manifest["rows_in"]:
         raise UserError(Problem(Location(""), "the sources have no rows", "check their paths and files", "no-rows"))
     weighed = {"left out by the sources' weights": manifest["rows_kept"]} if manifest["rows_kept"] else {}
-    what = f"none of {manifest['rows_in']:,} rows is left: {listed(manifest['dropped'] | weighed)}"
+    what = f"none of {counted(manifest['rows_in'], 'row')} is left: {listed(manifest['dropped'] | weighed)}"
     raise UserError(Problem(Location(""), what, hint, "no-rows"))

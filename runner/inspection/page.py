@@ -30,7 +30,7 @@ def page(found: Inspection, previews: Previews) -> str:
 def headline(facts: dict[str, Any]) -> str:
     """Summarise the files and their problems in a sentence."""
     what = f"{counted(facts['valid'], facts['type'] + ' record')} of {facts['lengths']['tokens']['row'].get('sum', 0):,.0f} tokens"
-    wrong = [f"{facts['rows'] - facts['valid']:,} rows are invalid"] if facts["bad"] else []
+    wrong = [f"{counted(facts['rows'] - facts['valid'], 'row', 'are')} invalid"] if facts["bad"] else []
     texts = {
         "equal": "are duplicates",
         "same_input_other_output": "repeat a question with a different answer",

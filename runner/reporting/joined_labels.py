@@ -11,13 +11,12 @@ from ...schemas.base.errors import Location, Problem, UserError
 from ..evaluation.label_schemes import LabelScheme, pair_of, scheme_of
 from ..evaluation.metrics import LabelPrediction, metric
 from ..runtime.progress import read_lines
-from ..runtime.run_files import MANIFEST
+from ..runtime.run_files import MANIFEST, METRICS
 from ..runtime.run_folder import RunFolder
 from .comparison import short_names
 from .comparison_numbers import numbers_of
 
-METRICS = ("accuracy", "macro_f1")
-CONFIDENCE = 0.95
+MEASURES = ("accuracy", "macro_f1")
 Lines = dict[str, dict[str, Any]]  # id -> the tuned model's line
 
 
@@ -35,10 +34,11 @@ def join_runs(runs: list[RunFolder]) -> dict[str, Any]:
     truth = joined("label")
     predicted = {"joined": joined("predicted")} | {name: [lines[i]["predicted"] for i in ids] for name, lines in whole.items()}
     scores = {name: scheme.scores(truth, column) for name, column in predicted.items()}
-    numbers = numbers_of(dict.fromkeys(map(metric, METRICS), _label_predictions(ids, truth, predicted)), CONFIDENCE)
+    confidence = runs[0].read(METRICS)["confidence"]
+    numbers = numbers_of(dict.fromkeys(map(metric, MEASURES), _label_predictions(ids, truth, predicted)), confidence)
     return {
         "runs": list(predicted), "states": ["four binary models", *("16 labels" for _ in whole)], "differences": {}, "dimensions": scores,
-        "rows": len(ids), "confidence": CONFIDENCE, "metrics": numbers, "notes": notes(scores),
+        "rows": len(ids), "confidence": confidence, "metrics": numbers, "notes": notes(scores),
     }  # fmt: skip
 
 

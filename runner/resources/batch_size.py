@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...converters.building.manifest import Manifest
+from ...schemas.base.counted import counted
 from ...schemas.base.errors import Problem, UserError
 from ...schemas.batch import batch_of, possible_micro_batch_sizes, with_micro_batch_size
 from ...schemas.recipe import LoadedRecipe
@@ -78,7 +79,8 @@ def batch_text(batch: LockedBatch) -> str:
     """Format as `4 x 2 x 1 = 8 rows per step`, with the reason if it was chosen."""
     factors = [batch["micro_batch_size"], batch["gradient_accumulation_steps"], batch["processes"]]
     why = "" if batch["why"] == GIVEN else f"; micro_batch_size {factors[0]}: {batch['why']}"
-    return f"{' x '.join(map(str, factors))} = {math.prod(factors)} rows per step (micro-batch x accumulation x processes){why}"
+    rows = counted(math.prod(factors), "row")
+    return f"{' x '.join(map(str, factors))} = {rows} per step (micro-batch x accumulation x processes){why}"
 
 
 def with_batch(loaded: LoadedRecipe, batch: LockedBatch) -> LoadedRecipe:

@@ -52,9 +52,9 @@ class RunFolder:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, msgspec.MsgspecError) as error:
-            raise UserError(
-                Problem(Location(str(path)), f"is damaged: {error}", "restore the file, or remove the run", "damaged")
-            ) from None
+            is_other_form = isinstance(error, msgspec.ValidationError)
+            otherwise = "read the run with the version of recipekit that wrote it" if is_other_form else "remove the run"
+            raise UserError(Problem(Location(str(path)), f"is damaged: {error}", f"restore the file, or {otherwise}", "damaged")) from None
 
     def read(self, file: RunFile[T]) -> T:
         """Return the content of a JSON file of the run. Raises UserError if it is damaged or missing."""

@@ -105,15 +105,14 @@ def audit_problems(report: dict[str, Any], cfg: Any, end_of_turn: str = "") -> l
     for split, facts in report.items():
         if injected := facts.get("injected_token_rows"):
             listed = ", ".join(f"{row} ({marker})" for row, marker in list(injected.items())[:LISTED])
-            faults.append(
-                f"{len(injected)} {split} rows contain a control token of the model, or a turn marker of its template: {listed}; remove it"
-            )
+            rows = counted(len(injected), f"{split} row", "contain")
+            faults.append(f"{rows} a control token of the model, or a turn marker of its template: {listed}; remove it")
         long = facts.get("long_rows") or {}
         if long and cfg.excess_length_strategy == "raise":
             faults.append(long_rows_fault(split, long, cfg.sequence_len))
         faults += word_audit.problems(split, facts.get("losses", {}), word_audit.accepted(cfg), cfg.template_name)
         if rows := facts.get("untrained_rows"):
-            faults.append(f"{len(rows)} {split} rows have no trained token: {', '.join(rows[:LISTED])}")
+            faults.append(f"{counted(len(rows), f'{split} row', 'have')} no trained token: {', '.join(rows[:LISTED])}")
         if not end_of_turn and (rows := facts.get("rows_without_eos")) and cfg.excess_length_strategy != "truncate":
-            faults.append(f"in {len(rows)} {split} rows the end of a trained turn is not trained: {', '.join(rows[:LISTED])}")
+            faults.append(f"in {counted(len(rows), f'{split} row')} the end of a trained turn is not trained: {', '.join(rows[:LISTED])}")
     return faults

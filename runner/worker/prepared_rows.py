@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...schemas.base.counted import counted
 from ..launch.steps import epoch_steps, keys_beyond
 
 LISTED = 20
@@ -30,7 +31,7 @@ def long_rows_fault(split: str, long: dict[str, int], sequence_len: int) -> str:
     """Name the rows that are too long, with what can be done."""
     listed = ", ".join(f"{row} ({length:,} tokens)" for row, length in list(long.items())[:LISTED])
     more = " ..." if len(long) > LISTED else ""
-    what = f"{len(long)} {split} rows are longer than training.sequence_len ({sequence_len}): {listed}{more}"
+    what = f"{counted(len(long), f'{split} row', 'are')} longer than training.sequence_len ({sequence_len}): {listed}{more}"
     return f"{what}: increase it, shorten the rows, or set training.excess_length_strategy to drop or truncate"
 
 

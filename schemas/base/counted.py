@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 
+_SINGULAR = {"are": "is", "have": "has"}
 
-def counted(number: int, noun: str) -> str:
-    """Return the number and the noun: "1 row", "2,000 rows"."""
-    return f"{number:,} {noun}" + ("s" if number != 1 else "")
+
+def counted(number: int, noun: str, verb: str = "") -> str:
+    """Return the number with the noun and, if given in the plural, the verb: "1 row", "2,000 rows", "1 row is", "2 rows contain"."""
+    if number != 1:
+        return f"{number:,} {noun}s" + (f" {verb}" if verb else "")
+    return f"{number} {noun}" + (f" {_SINGULAR.get(verb, verb + 's')}" if verb else "")
 
 
 def listed(counts: Mapping[str, int]) -> str:

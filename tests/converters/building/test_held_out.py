@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.converters.building.held_out import refuse_seen_rows
+from recipekit.schemas.base.counted import counted
 from recipekit.schemas.base.errors import GateError
 from recipekit.schemas.sections import Data, Split
 
@@ -42,7 +43,7 @@ def check(tmp_path: Path):
 
 def test_a_row_that_was_trained_is_named_with_both_places(check) -> None:
     found = check([chat(1, "Is it?"), chat(2, "Was it?")], [chat(7, " Was it? "), chat(8, "New?")])
-    assert found == ["the same conversation is in train (f:2) and plain (f:7)", "1 rows of evaluation sets are in the training data"]
+    assert found == ["the same conversation is in train (f:2) and plain (f:7)", "1 evaluated row is also in the training data"]
 
 
 def test_a_system_message_hides_no_row(check) -> None:
@@ -89,4 +90,4 @@ def test_a_set_is_refused_exactly_where_it_shares_a_row(tmp_path_factory, train:
         return
     with pytest.raises(GateError) as refused:
         refuse_seen_rows(Data("chat", ()), folder / "data", {"plain": ("chat", path)})
-    assert refused.value.problems[-1].what.startswith(f"{shared} rows of evaluation sets")
+    assert refused.value.problems[-1].what.startswith(counted(shared, "evaluated row", "are") + " also in")

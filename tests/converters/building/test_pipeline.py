@@ -132,7 +132,7 @@ def test_an_empty_result_is_refused_and_keeps_the_old_folder(tmp_path, split, ro
 
 def test_a_weight_that_leaves_no_row_is_reported(tmp_path):
     data = chat_data(write_jsonl(tmp_path / "a.jsonl", chats(1)))
-    with pytest.raises(UserError, match="none of 1 rows is left: 1 left out by the sources' weights"):
+    with pytest.raises(UserError, match="none of 1 row is left: 1 left out by the sources' weights"):
         build(data._replace(sources=(data.sources[0]._replace(weight=1e-9),)), tmp_path / "out")
 
 

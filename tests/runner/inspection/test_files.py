@@ -98,7 +98,7 @@ def test_data_is_shown_unchanged(folder):
     assert EVIL in texts
     for message in (
         "34 chat records",
-        "1 rows are invalid",
+        "1 row is invalid",
         "invalid json",
         "Identical rows: 1 rows",
         "cl100k_base",

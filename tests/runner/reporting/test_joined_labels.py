@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from recipekit.runner.runtime.run_files import MANIFEST, STATUS
+from recipekit.runner.runtime.run_files import MANIFEST, METRICS, STATUS
 from recipekit.runner.runtime.run_folder import RunFolder
 
 from ...support.jsonl import write_jsonl
-from ...support.run_files import manifest_with
+from ...support.run_files import manifest_with, metrics_with
 
 for package in ("numpy", "sklearn"):
     pytest.importorskip(package, reason=f"needs the extra [eval]: {package}")
@@ -25,6 +25,7 @@ def runs(tmp_path):
         run = RunFolder(tmp_path / "runs" / "mbti" / name)
         run.write(STATUS, {"recipe": "mbti", "state": "done", "stages": {}})
         run.write(MANIFEST, manifest_with(type="classification", labels=labels))
+        run.write(METRICS, metrics_with(confidence=0.9))
         lines = [{"model": model, "id": str(i), "label": t, "predicted": p if model == "tuned" else t, "probabilities": {}}
                  for model in ("majority", "tuned") for i, t, p in zip(ids, truth, predicted, strict=True)]  # fmt: skip
         write_jsonl(run / "eval" / "predictions.jsonl", lines)
@@ -42,7 +43,7 @@ def test_a_type_is_right_when_all_four_letters_are(command_line, runs):
     outcome = command_line("compare", "--join", *(runs[name] for name in GIVEN), "--json")
     assert outcome.code == 0, outcome.err
     found = json.loads(outcome.out)
-    assert found["rows"] == 4 and found["metrics"]["accuracy"]["values"][0]["value"] == 0.75
+    assert (found["rows"], found["confidence"]) == (4, 0.9) and found["metrics"]["accuracy"]["values"][0]["value"] == 0.75
     letters = found["dimensions"]["joined"]
     assert {name: scores["accuracy"] for name, scores in letters.items()} == {"EI": 0.75, "NS": 1, "FT": 1, "JP": 1, "mean": 0.9375}
 

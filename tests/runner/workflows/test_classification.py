@@ -175,4 +175,4 @@ def test_a_row_that_is_too_long_stops_the_run_by_its_name(tmp_path, tiny_model, 
     sources = "[{path: types.jsonl, converter: mbti}, {path: long.jsonl, converter: mbti, split: train}]"
     done = recipe("run", "types.yml", "--set", f"data.sources={sources}", cwd=tmp_path)
     assert done.returncode == 1
-    assert "1 train rows are longer than training.sequence_len (64): 1/long.jsonl:1 (" in done.stderr
+    assert "1 train row is longer than training.sequence_len (64): 1/long.jsonl:1 (" in done.stderr

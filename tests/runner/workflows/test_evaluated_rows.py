@@ -21,6 +21,6 @@ def test_a_test_row_and_a_row_of_a_set_are_refused_before_the_training(tmp_path,
     settings = [f"data.sources={json.dumps(sources)}", f"evaluation.also={json.dumps(sums)}"]
     done = recipe("run", path, *(part for setting in settings for part in ("--set", setting)), cwd=tmp_path)
     assert done.returncode == 1, done.stderr
-    assert "1 test rows are longer than training.sequence_len" in done.stderr, done.stderr
-    assert "1 sums rows contain a control token" in done.stderr, done.stderr
+    assert "1 test row is longer than training.sequence_len" in done.stderr, done.stderr
+    assert "1 sums row contains a control token" in done.stderr, done.stderr
     assert "loading the model" not in done.stderr and not [*tmp_path.glob("runs/*/*/checkpoints/checkpoint-*")]

@@ -122,5 +122,5 @@ def test_a_set_with_a_trained_row_stops_the_run_before_it_trains(first, workplac
     write_jsonl(workplace / "seen.jsonl", [*QUESTIONS, *rows])
     sets = {"seen": {"sources": [{"path": "seen.jsonl", "converter": "messages"}], "metrics": ["perplexity"]}}
     done = recipe("run", "tiny.yml", "--set", "training.learning_rate=1e-3", "--set", f"evaluation.also={json.dumps(sets)}", cwd=workplace)
-    assert done.returncode == 3 and "2 rows of evaluation sets are in the training data" in done.stderr
+    assert done.returncode == 3 and "2 evaluated rows are also in the training data" in done.stderr
     assert "and seen (seen.jsonl:13)" in done.stderr

@@ -122,7 +122,7 @@ def test_a_conversion_that_is_stopped_exits_130_and_leaves_nothing(tmp_path, num
 
 
 @pytest.mark.parametrize(
-    ("content", "output"), [("", "the sources have no rows"), ('{"messages": []}\n', "none of 1 rows is left: 1 no messages")]
+    ("content", "output"), [("", "the sources have no rows"), ('{"messages": []}\n', "none of 1 row is left: 1 no messages")]
 )
 def test_a_conversion_to_nothing_is_not_a_success(command_line, tmp_path, content, output):
     (tmp_path / "rows.jsonl").write_text(content)
