@@ -39,6 +39,7 @@ FILES = 20  # looked at for front matter
 FOLDERS = 20  # more folders are topics or dates, not labels
 SPEAKERS, SPOKEN = 6, 0.4  # a dialogue: at most so many names start at least this share of the lines
 ROLES = ("role", "from", "speaker", "author", "sender_type", "author_type", "sender", "participant")
+LONGEST_PROMPT = 40  # characters shown
 CONTENTS = ("content", "value", "text", "message", "utterance", "body", "parts")
 
 
@@ -103,7 +104,11 @@ def _chats(rows: list[dict[str, Any]], columns: Columns) -> Iterator[Candidate]:
 def _system_prompts(contents: Iterable[Any]) -> str:
     """Return a note on system messages, which may be a program's own: `Chat started`."""
     prompts = Counter(map(str, contents))
-    return f"; system prompts ({prompts.total():,}), e.g. {prompts.most_common(1)[0][0]!r:.40}" if prompts else ""
+    if not prompts:
+        return ""
+    first = prompts.most_common(1)[0][0]
+    shown = first if len(first) <= LONGEST_PROMPT else first[:LONGEST_PROMPT].rsplit(" ", 1)[0] + " …"
+    return f"; system prompts ({prompts.total():,}), e.g. {shown!r}"
 
 
 def _one_message_per_row(columns: Columns) -> Iterator[Candidate]:

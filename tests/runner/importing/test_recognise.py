@@ -130,6 +130,15 @@ def test_system_prompts_are_pointed_out(tmp_path):
     assert recognise([written(tmp_path, "data.jsonl", chats)]).choice.why.endswith("; system prompts (1), e.g. 'Said 0.0'")
 
 
+@pytest.mark.parametrize(
+    ("prompt", "shown"),
+    [("You are Pia, the assistant of the Larkhill bicycle workshop.", "'You are Pia, the assistant of the …'"), ("你" * 90, f"'{'你' * 40} …'")],
+)  # fmt: skip
+def test_a_long_system_prompt_is_cut_between_words(tmp_path, prompt, shown):
+    chats = turns(("system", "user", "assistant"), role="role", content="content").replace("Said 0.0", prompt)
+    assert recognise([written(tmp_path, "data.jsonl", chats)]).choice.why.endswith(f"; system prompts (1), e.g. {shown}")
+
+
 def test_speakers_that_nothing_decides_are_refused_by_name(tmp_path):
     with pytest.raises(UserError, match="unknown role: messages.0..role is 'customer'"):
         recognise([written(tmp_path, "data.jsonl", turns(("customer", "agent", "customer", "supervisor")))])
