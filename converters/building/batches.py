@@ -129,11 +129,12 @@ class SourceFiles:
 
     def facts(self) -> list[dict[str, Any]]:
         """Return name, format, hash and size of each file. Raises UserError if one has changed since it was read."""
-        facts = [{"name": f.name, "format": self._format(f), **self._file_facts(f)} for f in self.files]
+        facts = [{"name": f.name, "format": self.format_of(f), **self._file_facts(f)} for f in self.files]
         self.check_unchanged()
         return facts
 
-    def _format(self, file: SourceFile) -> str:
+    def format_of(self, file: SourceFile) -> str:
+        """Return what the file holds, and whether it has rows, for the manifest; NOT_READ if it has not been read."""
         kind = self.formats.get(file.name, NOT_READ)
         return kind if file.name in self.filled or kind in (NOT_READ, SKIPPED_TEXT) else f"{kind}{NO_ROWS}"
 

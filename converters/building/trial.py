@@ -10,7 +10,7 @@ from ..reading.files import SourceFile
 from ..reading.records import Drop, Record, Row
 from ..sources.registry import converter
 from .artifacts import artifacts
-from .batches import file_rows, without_drops
+from .batches import BATCH_BYTES, SourceFiles, without_drops
 from .chat_checks import record_fault
 from .conversion import TRACKED, untracked
 from .key_meanings import key_use
@@ -24,7 +24,7 @@ LIMIT = 20_000  # rows that `recipe new` and `recipe check --data` look at
 
 class Trial(NamedTuple):
     """The valid records from the first rows, the unusable rows, and what a manifest says of a source: the number of rows by unread key and
-    by artifact, and what the source names and no row has.
+    by artifact, what the source names and no row has, and name and format of each file that was read.
 
     `is_whole` says whether the files have no more rows.
     """
@@ -34,6 +34,7 @@ class Trial(NamedTuple):
     unread: dict[str, int]
     artifacts: dict[str, int]
     absent: list[list[str]]
+    files: list[dict[str, str]]
     is_whole: bool
 
 
@@ -45,11 +46,12 @@ def try_converter(
     keys, named = key_use(module, ignore_keys), NamedInRows(options, ignore_keys)
     records: list[Record] = []
     unusable: list[Drop] = []
+    source = SourceFiles(files, module, None, BATCH_BYTES)
     is_whole = False
 
     def read() -> Iterator[Row]:
         nonlocal is_whole
-        yield from without_drops(file_rows(files, module.INPUT), unusable)
+        yield from without_drops(source.rows(), unusable)
         is_whole = True
 
     for item in convert_rows(name, keys.track(islice(read(), rows)), record_type, named.options):
@@ -66,4 +68,5 @@ def try_converter(
     counts.add(keys.result())
     found = Counter(name for record in records for name in artifacts(record.fields))
     absent = named.absent(named.present(keys.paths()))
-    return Trial(records, unusable, counts.as_json(), dict(found.most_common(LISTED)), absent, is_whole)
+    read_files = [{"name": file.name, "format": source.format_of(file)} for file in files if file.name in source.formats]
+    return Trial(records, unusable, counts.as_json(), dict(found.most_common(LISTED)), absent, read_files, is_whole)

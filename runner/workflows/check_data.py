@@ -105,7 +105,8 @@ def _found(check: Callable[..., None], *arguments: object) -> list[Problem]:
 
 def _notes(source: Source, trial: Trial) -> list[str]:
     """Return what a conversion would say of the source's keys and texts, as far as it was read."""
-    facts = {"converter": source.converter, "unread_keys": trial.unread, "absent": trial.absent, "artifacts": trial.artifacts, "files": []}
+    facts = {"converter": source.converter, "unread_keys": trial.unread, "absent": trial.absent, "artifacts": trial.artifacts,
+             "files": trial.files}  # fmt: skip
     read = "" if trial.is_whole else f" (in the first {LIMIT:,} rows)"
     return [note + read for note in source_notes({"sources": [facts]})]
 

@@ -147,6 +147,14 @@ def test_what_a_conversion_would_report_of_keys_and_texts_is_reported(
     assert "no row has 'client', which options.roles names" in outcome.err and "&amp; (1 row)" in outcome.err
 
 
+def test_files_without_rows_are_named(command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path) -> None:
+    for name, text in (("full.txt", "It rained.\n"), ("empty.txt", ""), ("blank.txt", " \n\n")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    recipe = data_recipe(recipe_file, minimal, type="text", sources=[{"path": str(tmp_path / "*.txt"), "converter": "text"}])
+    outcome = command_line("check", "--data", recipe)
+    assert "text: 2 files without rows: blank.txt, empty.txt" in outcome.err and outcome.code == 0
+
+
 def test_notes_name_the_recipe_if_there_are_several(command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path) -> None:
     row = json.dumps({"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]})
     for name, rows in (("one", 2), ("two", 3)):
