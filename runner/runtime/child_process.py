@@ -26,9 +26,13 @@ _TAIL = 12
 _TAIL_BYTES = 1 << 20
 _STACK, _STACK_SECONDS = b"(most recent call first):", 5  # what faulthandler writes, and how long it may take
 
+_NO_MEMORY = "the model does not fit in memory"
+_AFTER_TRAINING = ("the evaluation", "a probe", "merging", "the prediction")
+_MORE_MEMORY = "end other programs that use the memory, or repeat the command on a machine with more: what was trained is kept"
+
 # what a log contains -> the cause, and what to do
 _CAUSES = (
-    (re.compile(r"OutOfMemoryError|CUDA out of memory|DefaultCPUAllocator: can't allocate"), "the model does not fit in memory",
+    (re.compile(r"OutOfMemoryError|CUDA out of memory|DefaultCPUAllocator: can't allocate"), _NO_MEMORY,
      "halve training.micro_batch_size and double gradient_accumulation_steps, set gradient_checkpointing: true, or use adapter: qlora"),
     (re.compile(r"Signal 9 \(SIGKILL\) received by PID"), "one of its processes was killed, and the others ended",
      "the system may have run out of memory: see its log, use smaller batches, then `recipe resume`"),
@@ -130,6 +134,8 @@ def failure(what: str, code: int, log: Path, refused: list[str]) -> UserError:
     for pattern, cause, hint in _CAUSES:
         if pattern.search(text):
             found = next((line for line in reversed(lines) if pattern.search(line)), lines[-1]).strip()
+            if cause == _NO_MEMORY and what in _AFTER_TRAINING:
+                hint = _MORE_MEMORY
             return UserError(Problem(Location(str(log)), f"{what} failed: {cause}\n    | {found[:300]}", hint, "child-failed"))
     hint = "the system killed it, probably for lack of memory: use smaller batches" if code == -signal.SIGKILL else ""
     return UserError(Problem(Location(str(log)), f"{what} ended {died}\n{end}", hint, "child-failed"))

@@ -182,6 +182,12 @@ def test_a_known_cause_is_named_with_what_to_do(child, output, cause, hint):
     assert output.split(":")[-1].strip()[:30] in problem.what
 
 
+def test_memory_that_an_evaluation_lacks_is_no_question_of_the_training(tmp_path):
+    (tmp_path / "eval.log").write_text("torch.OutOfMemoryError: CUDA out of memory.\n")
+    (problem,) = failure("the evaluation", 1, tmp_path / "eval.log", []).problems
+    assert "what was trained is kept" in problem.hint and "micro_batch_size" not in problem.hint
+
+
 def test_a_childs_message_is_reported_line_by_line(child):
     with pytest.raises(UserError) as caught:
         child(EVENT + "tell('refused', what='2 rows are too long\\n1 row has no trained token')\nraise SystemExit(1)")
