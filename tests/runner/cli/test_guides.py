@@ -194,3 +194,10 @@ def test_mbti_posts_are_limited_numbered_and_planned_for_one_l4(follow: Follow) 
     plan = follow("recipe plan mbti_llama2_16class --machine gpu:24 --set data.sources.0.path=kaggle.csv", "--json")
     memory = json.loads(plan)["needs"]["memory"]
     assert 0 < memory["needed"] < memory["available"] == 24 * 1024**3
+
+
+def test_mbti_names_the_keys_that_the_made_up_rows_are_too_few_for(command_line) -> None:
+    done = command_line("plan", "mbti_llama2_16class", "--machine", "gpu:24")
+    refused = {*re.findall(r"training\.\w+", done.err)}
+    assert (done.code, len(refused)) == (1, 3)
+    assert {key for key in refused if f"`{key}`" not in SECTIONS["MBTI"]} == set()
