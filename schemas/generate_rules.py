@@ -43,7 +43,7 @@ def generating_has_what_it_needs(recipe: Recipe) -> Iterator[Finding]:
         if needed and not given:
             yield Finding(("generate",), f"{generate.task} needs {key}", f"add generate.{key}")
         if not asks:
-            yield no_effect(("generate", key), " with paraphrases: 0", "remove it, or set paraphrases above 0")
+            yield no_effect(("generate", key), " with options.paraphrases: 0", "remove it, or set generate.options.paraphrases")
     if generate.filters.min_words and generate.filters.max_words and generate.filters.min_words > generate.filters.max_words:
         yield Finding(("generate", "filters", "max_words"), "is less than min_words: every reply would be rejected", "increase it")
     if generate.judge is None:
@@ -79,7 +79,7 @@ def settings_of_requests_that_are_not_sent(recipe: Recipe) -> Iterator[Finding]:
         if not generate.sampling.temperature:
             yield no_effect(("generate", "sampling", "top_p"), " at temperature 0", "set temperature above 0, or remove it")
         return
-    why = ": a classifier writes no text" if generate.task == "label" else " with paraphrases: 0"
+    why = ": a classifier writes no text" if generate.task == "label" else " with options.paraphrases: 0"
     unread = [("sampling",), ("seed",), ("filters", "keep_cut")]
     if generate.judge is None or generate.judge.limits:
         unread.append(("limits",))

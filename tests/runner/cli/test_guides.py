@@ -122,6 +122,25 @@ def test_emollm_counts_the_requests_of_its_scenarios_before_any_is_sent(follow: 
     assert "25,920 requests" in follow("recipe generate emollm_generate --dry-run")
 
 
+def test_emollm_asks_for_further_wordings_of_who_it_is(command_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The task without its option is refused with the option that the table names."""
+    monkeypatch.chdir(tmp_path)
+    Path("self.json").write_text('[{"conversation": [{"input": "请介绍一下你自己", "output": "我是小助手"}]}]', "utf-8")
+    generate = "task: self_cognition, prompt: self_cognition, input: self.json, providers: [{provider: zhipu, model: glm-4-flash}]"
+    Path("who.yml").write_text(f"""recipe: 1
+name: who
+model: {{base_model: "embedded:smollm2-135m-instruct"}}
+generate: {{{generate}}}
+data: {{type: chat, sources: [{{path: "generated:rows", converter: emollm}}]}}
+training: {{adapter: lora, learning_rate: 1e-4}}
+""")
+    assert "option `paraphrases`" in SECTIONS["EmoLLM"]
+    option = "generate.options.paraphrases"
+    refused = command_line("generate", "who.yml", "--dry-run")
+    assert refused.code == 1 and option in refused.err
+    assert command_line("generate", "who.yml", "--dry-run", "--set", f"{option}=3").out.startswith("1 request; 1 row without a request\n")
+
+
 def test_emogpt_is_converted_and_split_by_conversation(follow: Follow) -> None:
     follow("recipe convert --converter emogpt FILE --validation 0.1 --group-by tree_id", "--out", "out", FILE=DATA / "emogpt_small.jsonl")
     train, validation = (Path("out", f"{name}.jsonl").read_text("utf-8").splitlines() for name in ("train", "validation"))
