@@ -52,6 +52,7 @@ def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: Eval
     write_atomically(run / CONFIG, plan.files[RENDERED].encode())
     run.write(EVALUATION_REQUEST, request)
     argv = (sys.executable, "-m", "recipekit.runner.worker.evaluate")
+    context.display.event({"event": "stage", "name": "load model"})  # with the imports, up to half a minute
     run_child(argv, run.path, plan.env, "eval.log", "the evaluation", context.display.event)
     request["complete"] = True
     run.write(EVALUATION_REQUEST, request)

@@ -64,6 +64,12 @@ def test_a_run_leaves_everything_that_a_run_directory_holds(finished, workplace)
     assert finished["stages"] == {"data": "done", "train": "done", "evaluate": "done", "report": "done"}
 
 
+def test_the_model_is_seen_to_load_for_the_training_and_for_the_evaluation(finished):
+    lines = [line.strip() for line in finished["output"].splitlines()]
+    training = next(number for number, line in enumerate(lines) if line.startswith("training"))
+    assert "loading the model" in lines[:training] and "loading the model" in lines[training:]
+
+
 def test_predicted_replies_are_those_that_were_evaluated(finished, workplace, recipe):
     run = folder_of(finished, workplace)
     options = ("--converter", "messages", "--out", "predicted.jsonl")
