@@ -35,7 +35,6 @@ def main() -> None:
     done = [len(line["rows"]) for line in each_line(PREDICTIONS, "rows")]  # of each batch
     count = sum(done)
     reference, settings = ModelReference(**request["model"]), request["settings"]
-    progress.event("stage", name="load model")
     kind = request["record_type"]
     loaded = load(reference, "classification" if kind == "classification" else "causal", chats=kind == "chat")
     prepare, predict = {"chat": (_prompts, replies_to), "classification": (text_row, labels_of), "text": (_documents, _perplexities)}[kind]

@@ -241,6 +241,7 @@ def _run(work: RunFolder, display: Display) -> None:
         return
     if done:
         display.say("predict", f"continuing after {done:,} of {total:,} rows")
+    display.event({"event": "stage", "name": "load model"})  # with the imports
     argv = (sys.executable, "-m", "recipekit.runner.worker.predict")
     try:
         run_child(argv, work.path, model_environment(this_machine()), "predict.log", "the prediction", display.event)
