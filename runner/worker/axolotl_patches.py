@@ -21,7 +21,7 @@ def load(cfg: Any) -> Any:
     """Return Axolotl's TrainDatasetMeta for its configuration: tokenised, filtered, and saved to `dataset_prepared_path`."""
     from axolotl.common.datasets import load_datasets
 
-    with small_datasets_in_this_process(), rows_cached_in(Path(cfg.dataset_prepared_path).absolute() / ROWS_CACHE):
+    with small_datasets_in_this_process(), rows_cached_in(Path(cfg.dataset_prepared_path) / ROWS_CACHE):
         return load_datasets(cfg=cfg)
 
 
@@ -31,11 +31,14 @@ def rows_cached_in(folder: Path) -> Iterator[None]:
 
     By default it copies them to the user's cache, which may be read-only, and leaves them there: every run has files of its own, whose
     copies nothing reads again. The copies are in use as long as the datasets are.
+
+    `datasets` names a lock after the whole path of this folder, and shortens it by its characters, not its bytes: a long path with accents
+    or CJK letters gives a name that is too long for a file. Relative to the current folder, the run's, it is short.
     """
     from datasets import config
 
     before = config.HF_DATASETS_CACHE
-    config.HF_DATASETS_CACHE = folder
+    config.HF_DATASETS_CACHE = Path(os.path.relpath(folder))
     try:
         yield
     finally:

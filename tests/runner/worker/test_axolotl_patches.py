@@ -56,11 +56,21 @@ def test_rows_are_copied_to_the_folder_and_not_to_the_cache_of_the_user(tmp_path
     """That cache may be read-only, and a copy in it would outlive the run."""
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", "/proc/nothing")
     rows = write_jsonl(tmp_path / "rows.jsonl", [{"number": 1}, {"number": 2}])
+    monkeypatch.chdir(tmp_path)
     with rows_cached_in(tmp_path / "cache"):
         found = datasets.load_dataset("json", data_files=str(rows), split="train")
     assert datasets.config.HF_DATASETS_CACHE == "/proc/nothing"
     assert found.map(lambda row: {"number": -row["number"]})["number"][:] == [-1, -2]
-    assert [Path(file["filename"]).is_relative_to(tmp_path / "cache") for file in found.cache_files] == [True]
+    assert [Path(file["filename"]).absolute().is_relative_to(tmp_path / "cache") for file in found.cache_files] == [True]
+
+
+def test_rows_are_copied_in_a_folder_with_a_long_name_of_wide_letters(tmp_path, monkeypatch):
+    folder = tmp_path / ("語" * 60) / ("🙂" * 40)  # 100 characters, 340 bytes
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    rows = write_jsonl(folder / "rows.jsonl", [{"number": 1}])
+    with rows_cached_in(folder / "cache"):
+        assert datasets.load_dataset("json", data_files=str(rows), split="train")["number"][:] == [1]
 
 
 @pytest.fixture
