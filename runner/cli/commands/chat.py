@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("chat")
 @click.argument("model")
-@click.option("--system", metavar="TEXT", help='System prompt; "" for none. Default: the one used in training.')
+@click.option("--system", metavar="TEXT", help='System prompt; "" for none. Default: data.system_prompt of the recipe.')
 @click.option("--with-base/--no-base", default=None, help="Also show the base model's reply. Default: with --web, if there is a base.")
 @click.option("--temperature", type=click.FloatRange(0, 2), help="Sampling temperature; 0 is greedy. Default: the recipe's, or 0.")
 @click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), help="Nucleus sampling. Default: the recipe's.")

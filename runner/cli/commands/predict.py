@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--converter", "name", type=click.Choice(sorted(CONVERTERS)), help="Converter that reads FILE. Default: the recipe's.")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="Option of the converter.")
 @click.option("--batch-size", type=click.IntRange(1, 1024), help="Rows predicted together. Default: the recipe's.")
-@click.option("--system", metavar="TEXT", help='System prompt; "" for none. Default: the one used in training.')
+@click.option("--system", metavar="TEXT", help='System prompt; "" for none. Default: data.system_prompt of the recipe.')
 @click.option("--temperature", type=click.FloatRange(0, 2), help="Sampling temperature; 0 is greedy. Default: the recipe's.")
 @click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), help="Nucleus sampling. Default: the recipe's.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Maximum reply length. Default: the recipe's.")

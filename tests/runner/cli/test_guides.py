@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from recipekit.converters.building.unanswered import Reading, read_unanswered
 from recipekit.runner.cli.commands.convert import converter_options
+from recipekit.schemas.recipe import load_recipe
 from recipekit.schemas.sections import Source
 
 from ...support.paths import ROOT
@@ -120,6 +121,14 @@ def test_emollm_checks_and_merges_files_of_the_guides_format(follow: Follow) -> 
 
 def test_emollm_counts_the_requests_of_its_scenarios_before_any_is_sent(follow: Follow) -> None:
     assert "25,920 requests" in follow("recipe generate emollm_generate --dry-run")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("emollm_*.yml")), ids=lambda path: path.stem)
+def test_emollm_answers_with_the_system_prompt_of_its_training(path: Path) -> None:
+    """chat, predict and serve know that of the recipe, not one that a converter writes into the rows."""
+    data = load_recipe(str(path)).recipe.data
+    assert data.system_prompt
+    assert [source.path for source in data.sources if source.options.get("system_prompt") or not source.options["replace_system"]] == []
 
 
 def test_emollm_asks_for_further_wordings_of_who_it_is(command_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
