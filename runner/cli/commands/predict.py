@@ -7,6 +7,7 @@ import click
 
 from ....converters.sources.registry import CONVERTERS
 from ....schemas.base.errors import UserError
+from ....schemas.paths import SUFFIXES
 from ..options import json_option, print_json, runs_dir_option
 from .convert import converter_options
 from .run import require_train_extra
@@ -48,6 +49,8 @@ def command(
     from ...runtime.console import Display
     from ...workflows.predict import job_of, predict, predict_joined
 
+    if files := [model for model in models[1:] if Path(model).is_file() and Path(model).suffix not in SUFFIXES]:
+        raise UserError(f"{files[0]} is a file, not a model", hint="to read several files, give a glob in quotes: 'new/*.txt'")
     targets = [resolve_target(model, root) for model in models]
     if base:
         if any(target.kind == "classification" for target in targets):

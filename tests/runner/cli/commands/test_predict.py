@@ -8,6 +8,7 @@ CASES = {
     "another record type": (("rows.jsonl", "--converter", "mbti"), "the converter mbti makes classification records"),
     "an option of another converter": (("rows.jsonl", "--converter", "messages", "--option", "text_key=x"), "text_key"),
     "an option without its converter": (("rows.jsonl", "--option", "last_only=true"), "--option needs --converter"),
+    "several files": (("rows.jsonl", "other.jsonl"), "rows.jsonl is a file, not a model"),
     "no such file": (("none.jsonl",), "no such file"),
     "rows of another form": (("other.jsonl",), "no row can be predicted"),
     "an empty file": (("empty.jsonl",), "holds no rows"),
