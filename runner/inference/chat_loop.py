@@ -10,7 +10,7 @@ from typing import BinaryIO, NoReturn, Protocol
 import click
 
 from ...schemas.base.errors import Location, Problem, UserError
-from ...schemas.base.terminal import echo_styled
+from ...schemas.base.terminal import echo_styled, wrapped
 
 PROMPT = "> "
 
@@ -35,7 +35,7 @@ class Answering(Protocol):
 
 def answer_typed(session: Answering) -> None:
     """Answer typed lines until Ctrl-D or /quit. An error in a line is printed, and the next line is read."""
-    echo_styled((session.help, {"dim": True}), err=True)
+    echo_styled((wrapped(session.help, sys.stderr), {"dim": True}), err=True)
     signal.signal(signal.SIGTERM, _end)  # Ctrl-C stops only the reply
     for line in _typed():
         try:

@@ -2,9 +2,12 @@
 
 import io
 
+import click
 import pytest
 from recipekit.runner.inference.chat_loop import answer_piped
 from recipekit.schemas.base.errors import UserError
+
+from ...support.terminal import in_terminal
 
 
 class Heard:
@@ -53,3 +56,10 @@ def test_commands_are_whole_words_at_the_beginning_and_all_else_is_text(capsys: 
 def test_a_line_that_cannot_be_answered_is_named(text: bytes, what: str) -> None:
     with pytest.raises(UserError, match=what):
         heard(text)
+
+
+def test_the_commands_are_shown_in_lines_that_the_terminal_need_not_break() -> None:
+    code = "from types import SimpleNamespace; from recipekit.runner.inference.chat_loop import answer_typed as answer; "
+    _, shown = in_terminal(code=code + "answer(SimpleNamespace(help='a command ' * 12))", keys="/quit\n")
+    lines = [line for line in click.unstyle(shown).splitlines() if "command" in line]
+    assert len(lines) == 2 and all(len(line) <= 80 for line in lines), shown
