@@ -50,6 +50,7 @@ class Display:
         self.bar = Progress(
             TextColumn("  {task.description}", markup=False), *drawn, _State(),
             console=self.console, transient=True, speed_estimate_period=_SPEED_SECONDS,
+            redirect_stdout=False,  # results stay on stdout
         )  # fmt: skip
         self.task: Any = None
         self.last_plain = 0.0

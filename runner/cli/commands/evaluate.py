@@ -28,4 +28,5 @@ def command(run: str, settings: tuple[str, ...], root: Path, as_json: bool) -> N
         raise found.no_model()
     loaded = reload(found, settings)
     with Display() as display:
-        print_outcome(execute(found, loaded, root, display), as_json)
+        outcome = execute(found, loaded, root, display)
+    print_outcome(outcome, as_json)

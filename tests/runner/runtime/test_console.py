@@ -177,3 +177,22 @@ def test_data_cannot_move_a_terminals_cursor():
     code, written = in_terminal(code=IN_TERMINAL)
     assert code == 0 and "\x1b[2K" in written and "\r" in written
     assert "rows \\x1b[2J of a hostile name" in written and "\\x1b" not in written.replace("\\x1b[2J", "") and "\\r" not in written
+
+
+PRINTS_A_RESULT = """
+import sys
+from recipekit.schemas.base.screen import Screen
+from recipekit.runner.runtime.console import Display
+
+with Display() as display:
+    display.event({"event": "train", "steps": 4, "step": 0})
+    Screen(file=sys.stdout).print("a result")
+    print("its path")
+"""
+
+
+def test_a_result_printed_beside_the_bar_goes_to_stdout(tmp_path):
+    """rich would send it to stderr, with the bar."""
+    code, written = in_terminal(code=f"import sys; sys.stdout = open({str(tmp_path / 'out')!r}, 'w')\n{PRINTS_A_RESULT}")
+    assert code == 0 and "result" not in written
+    assert (tmp_path / "out").read_text() == "a result\nits path\n"
