@@ -67,7 +67,7 @@ class Dispatcher:
                 async with asyncio.TaskGroup() as group:
                     for _ in range(self.limits.concurrency):
                         group.create_task(work())
-        except asyncio.CancelledError:  # a second signal
+        except asyncio.CancelledError:  # a second Ctrl-C
             if not self.stopped:
                 raise
         finally:
@@ -167,12 +167,12 @@ class Dispatcher:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Let Ctrl-C, SIGTERM and SIGHUP wait for replies in flight, which are paid for; a second signal does not wait."""
+        """Let Ctrl-C, SIGTERM and SIGHUP wait for replies in flight, which are paid for; Ctrl-C after that does not wait."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         hint = "start it again: answered requests are not repeated"
 
         def interrupt(number: int) -> None:
-            if self.stopped and task:
+            if self.stopped and task and number == signal.SIGINT:  # SIGTERM may come twice: to a process and to its group
                 task.cancel()
             self._stop(Interrupted(Problem(Location(""), f"stopped by {signal.Signals(number).name}", hint, "interrupted")))
 

@@ -61,7 +61,7 @@ def run_child(
 ) -> None:
     """Run a command in `folder`, with its output in `log`. Its progress events go to `on_event` as they come, its pid to `on_start`.
 
-    Ctrl-C, SIGTERM and SIGHUP ask it to stop (a trainer writes a checkpoint first) and raise Interrupted; a second signal kills it.
+    Ctrl-C, SIGTERM and SIGHUP ask it to stop (a trainer writes a checkpoint first) and raise Interrupted; Ctrl-C after that kills it.
     Raises UserError with the cause and the end of the log if it fails, or if it makes no progress for `hang_timeout` seconds.
     """
     progress = _Progress(folder, Watchdog(folder, log, hang_timeout), on_event)
@@ -143,7 +143,11 @@ def failure(what: str, code: int, log: Path, refused: list[str]) -> UserError:
 
 @contextmanager
 def _forwarding(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-    """Forward the first stop signal to the child as SIGTERM while the block runs; a second one kills its whole group."""
+    """Forward the first stop signal to the child as SIGTERM while the block runs; Ctrl-C after that kills its whole group.
+
+    Another SIGTERM or SIGHUP changes nothing: timeout(1), systemd and Slurm send it to a process and to its group, and kill it themselves
+    when they have waited long enough.
+    """
     received: list[int] = []
 
     def forward(number: int, frame: FrameType | None) -> None:
@@ -151,7 +155,7 @@ def _forwarding(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
         if process.poll() is None:
             if len(received) == 1:
                 process.terminate()  # not the group: data loader processes would die, and the current step would fail
-            else:
+            elif number == signal.SIGINT:
                 os.killpg(process.pid, signal.SIGKILL)
 
     wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

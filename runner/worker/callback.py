@@ -106,9 +106,12 @@ class RunCallback(TrainerCallback):
         return any(callback.early_stopping_patience_counter >= callback.early_stopping_patience for callback in self.early_stopping)
 
     def stop(self, number: int, frame: FrameType | None) -> None:
-        """Finish the step, then write a checkpoint and stop. A second signal ends the process at once."""
+        """Finish the step, then write a checkpoint and stop. Ctrl-C after that ends the process at once. Another SIGTERM does not:
+        systemd and Slurm send it to all processes, and those that started this one forward it."""
         if self.signalled:
-            raise SystemExit(130)
+            if number == signal.SIGINT:
+                raise SystemExit(130)
+            return
         self.signalled = True
         self.progress.event("stopping", signal=signal.Signals(number).name)
 

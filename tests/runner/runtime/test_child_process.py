@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from recipekit.runner.runtime.child_process import failure, run_child
@@ -269,7 +270,21 @@ def test_a_signal_lets_the_child_checkpoint_and_the_command_exits_130(runner, tm
     assert gone(pid)
 
 
-def test_a_second_signal_ends_the_child_and_its_children_at_once(runner, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
+def test_a_signal_to_the_process_and_its_group_is_one_request(runner, tmp_path, number):
+    """As timeout(1) sends it: the second must not kill a trainer that writes its checkpoint."""
+    waiting = "    open('asked', 'w')\n    while not os.path.exists('sent'):\n        time.sleep(0.02)\n    open("
+    process, pid = runner(OBEDIENT.replace("    open(", waiting))
+    process.send_signal(signal.SIGTERM)
+    wait_until((tmp_path / "asked").exists, process)
+    process.send_signal(number)
+    time.sleep(0.5)  # until it has been handled
+    (tmp_path / "sent").touch()
+    assert process.communicate(timeout=PATIENCE) and process.returncode == 130
+    assert (tmp_path / "checkpoint").read_text() == "SIGTERM" and gone(pid)
+
+
+def test_a_second_ctrl_c_ends_the_child_and_its_children_at_once(runner, tmp_path):
     process, grandchild = runner(STUBBORN)
     process.send_signal(signal.SIGINT)
     wait_until((tmp_path / "signalled").exists, process)
