@@ -73,7 +73,7 @@ def test_a_long_row_is_refused_by_its_name(folder, tokenizer):
     with pytest.raises(SystemExit):
         classify(ROWS, REQUEST, settings(sequence_len=8), tokenizer, Progress(folder / "progress.jsonl"))
     (event,) = [line for line in read_lines(folder / "progress.jsonl") if line["event"] == "refused"]
-    assert "evaluation rows are longer than training.sequence_len (8)" in event["what"]
+    assert "1 evaluation row is longer than training.sequence_len (8)" in event["what"]
     assert not (folder / "evaluating" / "predictions.jsonl").exists()
 
 
