@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -40,12 +41,12 @@ _WHOLE = re.compile(
 _GIVEN = r"(?:\\{0,16}[\"'])?\s{0,3}[:=]\s{0,3}(?:\\{0,16}[\"'])?"  # `: ` or `=`, also within JSON and JSON within JSON
 _VALUE = r"[^\s\"',;}&\]\\]{6,4096}"
 _AFTER = re.compile(
-    rf"({_START}bearer\s{{1,8}})[\w.~+/:=-]{{6,4096}}"
-    rf"|({_START}authorization{_GIVEN}(?:\w{{1,20}}\s{{1,3}})?)[\w.~+/:=-]{{3,4096}}"
+    r"(bearer\s{1,8})[\w.~+/:=-]{6,4096}"
+    rf"|(authorization{_GIVEN}(?:\w{{1,20}}\s{{1,3}})?)[\w.~+/:=-]{{3,4096}}"
     r"|([?&;](?:[\w-]{0,32}(?:key|token|secret|password|passwd|signature|credential)|sig|auth|pat)=)[^\s&#\"'\\]{1,4096}"
     r"|(\b(?:\w{0,64}(?:api[_-]?key|secret_?key|access_?key|client_secret|password|passwd)|[a-z0-9_]{0,64}_(?:secret|pat))"
     rf"{_GIVEN}){_VALUE}"
-    rf"|((?-i:\b[A-Z][A-Z0-9_]{{0,64}}(?:KEY|TOKEN|SECRET|PAT)){_GIVEN}){_VALUE}",
+    rf"|((?-i:(?<![A-Z0-9_])[A-Z][A-Z0-9_]{{0,64}}(?:KEY|TOKEN|SECRET|PAT)){_GIVEN}){_VALUE}",
     re.IGNORECASE,
 )
 # Every shape contains one of these.
@@ -93,6 +94,11 @@ def spans(text: str, keys: Iterable[str] = ()) -> Iterator[tuple[int, int]]:
         while start >= 0:
             yield start, start + len(value)
             start = text.find(value, start + len(value))
+    yield from _shaped(text)
+
+
+def _shaped(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the start and end of everything that looks like a secret."""
     lowered = text.lower()
     if any(hint in lowered for hint in _HINTS):
         yield from (match.span() for match in _WHOLE.finditer(text))
@@ -105,10 +111,27 @@ def is_secret_name(name: str) -> bool:
     return bool(_SECRET_NAME.search(name))
 
 
-def environment_secrets() -> set[str]:
-    """Return the values of environment variables named like a secret, except paths of files."""
-    values = (value for name, value in os.environ.items() if is_secret_name(name) and len(value) >= _SHORTEST)
-    return set(_variants(value for value in values if not os.path.exists(value)))
+def environment_secrets() -> frozenset[str]:
+    """Return the values of environment variables named like a secret, and secrets by shape in any other, except paths of files.
+
+    The latter are then found wherever they stand. Two processes that share a pipe can write a secret right after a letter,
+    where its shape alone does not show.
+    """
+    return _secrets_of(tuple(os.environ.items()))
+
+
+@lru_cache(maxsize=8)
+def _secrets_of(environment: tuple[tuple[str, str], ...]) -> frozenset[str]:
+    values = {value for name, value in environment if is_secret_name(name) and len(value) >= _SHORTEST}
+    for name, value in environment:
+        if not is_secret_name(name):
+            values.update(filter(_looks_random, (value[start:end] for start, end in _shaped(value))))
+    return frozenset(_variants(value for value in values if not os.path.exists(value)))
+
+
+def _looks_random(text: str) -> bool:
+    """Return whether a text is unlikely to be a word: what follows `password:` may be one, and it would be masked in every log."""
+    return len(text) >= 10 and any(map(str.isdigit, text)) and any(map(str.isalpha, text))
 
 
 def _variants(values: Iterable[str]) -> Iterator[str]:

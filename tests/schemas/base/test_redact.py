@@ -55,6 +55,20 @@ def test_paths_and_short_values_of_variables_stay(monkeypatch: pytest.MonkeyPatc
     assert redact(f"this is {tmp_path}") == f"this is {tmp_path}"
 
 
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_secret_in_the_environment_is_found_right_after_a_letter(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Processes that share a pipe write into each other's words."""
+    monkeypatch.setenv("SETTINGS", json.dumps({"all": SHAPES[name]}))
+    monkeypatch.setenv("LINES", SHAPES[name])
+    found = redact(f"Saving the datas{SHAPES[name]}et")
+    assert CORE not in found and CORE.upper() not in found and "a1B2c3D4" not in found and MASK in found
+
+
+def test_a_word_after_password_in_the_environment_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MESSAGE", "password: instructions follow")
+    assert redact("the instructions follow") == "the instructions follow"
+
+
 def test_given_keys_are_found() -> None:
     assert redact("my own key is k9-very-own", ["k9-very-own", "sky", ""]) == f"my own key is {MASK}"
 
