@@ -54,8 +54,8 @@ class LabelConflicts(TypedDict):
 class Manifest(TypedDict):
     """`rows_read` are the rows of the sources, `rows_in` the records made from them. `repeated` are the training rows added by weights,
     `left_out` those that a weight below 1 does not train. `absent_labels` are those of data.labels that no row has, `untrained_labels`
-    those that rows of other splits have and no training row has. `prompted` are the chats that were given
-    data.system_prompt. `leaks` exists if there are several splits."""
+    those that rows of other splits have and no training row has. `prompted` are the chats that were given data.system_prompt, `own_prompts`
+    the training rows with a system prompt of their own where it is not set. `leaks` exists if there are several splits."""
 
     recipekit: str
     type: RecordType
@@ -70,6 +70,7 @@ class Manifest(TypedDict):
     repeated: NotRequired[int]
     left_out: NotRequired[int]
     prompted: NotRequired[int]
+    own_prompts: NotRequired[int]
     label_conflicts: NotRequired[LabelConflicts]
     labels: NotRequired[list[str]]
     absent_labels: NotRequired[list[str]]

@@ -27,6 +27,7 @@ from .manifest import LeakCheck, Manifest, NearDuplicates, own_files
 from .named_in_rows import NamedInRows
 from .near_duplicates import near_pairs, repeated_rows
 from .near_leaks import count_near_leaks
+from .own_prompts import count_own_prompts
 from .row_store import RowStore
 from .same_questions import count_same_questions
 from .split_labels import split_labels
@@ -62,6 +63,8 @@ def build(
         refuse_empty(data, manifest)
         if data.system_prompt:
             manifest["prompted"] = kept.prompted
+        elif data.type == "chat" and "train" in manifest["splits"] and (own := count_own_prompts(folder / "train.jsonl")):
+            manifest["own_prompts"] = own
         if data.type == "classification":
             check_labels(kept.labels, data.labels)
             manifest["labels"] = _label_order(data, {*kept.labels})

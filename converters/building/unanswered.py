@@ -7,6 +7,7 @@ that cannot be converted is yielded with the reason, so that every row of the fi
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from ...schemas.base.errors import UserError
 from ...schemas.sections import RecordType, Source
 from ..reading.files import files_of
 from ..reading.mojibake import fix_fields
@@ -19,6 +20,7 @@ from .key_meanings import key_use
 from .key_use import plain
 from .row_account import convert_rows
 from .row_encoder import with_system_prompt
+from .training_form import TrainingForm
 
 _STAND_IN = "?"  # the answer with which a record without one is validated
 
@@ -38,13 +40,15 @@ class Unanswered(NamedTuple):
 class Reading(NamedTuple):
     """How rows are read: with a source's converter and options, for a model of one record type, after the system prompt.
 
-    A converter that cannot make such records makes texts: each is classified, or becomes the one message of a chat.
+    A converter that cannot make such records makes texts: each is classified, or becomes the one message of a chat. What is classified is
+    then brought into `form`, where the converter is not that of the training.
     """
 
     source: Source
     record_type: RecordType
     system_prompt: str | None = None
     fix_mojibake: bool = True
+    form: TrainingForm | None = None
 
     @property
     def converted_to(self) -> RecordType:
@@ -94,6 +98,11 @@ def _asked(record: Record, reading: Reading) -> Unanswered:
         asked: RecordValue = {"messages": [{name: message.get(name) for name in ("role", "content")} for message in messages]}
     else:
         asked = {"text": fields["text"]}
+        if reading.form and isinstance(fields["text"], str):
+            try:
+                asked["text"] = reading.form.read(fields["text"])
+            except UserError as error:
+                return Unanswered(str(record.row), _columns(record.row.value), {}, error.problems[0].what)
         checked = asked | ({"label": _STAND_IN} if reading.record_type == "classification" else {})
     if fault := record_fault(reading.record_type, checked):
         return _dropped(Drop(record.row, *fault))

@@ -57,6 +57,11 @@ def recognise_text(head: bytes, suffixes: set[str]) -> str:
     return "labels are MBTI types" if b"type,posts" in head else ""
 
 
+def row_of_text(text: str, **options: Any) -> dict[str, Any]:
+    """Return the row of an author whose type is not known."""
+    return {"posts": text, "type": NoAnswer()}
+
+
 def convert(
     rows: Iterable[Row],
     record_type: str = "classification",

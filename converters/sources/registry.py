@@ -48,6 +48,9 @@ class Converter(Protocol):
 
     SIGNATURES (optional) are sets of keys: rows with all keys of one set come from this source, and from no other.
 
+    row_of_text (optional) returns the row of this text without an answer, for a classifier that is given a text alone; None if a row
+    needs more, with these options.
+
     recognise_rows, recognise_text (optional) return why rows, or a text's first bytes and the suffixes of its files, come from this source;
     "" if they do not. They are for sources that keys do not tell apart.
     """
@@ -101,6 +104,11 @@ def answer_key(name: str, record_type: RecordType, options: dict[str, Any]) -> s
         return None
     option = signature(module.convert).parameters.get(key)
     return options.get(key, option.default) if option else key
+
+
+def row_of_text(name: str, options: dict[str, Any], text: str) -> dict[str, Any] | None:
+    """Return the row that has this text and no answer; None if the converter makes no record of a text alone."""
+    return getattr(converter(name), "row_of_text", lambda text, **options: None)(text, **options)
 
 
 def takes_text(name: str, option: str) -> bool:

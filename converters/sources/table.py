@@ -27,6 +27,13 @@ ANSWER = {"classification": "label_key", "chat": "assistant_key"}
 _PLACE = re.compile(r"\{([^{}]+)\}")
 
 
+def row_of_text(text: str, **options: Any) -> dict[str, Any] | None:
+    """Return the row of a text without a label; None if a template makes it of columns."""
+    if options.get("text_template"):
+        return None
+    return {options.get("text_key", "text"): text, options.get("label_key", "label"): NoAnswer()}
+
+
 def convert(
     rows: Iterable[Row],
     record_type: str = "classification",

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...converters.building.training_form import TrainingForm
 from ...schemas.base.hashing import key_of, with_contents
 from ...schemas.sample_prompts import sample_texts
 from ...schemas.sections import Evaluation, Model, Recipe
@@ -53,13 +54,19 @@ PROBES = {
 
 
 def requested_probes(recipe: Recipe) -> dict[str, Any]:
-    """Return the recipe's probes with their settings. Raises UserError if the file of prompts is not valid."""
+    """Return the recipe's probes with their settings. The prompts of a classifier get the form of its training's rows.
+
+    Raises UserError if the file of prompts is not valid, or if a prompt cannot get this form.
+    """
     evaluation = recipe.evaluation
     asked = {name: value for name in PROBES if (value := getattr(evaluation, name))}
     kind, system = recipe.data.type, recipe.data.system_prompt
     if prompts := evaluation.prompts:
         generation = None if kind == "classification" else (prompts.generation or evaluation.generation)._asdict()
-        asked["prompts"] = {"texts": sample_texts(prompts), "type": kind, "system": system, "generation": generation}
+        texts = sample_texts(prompts)
+        if kind == "classification":
+            texts = [*map(TrainingForm.of(recipe.data).read, texts)]
+        asked["prompts"] = {"texts": texts, "type": kind, "system": system, "generation": generation}
     if classifier := evaluation.sentiment_model:
         how = {"type": kind, "system": system, "generation": evaluation.generation._asdict()}
         asked["sentiment_model"] = {"classifier": classifier, "path": evaluation.sentiment_prompts, **how}

@@ -3,15 +3,18 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...schemas.base.counted import counted
 from ...schemas.base.errors import UserError
 from ...schemas.evaluation_sections import Generation
 from ...schemas.recipe import load_recipe
 from ..models.reference import ModelReference
+from ..runtime.run_files import MANIFEST
 from ..runtime.run_folder import RunFolder
 
 
 class Settings(NamedTuple):
-    """Generation settings. `seed` None is random for every reply, `system` None is no system prompt; `system_note` says where it is set."""
+    """Generation settings. `seed` None is random for every reply, `system` None is no system prompt; `system_note` says where it is set,
+    or why one is missed."""
 
     temperature: float
     top_p: float
@@ -39,11 +42,25 @@ def settings_of(target: ModelReference, given: dict[str, Any]) -> Settings:
     generation = Generation()
     if target.run:
         generation = load_recipe(RunFolder(Path(target.run)).recipe_file).recipe.evaluation.generation
-    note = "the recipe's" if given["system"] is None else "--system"
-    chosen = {name: value for name, value in given.items() if value is not None}
-    found = Settings(generation.temperature, generation.top_p, 1.0, generation.max_new_tokens, None, target.system_prompt, note)._replace(
+    system, note = system_of(target, given["system"])
+    chosen = {name: value for name, value in given.items() if value is not None and name != "system"}
+    found = Settings(generation.temperature, generation.top_p, 1.0, generation.max_new_tokens, None, system, note)._replace(
         **{"max_new_tokens" if name == "max_tokens" else name: value for name, value in chosen.items()}
     )
     if not found.temperature and (unused := [name for name in ("top_p", "seed") if chosen.get(name) is not None]):
         raise UserError(f"--{unused[0].replace('_', '-')} has no effect at temperature 0", hint="add --temperature 0.7")
-    return found._replace(system=found.system or None)
+    return found
+
+
+def system_of(target: ModelReference, given: str | None) -> tuple[str | None, str]:
+    """Return the system prompt for chats without one (`given` by the command line, else the recipe's), and where it is
+    set; without one None, and how many training rows have their own."""
+    if given is not None:
+        return given or None, "--system"
+    if target.system_prompt:
+        return target.system_prompt, "the recipe's"
+    manifest = RunFolder(Path(target.run)).find(MANIFEST) if target.run else None
+    if not manifest or not (own := manifest.get("own_prompts")):
+        return None, ""
+    rows = counted(manifest["splits"]["train"], "training row")
+    return None, f"{own:,} of {rows} {'has' if own == 1 else 'have'} a system prompt; set one with --system"

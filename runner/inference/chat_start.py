@@ -36,11 +36,12 @@ def announce(target: ModelReference, settings: Settings, session: Session | Clas
     """Print to stderr how replies are generated."""
     if isinstance(session, Classifier):
         click.echo(f"labels    {', '.join(session.labels)}", err=True)
+        click.echo(f"texts     {session.reads}", err=True)
         return
     if session.continues:
         click.echo("text      no chat template: each line is continued", err=True)
-    if settings.system:
-        click.echo(f"system    {settings.system} ({settings.system_note})", err=True)
+    if settings.system_note and not session.continues:
+        click.echo(f"system    {settings.system or 'none'} ({settings.system_note})", err=True)
     click.echo(f"replies   {settings}", err=True)
 
 

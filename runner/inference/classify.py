@@ -6,6 +6,7 @@ from typing import Any
 import click
 import orjson
 
+from ...converters.building.training_form import TrainingForm
 from ...schemas.base.errors import UserError
 from ...schemas.recipe import load_recipe
 from ..models.reference import ModelReference
@@ -24,18 +25,30 @@ class Classifier:
         self.loaded = load(target, "classification")
         self.labels = list(self.loaded.labels)
         self.sequence_len = self.loaded.context
-        if target.run:  # as training truncates long texts
-            self.sequence_len = load_recipe(RunFolder(Path(target.run)).recipe_file).recipe.training.sequence_len
+        self.form: TrainingForm | None = None
+        if target.run:
+            recipe = load_recipe(RunFolder(Path(target.run)).recipe_file).recipe
+            self.sequence_len = recipe.training.sequence_len  # as training truncates long texts
+            self.form = TrainingForm.of(recipe.data)
+
+    @property
+    def reads(self) -> str:
+        """Return how texts are read, in words."""
+        return str(self.form or "read as they are: no recipe says how the rows of the training were converted")
 
     def classify(self, text: str) -> dict[str, Any]:
-        """Return the label, every label's probability, the text's number of tokens, and how many the model saw."""
+        """Return the label, every label's probability, the text's number of tokens, and how many the model saw.
+
+        Raises UserError for a text of which the training would have made no row.
+        """
         return self.classify_all([text])[0]
 
     def classify_all(self, texts: list[str]) -> list[dict[str, Any]]:
-        """Classify several texts at once."""
+        """Classify several texts at once, each in the form of the training's rows."""
         from ..worker.classification import tokenise_rows
 
-        records = [{"id": str(number), "text": text, "label": self.labels[0]} for number, text in enumerate(texts)]  # the label is not used
+        read, label = map(self.form.read, texts) if self.form else texts, self.labels[0]  # the label is not used
+        records = [{"id": str(number), "text": text, "label": label} for number, text in enumerate(read)]
         found = tokenise_rows(records, self.loaded.tokenizer, self.labels, self.sequence_len, "truncate")
         chances = label_probabilities(self.loaded, [row["input_ids"] for row in found.rows])
         return [self._facts(row, chance, found.long) for row, chance in zip(found.rows, chances, strict=True)]

@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ...schemas.base.errors import UserError
 from .classify import Classifier
-from .protocol import classification, read_texts
+from .protocol import BadRequest, classification, read_texts
 from .server import error_response, guarded, model_card, with_body
 
 
@@ -37,7 +38,10 @@ class Classifications:
         if body.get("model") not in (None, self.name):
             return error_response(404, f"this server has one model: {self.name}", "model", "model_not_found")
         async with self.lock:
-            found = await asyncio.to_thread(self._classified, asked.texts)
+            try:
+                found = await asyncio.to_thread(self._classified, asked.texts)
+            except UserError as error:
+                raise BadRequest(error.problems[0].what, "input") from None
         too_long = [index for index, one in enumerate(found) if one["tokens"] > one["tokens_seen"]]
         if too_long and not asked.truncate:
             longest = self.classifier.sequence_len

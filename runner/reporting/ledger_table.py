@@ -49,7 +49,7 @@ def source_notes(manifest: Mapping[str, Any]) -> list[str]:
             more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
             notes.append(f"{what}{counted(len(names), 'file')} {fault}: {', '.join(names[:3])}{more}")
     if manifest.get("prompted") == 0:
-        notes.append("data.system_prompt is not used: every chat has a system message of its own")
+        notes.append("no row is given data.system_prompt: every chat has a system message of its own")
     if absent := manifest.get("absent_labels"):
         notes.append(f"labels that no row has: {', '.join(absent)}")
     if untrained := manifest.get("untrained_labels"):

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...converters.building.training_form import TrainingForm
 from ...converters.building.unanswered import Reading, read_unanswered
 from ...converters.reading.file_hashes import source_sha256
 from ...converters.reading.files import files_of, keys_for
@@ -80,8 +81,17 @@ def job_of(
     return Job(target, reading, asked)
 
 
+def notes_of(job: Job) -> list[tuple[str, str]]:
+    """Return what to know of how the rows are read, each with its heading."""
+    notes = [("texts", str(job.reading.form))] if job.reading.form else []
+    if job.settings.get("system_note") and not job.settings["system"]:
+        notes.append(("system", f"rows without a system prompt get none ({job.settings['system_note']})"))
+    return notes
+
+
 def _reading(target: ModelReference, file: str, named: tuple[str, dict[str, Any]] | None, data: Data | None) -> Reading:
-    """Return how the file is read: by the named converter, else as the first source of the recipe's data.
+    """Return how the file is read: by the named converter, else as the first source of the recipe's data. What a
+    classifier gets by another converter than its training is brought into the form of its rows.
 
     Raises UserError if there is neither, or if the converter makes no records of the model's type.
     """
@@ -100,7 +110,9 @@ def _reading(target: ModelReference, file: str, named: tuple[str, dict[str, Any]
     kind: RecordType = target.kind or "chat"  # pyright: ignore[reportAssignmentType]
     if not {kind, "text"} & {*(makes := converter(source.converter).RECORD_TYPES)}:
         raise UserError(f"the converter {source.converter} makes {' or '.join(makes)} records; {target.name} needs {kind} or text records")
-    return Reading(source, kind, fix_mojibake=data.fix_mojibake if data else True)
+    of_training = TrainingForm.of(data) if data and kind == "classification" else None
+    form = of_training if of_training and of_training.converter != source.converter else None
+    return Reading(source, kind, fix_mojibake=data.fix_mojibake if data else True, form=form)
 
 
 def predict(job: Job, out: Path, display: Display) -> Predicted:

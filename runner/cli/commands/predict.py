@@ -47,7 +47,7 @@ def command(
     require_train_extra()
     from ...models.reference import base_of, resolve_target
     from ...runtime.console import Display
-    from ...workflows.predict import job_of, predict, predict_joined
+    from ...workflows.predict import job_of, notes_of, predict, predict_joined
 
     if files := [model for model in models[1:] if Path(model).is_file() and Path(model).suffix not in SUFFIXES]:
         raise UserError(f"{files[0]} is a file, not a model", hint="to read several files, give a glob in quotes: 'new/*.txt'")
@@ -64,6 +64,8 @@ def command(
     with Display() as display:
         for target in targets:
             display.say("model", target.note)
+        for line in dict.fromkeys(line for job in jobs for line in notes_of(job)):
+            display.say(*line)
         done = predict(jobs[0], out, display) if len(jobs) == 1 else predict_joined(jobs, out, display)
     _print(done, out, as_json)
 

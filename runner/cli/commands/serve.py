@@ -15,8 +15,9 @@ from ..options import runs_dir_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port; 0 picks a free one.")
 @click.option("--max-batch", type=click.IntRange(min=1), default=16, show_default=True, help="Maximum batch size.")
+@click.option("--system", metavar="TEXT", help='System prompt for requests without one; "" for none. Default: the recipe\'s.')
 @runs_dir_option
-def command(model: str, host: str, port: int, max_batch: int, root: Path) -> None:
+def command(model: str, host: str, port: int, max_batch: int, system: str | None, root: Path) -> None:
     """Serve MODEL: a run's directory, a recipe's name (its newest run), or anything that model.base_model accepts.
 
     POST /v1/chat/completions (also streamed), GET /v1/models, GET /health; for a classifier POST /classify, in the format of
@@ -29,6 +30,8 @@ def command(model: str, host: str, port: int, max_batch: int, root: Path) -> Non
         hint = "set RECIPEKIT_API_KEY, or use --host 127.0.0.1"
         raise UserError(f"{host} is reachable from other machines, and no API key is set", hint=hint)
     target = resolve_target(model, root)
+    if system is not None and target.kind == "classification":
+        raise UserError(f"--system has no effect: {target.name} is a classifier and generates nothing", hint="remove the option")
     require_weights_of(target)
     from ...inference.server import bound, create_app, serve
 
@@ -42,11 +45,16 @@ def command(model: str, host: str, port: int, max_batch: int, root: Path) -> Non
         from ...inference.classify import Classifier
         from ...inference.classify_server import create_classify_app
 
-        app, route = create_classify_app(target.name, Classifier(target, as_json=True), max_batch, hosts), "classify"
+        classifier = Classifier(target, as_json=True)
+        click.echo(f"texts     {classifier.reads}", err=True)
+        app, route = create_classify_app(target.name, classifier, max_batch, hosts), "classify"
     else:
-        app, route = create_app(load(target, chats=True).merged(), max_batch, hosts, target.system_prompt), "v1"
-        if target.system_prompt:
-            click.echo(f"system    {target.system_prompt} (the recipe's, for requests without a system message)", err=True)
+        from ...inference.chat_settings import system_of
+
+        prompt, note = system_of(target, system)
+        app, route = create_app(load(target, chats=True).merged(), max_batch, hosts, prompt), "v1"
+        if note:
+            click.echo(f"system    {prompt or 'none'} ({note}; for requests without a system message)", err=True)
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"serving   http://{shown}:{listener.getsockname()[1]}/{route} (model {target.name})", err=True)
     serve(app, listener)

@@ -142,7 +142,7 @@ def test_a_system_prompt_that_no_chat_needs_is_named(tmp_path, system, prompted,
     manifest = build(chat_data(path, system_prompt="Be brief."), tmp_path / "out")
     assert manifest["prompted"] == prompted and validator("manifest").is_valid(manifest)
     assert [note for note in source_notes(manifest) if "system_prompt" in note] == [
-        "data.system_prompt is not used: every chat has a system message of its own"
+        "no row is given data.system_prompt: every chat has a system message of its own"
     ] * notes
 
 

@@ -9,8 +9,9 @@ pytest.importorskip("torch", reason="needs the extra [train]")
 
 from recipekit.runner.inference.chat_session import Session, as_json
 from recipekit.runner.inference.chat_settings import Settings
+from recipekit.runner.inference.chat_start import announce
 from recipekit.runner.inference.chat_stream import ChatModel, ReplyStream
-from recipekit.runner.models.reference import base_of, resolve_target
+from recipekit.runner.models.reference import ModelReference, base_of, resolve_target
 from recipekit.runner.worker.loading import LoadedModel, load
 from recipekit.schemas.base.errors import UserError
 
@@ -145,3 +146,11 @@ def test_an_unloadable_model_is_reported_without_a_traceback(tmp_path: Path) -> 
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(UserError, match="cannot be loaded"):
         load(resolve_target(str(tmp_path), tmp_path))
+
+
+@pytest.mark.parametrize("continues", [False, True])
+def test_a_chat_says_that_it_misses_the_prompts_of_the_training(capsys: pytest.CaptureFixture[str], continues: bool) -> None:
+    settings = GREEDY._replace(system_note="43 of 60 training rows have a system prompt; set one with --system")
+    announce(ModelReference("m", "", "", "", "", ""), settings, Session([], settings, continues, RowStore()))
+    told = "system    none (43 of 60 training rows have a system prompt; set one with --system)\n"
+    assert (told in capsys.readouterr().err) == (not continues)

@@ -1,11 +1,14 @@
 """Where settings come from, and which are refused."""
 
+import json
 from pathlib import Path
 
 import pytest
-from recipekit.runner.inference.chat_settings import settings_of
+from recipekit.runner.inference.chat_settings import settings_of, system_of
 from recipekit.runner.models.reference import ModelReference
 from recipekit.schemas.base.errors import UserError
+
+from ...support.run_files import manifest_with
 
 NOTHING = dict.fromkeys(("system", "temperature", "top_p", "repetition_penalty", "max_tokens", "seed"))
 PLAIN = ModelReference("some/model", "some/model", "", "some/model", "", "")
@@ -35,6 +38,20 @@ def test_a_run_is_sampled_as_it_was_evaluated(tmp_path: Path) -> None:
     assert (given.system, given.system_note) == ("Be long.", "--system")
     assert settings_of(target, {**NOTHING, "system": ""}).system is None
     assert str(given) == "temperature 1, top_p 0.9, seed 0, at most 3 tokens per reply"
+
+
+def test_without_a_prompt_of_the_recipe_it_is_told_how_many_training_rows_had_one(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yml").write_text(RECIPE.replace("system_prompt: Be brief., ", ""))
+    target = PLAIN._replace(run=str(tmp_path), kind="chat")
+    assert system_of(target, None) == (None, "")
+    (tmp_path / "data").mkdir()
+    for own, rows, told in ((43, 1060, "43 of 1,060 training rows have"), (1, 1, "1 of 1 training row has")):
+        manifest = manifest_with(own_prompts=own, splits={"train": rows})
+        (tmp_path / "data" / "manifest.json").write_text(json.dumps(manifest))
+        found = settings_of(target, NOTHING)
+        assert (found.system, found.system_note) == (None, f"{told} a system prompt; set one with --system")
+    for given in ("", "Be long."):
+        assert system_of(target, given) == (given or None, "--system")
 
 
 @pytest.mark.parametrize(

@@ -66,3 +66,19 @@ def test_a_classifier_cannot_chat(run: Path) -> None:
         load(target)
     with pytest.raises(UserError, match="takes no system prompt"):
         Classifier(target, as_json=False).set_system("x")
+
+
+def test_a_text_is_read_as_the_rows_of_the_training(run: Path) -> None:
+    classifier = Classifier(resolve_target(str(run), run.parent), as_json=False)
+    assert classifier.reads == "converted as the rows of the training: mbti"
+    raw, trained = classifier.classify_all(["an INFJ plays chess|||a library", "1. an [TYPE] plays chess\n2. a library"])
+    assert raw["tokens"] == trained["tokens"] and raw["probabilities"] == pytest.approx(trained["probabilities"], abs=1e-6)
+    with pytest.raises(UserError, match="every post is blank"):
+        classifier.respond("|||")
+
+
+def test_a_folder_without_a_recipe_reads_texts_as_they_are_and_says_so(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run / "model", tmp_path / "merged")
+    classifier = Classifier(resolve_target(str(tmp_path / "merged"), tmp_path), as_json=True)
+    assert classifier.reads.startswith("read as they are: no recipe says")
+    assert classifier.classify("chess|||a library")["tokens"] != classifier.classify("1. chess\n2. a library")["tokens"]

@@ -12,6 +12,7 @@ from ...support.recipe_process import start
 
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
+from recipekit.converters.building.training_form import TrainingForm
 from recipekit.runner.inference.classify import Classifier
 from recipekit.runner.inference.classify_server import create_classify_app
 from recipekit.runner.models.reference import resolve_target
@@ -47,8 +48,8 @@ def test_the_command_prints_its_model_and_its_address_and_nothing_of_the_librari
                 break
         process.terminate()
         process.wait()
-    assert [line.split()[0] for line in printed] == ["model", "serving"], "".join(printed)
-    assert printed[1].split()[1].endswith("/classify")
+    assert [line.split()[0] for line in printed] == ["model", "texts", "serving"], "".join(printed)
+    assert printed[2].split()[1].endswith("/classify")
 
 
 def posted(classifier: Classifier, body: Any, host: str = "127.0.0.1") -> tuple[int, Any]:
@@ -110,3 +111,17 @@ def test_a_long_text_is_cut_where_the_request_says_so(classifier: Classifier) ->
 
 def test_a_request_with_another_host_is_refused(classifier: Classifier) -> None:
     assert posted(classifier, {"input": "a"}, host="attacker.example")[0] == 400
+
+
+def test_a_text_of_which_the_training_made_no_row_is_refused_with_the_reason(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classifier, "form", TrainingForm("mbti", {}))
+    status, answer = posted(classifier, {"input": ["chess", "|||"]})
+    assert (status, answer["error"]["param"]) == (400, "input")
+    assert answer["error"]["message"] == "'|||' cannot be classified: no posts: every post is blank"
+
+
+def test_a_classifier_takes_no_system_prompt(command_line, folder: Path) -> None:
+    refused = command_line("serve", folder, "--system", "Be brief.")
+    assert refused.code == 1 and "--system has no effect: " in refused.err
