@@ -74,8 +74,8 @@ class Display:
     def event(self, event: dict[str, Any]) -> None:
         """Show an event of a child process."""
         kind = event["event"]
-        if kind == "stage":
-            name = _NAMES.get(event["name"], str(event["name"]))
+        if kind in ("stage", "probe"):
+            name = _NAMES.get(event["name"], str(event["name"])) if kind == "stage" else str(event["what"])
             if self.task is None or self.bar.tasks[0].description != name:  # Axolotl calls its hooks after training twice
                 self.clear()
                 self.show(name, None, 0, "")
@@ -83,10 +83,9 @@ class Display:
             self.show("training", event["steps"], event["step"], "")
         elif kind == "step":
             self.show("training", None, event["step"], _facts(event))
-        elif kind == "evaluate":
-            self.show(f"evaluating {event['model']}", event["total"], event["done"], "")
-        elif kind == "predict":
-            self.show("predicting", event["total"], event["done"], "")
+        elif kind in ("evaluate", "predict"):
+            name = "predicting" if kind == "predict" else f"evaluating {event['model']}"
+            self.show(name, event["total"], event["done"], f"{event['written']:,} tokens written" if "written" in event else "")
         elif kind in ("unsealed", "log"):
             self.say("", event["what"], "warning")
         elif kind == "stopping":
@@ -102,7 +101,7 @@ class Display:
             self.bar.reset(self.task, total=total, completed=done, description=description, facts=facts)
         else:
             self.bar.update(self.task, total=total, completed=done, facts=facts)
-        if not self.console.is_terminal and (time.monotonic() - self.last_plain > _PLAIN_SECONDS or begins or done in (0, total)):
+        if not self.console.is_terminal and (time.monotonic() - self.last_plain > _PLAIN_SECONDS or begins or done == total):
             self.last_plain = time.monotonic()
             self.console.print(_plain(self.bar.tasks[0]))
 

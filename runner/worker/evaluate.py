@@ -7,7 +7,7 @@ training, and appends to predictions.jsonl next to them, batch by batch, so that
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,7 @@ from ..evaluation.scoring import without_reasoning
 from ..runtime.progress import Progress, cut_torn_line, read_lines, refusing
 from ..runtime.run_files import EVALUATING, EVALUATION_REQUEST, SETS, SetRequest
 from ..runtime.run_folder import RunFolder
+from .batch_progress import BatchProgress
 from .generation import Reply, generate, in_memory
 from .head_loss import chunks
 from .label_audit import row_problems
@@ -64,33 +65,32 @@ def main() -> None:
         HeldOut(folder / "predictions.jsonl", _prepared(of_record_type(cfg, part["record_type"]), tokenizer, folder / "rows.jsonl"), part)
         for folder, part in asked.items()
     ]
-    total, done = 2 * sum(len(part.rows) for part in held_out), 0
+    answered = BatchProgress(progress, "evaluate", 2 * sum(len(part.rows) for part in held_out))
     for loaded in models(cfg, request["bits"]):
+        answered.facts = {"model": loaded.name}
         for part in held_out:
-            for answered in _answer(loaded, part):
-                done += answered
-                progress.event("evaluate", model=loaded.name, done=done, total=total)
-    progress.event("evaluated", done=done, total=total)
+            _answer(loaded, part, answered)
+    progress.event("evaluated", done=answered.done, total=answered.total)
 
 
-def _answer(loaded: LoadedModel, held_out: HeldOut) -> Iterator[int]:
-    """Append the missing predictions of one model, batch by batch; yield how many more are complete."""
+def _answer(loaded: LoadedModel, held_out: HeldOut, answered: BatchProgress) -> None:
+    """Append the missing predictions of one model, batch by batch."""
     there = {line["id"] for line in read_lines(held_out.predictions) if line["model"] == loaded.name}
     waiting, settings = [row for row in held_out.rows if row["id"] not in there], held_out.asked["generation"]
     size = settings["batch_size"]
-    yield len(held_out.rows) - len(waiting)
+    answered.add(len(held_out.rows) - len(waiting))
     for start in range(0, len(waiting), size):
         batch = waiting[start : start + size]
         scored = [likelihood(loaded, row["pieces"]) for row in batch]
         asked = held_out.asked["generate"]
-        replies = in_memory(lambda rows: replies_of(loaded, rows, settings), batch) if asked else [{}] * len(batch)
+        replies = in_memory(lambda rows: replies_of(loaded, rows, settings, answered.watch), batch) if asked else [{}] * len(batch)
         lines = []
         for row, sums, reply in zip(batch, scored, replies, strict=True):
             line = {"model": loaded.name, "id": row["id"], "reference": row["reference"], "original_tokens": row["original_tokens"]}
             empty = {"reply": "", "stopped": False, "reply_tokens": 0}
             lines.append(json.dumps({**line, **sums, **empty, **reply}, ensure_ascii=False) + "\n")
         append_whole(held_out.predictions, "".join(lines).encode())
-        yield len(batch)
+        answered.add(len(batch))
 
 
 def write_masks(cfg: Any, tokenizer: Any) -> None:
@@ -164,10 +164,15 @@ def likelihood(loaded: LoadedModel, parts: Sequence[Piece]) -> dict[str, float]:
     return sums
 
 
-def replies_of(loaded: LoadedModel, batch: Sequence[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """Generate a reply to each row's prompt in one batch. Each row has its own seed, so that its reply does not depend on the batch."""
+def replies_of(
+    loaded: LoadedModel, batch: Sequence[dict[str, Any]], settings: dict[str, Any], watch: Callable[[list[Reply]], None]
+) -> list[dict[str, Any]]:
+    """Generate a reply to each row's prompt in one batch; `watch` gets the replies first. Each row has its own seed, so that its reply does
+    not depend on the batch.
+    """
     sampling = (settings["max_new_tokens"], settings["temperature"], settings["top_p"])
     replies = [Reply(row["prompt_ids"], *sampling, seed=row_seed(settings["seed"], row["id"])) for row in batch]
+    watch(replies)
     generate(loaded, replies)
     texts = [
         loaded.tokenizer.decode(reply.token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip() for reply in replies

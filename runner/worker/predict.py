@@ -8,6 +8,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ..models.reference import ModelReference
 from ..runtime.progress import Progress, cut_torn_line, each_line, refusing
 from ..runtime.run_files import PREDICT_REQUEST
 from ..runtime.run_folder import RunFolder
+from .batch_progress import BatchProgress
 from .generation import Reply, generate, in_memory, label_probabilities
 from .loading import LoadedModel, load
 from .tokenization import RefusedMessages
@@ -33,20 +35,20 @@ def main() -> None:
     progress = Progress(Path("progress.jsonl"))
     cut_torn_line(PREDICTIONS)
     done = [len(line["rows"]) for line in each_line(PREDICTIONS, "rows")]  # of each batch
-    count = sum(done)
     reference, settings = ModelReference(**request["model"]), request["settings"]
     kind = request["record_type"]
     loaded = load(reference, "classification" if kind == "classification" else "causal", chats=kind == "chat")
-    prepare, predict = {"chat": (_prompts, replies_to), "classification": (text_row, labels_of), "text": (_documents, _perplexities)}[kind]
+    answered = BatchProgress(progress, "predict", request["rows"], sum(done))
+    chat = (_prompts, partial(replies_to, watch=answered.watch))
+    prepare, predict = {"chat": chat, "classification": (text_row, labels_of), "text": (_documents, _perplexities)}[kind]
     batches = _batches(settings["batch_size"], lambda row: prepare(loaded, row, settings))
+    answered.add(0)
     for batch in islice(batches, len(done), None):
-        progress.event("predict", done=count, total=request["rows"])
         found = in_memory(lambda rows: predict(loaded, rows, settings), [row for _, row in batch])
         numbers = [number for number, _ in batch]
         line = json.dumps({"rows": list(zip(numbers, found, strict=True))}, ensure_ascii=False) + "\n"
         append_whole(PREDICTIONS, line.encode())
-        count += len(batch)
-    progress.event("predict", done=count, total=request["rows"])
+        answered.add(len(batch))
 
 
 def _batches(size: int, prepare: Callable[[dict[str, Any]], dict[str, Any]]) -> Iterator[Numbered]:
@@ -66,8 +68,10 @@ def _prompts(loaded: LoadedModel, row: dict[str, Any], settings: dict[str, Any])
         return {"id": row["id"], "ids": [], "error": str(error)}
 
 
-def replies_to(loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """Generate a reply to each chat. Each row has its own seed, as in an evaluation."""
+def replies_to(
+    loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[str, Any], watch: Callable[[list[Reply]], None] = lambda replies: None
+) -> list[dict[str, Any]]:
+    """Generate a reply to each chat; `watch` gets the replies first. Each row has its own seed, as in an evaluation."""
     from .evaluate import row_seed
 
     replies: dict[int, Reply] = {}
@@ -78,7 +82,8 @@ def replies_to(loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[
             seed = row_seed(settings["seed"], row["id"])
             replies[place] = Reply(row["ids"], min(settings["max_new_tokens"], room), *sampling, seed=seed)
     if replies:
-        generate(loaded, list(replies.values()))
+        watch([*replies.values()])
+        generate(loaded, [*replies.values()])
     too_long = "the prompt has {:,} tokens; the model's limit is {:,} including the reply"
     return [
         _reply(loaded, replies[place])

@@ -107,6 +107,24 @@ def test_on_a_terminal_every_event_moves_the_bar(shown):
         assert text in output
 
 
+def test_during_the_first_batch_of_replies_its_tokens_are_shown(shown):
+    events = [
+        {"event": "evaluate", "model": "base", "done": 0, "total": 8},
+        *({"event": "evaluate", "model": "base", "done": 0, "total": 8, "written": tokens} for tokens in range(16, 1700, 16)),
+    ]
+    assert "0/8 · 0:00 elapsed · 1,696 tokens written" in shown(events, terminal=True)
+    (line,) = shown(events, terminal=False).splitlines()
+    assert line == "  evaluating base 0/8 · 0:00 elapsed"
+
+
+def test_what_a_probe_does_is_shown_in_place_of_what_was_done_before(shown):
+    done = {"event": "evaluate", "model": "tuned", "done": 8, "total": 8}
+    probes = [{"event": "probe", "what": f"prompts of the {model} model"} for model in ("base", "tuned")]
+    lines = shown([done, *probes], terminal=False).splitlines()
+    assert lines[1:] == ["  prompts of the base model", "  prompts of the tuned model"]
+    assert "prompts of the tuned model" in shown([done, *probes], terminal=True)
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (94.4, "1:34"), (3599.6, "1:00:00"), (7294, "2:01:34")])
 def test_a_duration_is_minutes_and_seconds(seconds, text):
     assert _clock(seconds) == text
