@@ -71,6 +71,7 @@ MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 _KEYS = frozenset(MEANINGS)
+_OF_ROWS = ("answer", "status", "deleted", "was_cancelled", "split", "train", "trainable")  # they say which rows to train
 
 
 def key_use(module: Converter, ignore_keys: Iterable[str] = ()) -> KeyUse:
@@ -92,5 +93,6 @@ def refusal(row: Row, converter: str) -> Drop | None:
     value: TrackedRow = row.value
     for key in MEANINGS if value.must_read else ():
         if key in value.must_read:
-            return Drop(row, "key_not_read", f"{key!r} ({MEANINGS[key][1]}) is not read by the converter {converter}")
+            how = "; keep_rows leaves such rows out" if converter == "table" and key in _OF_ROWS else ""
+            return Drop(row, "key_not_read", f"{key!r} ({MEANINGS[key][1]}) is not read by the converter {converter}{how}")
     return None

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ...schemas.base.errors import UserError
 from ...schemas.sections import RecordType, Source
-from ..reading.files import files_of
+from ..reading.files import SourceFile, files_of
 from ..reading.mojibake import fix_fields
 from ..reading.records import Drop, NoAnswer, Record, RecordValue, Row
 from ..sources.registry import answer_key, converter
@@ -23,6 +23,7 @@ from .row_encoder import with_system_prompt
 from .training_form import TrainingForm
 
 _STAND_IN = "?"  # the answer with which a record without one is validated
+KEEP_ROWS = "keep_rows"  # the option that leaves out what annotators refused: of rows to predict, every one is asked
 
 
 class Unanswered(NamedTuple):
@@ -57,20 +58,31 @@ class Reading(NamedTuple):
 
 
 def read_unanswered(reading: Reading) -> Iterator[Unanswered]:
-    """Yield the question for each row of the source's files. Raises UserError for a file that cannot be read."""
+    """Yield the question for each row of the source's files; of several files, with the name of its file as a column.
+
+    Raises UserError for a file that cannot be read.
+    """
+    files = files_of(reading.source)
+    for file, asked in _questions(reading, files):
+        yield asked._replace(columns={"file": file, **asked.columns}) if len(files) > 1 else asked
+
+
+def _questions(reading: Reading, files: list[SourceFile]) -> Iterator[tuple[str, Unanswered]]:
+    """Yield the name of each row's file, and its question."""
     source, kind = reading.source, reading.converted_to
     key = answer_key(source.converter, kind, source.options)
     unreadable: list[Drop] = []
-    keys = key_use(converter(source.converter), source.ignore_keys)
-    rows = without_drops(file_rows(files_of(source), converter(source.converter).INPUT), unreadable)
+    options = {name: value for name, value in source.options.items() if name != KEEP_ROWS}
+    keys = key_use(converter(source.converter), (*source.ignore_keys, *source.options.get(KEEP_ROWS, ())))
+    rows = without_drops(file_rows(files, converter(source.converter).INPUT), unreadable)
     rows = keys.track(_without_answer(rows, key))
-    for item in convert_rows(source.converter, rows, kind, source.options):
-        yield from map(_dropped, unreadable)
+    for item in convert_rows(source.converter, rows, kind, options):
+        yield from ((drop.row.file, _dropped(drop)) for drop in unreadable)
         unreadable.clear()
         if type(item.row.value) in TRACKED:
             item = untracked(source.converter, item, keys)
-        yield _dropped(item) if isinstance(item, Drop) else _asked(item, reading)
-    yield from map(_dropped, unreadable)
+        yield item.row.file, _dropped(item) if isinstance(item, Drop) else _asked(item, reading)
+    yield from ((drop.row.file, _dropped(drop)) for drop in unreadable)
 
 
 def _without_answer(rows: Iterable[Row], key: str | None) -> Iterator[Row]:

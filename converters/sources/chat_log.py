@@ -19,9 +19,9 @@ from ...schemas.options import Positive, Text
 from ..reading.readers import Reader, Reads
 from ..reading.records import Drop, Record, Row, joined
 from ..reading.whatsapp import whatsapp_reader
-from .key_paths import SeveralValues, value_at
+from .key_paths import NoValue, value_at
 
-VERSION = 2
+VERSION = 3
 RECORD_TYPES = ("chat",)
 STATELESS = False  # a conversation has many rows
 _EVENTS = {  # that have a text: subtypes of Slack, types of Discord
@@ -85,8 +85,8 @@ def _message(row: Row, assistant: str, speaker_key: str, text_key: str, time_key
     try:
         speaker, text, time = value_at(value, speaker_key), _text(value_at(value, text_key)), value_at(value, time_key)
         thread = value_at(value, thread_key) if thread_key else None
-    except SeveralValues as several:
-        return Drop(row, "several_values", str(several))
+    except NoValue as why:
+        return Drop(row, why.reason, str(why), filtered=why.filtered)
     if not speaker or not text.strip() or not {str(value.get("subtype")), str(value.get("type"))}.isdisjoint(_EVENTS):
         return Drop(row, "no_message", filtered=True)
     if (at := seconds(time)) is None:

@@ -7,8 +7,24 @@ from typing import Any
 _STEPS = re.compile(r"\[\]|[^.\[\]]+")
 
 
-class SeveralValues(Exception):
+class NoValue(Exception):
+    """A path leads to no value that a record can hold. `reason` and `filtered` are those of the row's drop."""
+
+    reason = ""
+    filtered = False
+
+
+class SeveralValues(NoValue):
     """A path leads to different values, of which a record can hold one."""
+
+    reason = "several_values"
+
+
+class TakenBack(NoValue):
+    """A path leads only through items that their author took back, as Label Studio marks a skipped annotation."""
+
+    reason = "was_cancelled"
+    filtered = True
 
 
 def is_path(name: str) -> bool:
@@ -26,25 +42,36 @@ def first_key(row: Any, name: str) -> str:
 def value_at(row: dict[str, Any], name: str) -> Any:
     """Return the value of a column, or at a path; None if nothing is there. A key that is spelt like a path comes first.
 
-    Raises SeveralValues if the lists on the path hold values that differ.
+    Raises SeveralValues if the lists on the path hold values that differ, and TakenBack if all of their items were taken back.
     """
     if name in row or not is_path(name):
         return row.get(name)
     found: list[Any] = []
-    for value in _found(row, _STEPS.findall(name)):
+    gone: list[str] = []
+    for value in _found(row, _STEPS.findall(name), gone):
         if value is not None and value not in found:
             found.append(value)
+    if gone and not found:
+        raise TakenBack(f"{name!r} has only items with was_cancelled: true")
     if len(found) > 1:
         shown = ", ".join(f"{value!r:.30}" for value in found[:3])
         raise SeveralValues(f"{name!r} has {len(found)} different values: {shown}")
     return found[0] if found else None
 
 
-def _found(value: Any, steps: list[str]) -> Iterator[Any]:
+def was_taken_back(item: Any) -> bool:
+    """Return whether an item of a list is one that its author took back."""
+    return isinstance(item, dict) and "was_cancelled" in item and item["was_cancelled"] is True
+
+
+def _found(value: Any, steps: list[str], gone: list[str]) -> Iterator[Any]:
     if not steps:
         yield value
     elif steps[0] == "[]":
         for item in value if isinstance(value, list) else ():
-            yield from _found(item, steps[1:])
+            if was_taken_back(item):
+                gone.append("was_cancelled")
+            else:
+                yield from _found(item, steps[1:], gone)
     elif isinstance(value, dict) and steps[0] in value:
-        yield from _found(value[steps[0]], steps[1:])
+        yield from _found(value[steps[0]], steps[1:], gone)

@@ -5,8 +5,10 @@
     text:           {"title": "Rain", "body": "It rained for three days."}
 
 A column is named by its key, or a template joins several: `{title}\\n\\n{body}`. In nested rows a path names the value: `data.text`,
-`annotations[].value.choices[]`. Where its lists hold different values, the row is dropped. A numeric label is written as text, or as the
-name that `label_names` gives it.
+`annotations[].value.choices[]`. Where its lists hold different values, the row is dropped; an item with `was_cancelled: true`, as Label
+Studio marks a skipped annotation, is not read. A numeric label is written as text, or as the name that `label_names` gives it.
+
+`keep_rows` leaves out what annotators refused: `keep_rows: {answer: [accept]}` for rows of Prodigy.
 """
 
 import re
@@ -16,10 +18,10 @@ from typing import Annotated, Any
 from ...schemas.options import Keyword, Text, only_for
 from ..reading.records import Drop, NoAnswer, Record, RecordValue, Row
 from .alpaca import missing_keys
-from .key_paths import SeveralValues, first_key, is_path, value_at
+from .key_paths import NoValue, first_key, is_path, value_at
 from .turns import chat_messages
 
-VERSION = 3
+VERSION = 4
 RECORD_TYPES = ("classification", "chat", "text")
 INPUT = "values"
 STATELESS = True
@@ -63,6 +65,11 @@ def convert(
     system_key: Annotated[
         Text | None, only_for("chat"), "Column of the system message; an empty cell means none. Default: no system message."
     ] = None,
+    keep_rows: Annotated[
+        dict[str, list[str]] | None,
+        Keyword("minProperties", 1),
+        "Values of columns, such as `answer: [accept]`: rows with another value there, or with none, are left out.",
+    ] = None,
     keep_meta: Annotated[Iterable[str], "Columns to keep in meta."] = (),
 ) -> Iterator[Record | Drop]:
     """Yield one record per row."""
@@ -74,13 +81,9 @@ def convert(
     names = label_names or {}
     are_nested = any(map(is_path, needed))
     for row in rows:
-        if missing := missing_keys(row.value, *([first_key(row.value, name) for name in needed] if are_nested else needed)):
-            yield Drop(row, "missing_key", missing)
-            continue
-        try:
-            value = {name: value_at(row.value, name) for name in needed} if are_nested else row.value
-        except SeveralValues as several:
-            yield Drop(row, "several_values", str(several))
+        value = _cells(row, needed, keep_rows or {}, are_nested)
+        if isinstance(value, Drop):
+            yield value
             continue
         if column := next((name for name in joined if isinstance(value[name], list | dict)), None):
             yield Drop(row, "column_not_text", f"{column!r} is a list or an object: a template takes texts and numbers")
@@ -95,6 +98,20 @@ def convert(
                 continue
             fields["label"] = names.get(label, label) if isinstance(label, str) else label
         yield Record(row, fields, {key: row.value[key] for key in kept if key in row.value})
+
+
+def _cells(row: Row, needed: list[str], keep_rows: dict[str, list[str]], are_nested: bool) -> dict[str, Any] | Drop:
+    """Return the cells of these columns, or a drop for a row that is left out or lacks one."""
+    try:
+        for column in keep_rows if isinstance(row.value, dict) else ():
+            cell = label_text(value_at(row.value, column))
+            if cell not in keep_rows[column]:
+                return Drop(row, f"other_{column}", f"{column!r} is {cell!r:.40}", filtered=True)
+        if missing := missing_keys(row.value, *([first_key(row.value, name) for name in needed] if are_nested else needed)):
+            return Drop(row, "missing_key", missing)
+        return {name: value_at(row.value, name) for name in needed} if are_nested else row.value
+    except NoValue as why:
+        return Drop(row, why.reason, str(why), filtered=why.filtered)
 
 
 def _filled(template: str, value: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ import orjson
 
 from ...converters.reading.files import SourceFile
 from ...converters.sources.registry import CONVERTERS, converter, recognise_rows, recognise_text, signatures
+from .annotations import annotated
 from .candidate import ENOUGH_OF_ONE_FORM, Candidate, changed
 from .chat_logs import logs_of_rows, logs_of_text
 from .columns import (
@@ -55,10 +56,12 @@ def candidates(rows: list[dict[str, Any]]) -> Iterator[Candidate]:
     for name in CONVERTERS:
         if why := recognise_rows(name, rows):
             yield Candidate(name, converter(name).RECORD_TYPES[0], {}, why, ENOUGH_OF_ONE_FORM)
+    flat = Columns(one_level(rows))
+    yield from annotated(flat)
     yield from _chats(rows, columns)
     logs = [*logs_of_rows(rows)]
     yield from logs
-    tables = [one for one in _tables(Columns(one_level(rows))) if not logs or not one.doubt]
+    tables = [one for one in _tables(flat) if not logs or not one.doubt]
     if not tables and len(rows) > 1:
         tables = [one for one in _tables(Columns(all_levels(rows))) if not one.doubt]
     yield from tables

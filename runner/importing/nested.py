@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from ...converters.sources.key_paths import is_path
+from ...converters.sources.key_paths import is_path, was_taken_back
 
 MAX_DEPTH = 8
 MAX_COLUMNS = 200  # per row
@@ -42,7 +42,8 @@ def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
         return
     if isinstance(value, list):
         for item in value:
-            yield from _leaves(item, f"{path}[]", depth + 1)
+            if not was_taken_back(item):
+                yield from _leaves(item, f"{path}[]", depth + 1)
     elif isinstance(value, dict):
         for key, item in value.items():
             if not is_path(str(key)):  # a path could not name it

@@ -178,6 +178,13 @@ def test_a_row_marked_as_untrained_is_refused(records, key, value):
         records("messages", rows({"messages": HI, key: value}))
 
 
+def test_a_refused_row_of_a_table_is_left_out_by_keep_rows(records):
+    table = rows({"text": "One", "answer": "accept"}, {"text": "Two", "answer": "reject"})
+    with pytest.raises(UserError, match="is not read by the converter table; keep_rows leaves such rows out"):
+        records("table", table, kind="text")
+    assert [row["text"] for row in records("table", table, kind="text", keep_rows={"answer": ["accept"]})] == ["One"]
+
+
 def test_a_row_of_the_training_split_is_trained(records):
     assert (
         len(records("messages", rows({"messages": HI, "split": "train", "label": 1, "loss": 0.7, "answer": "accept", "deleted": False})))

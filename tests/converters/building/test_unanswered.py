@@ -28,6 +28,15 @@ def test_a_table_needs_no_label_and_keeps_its_columns(tmp_path: Path) -> None:
     ]
 
 
+def test_rows_that_training_leaves_out_are_asked_too(tmp_path: Path) -> None:
+    cancelled = {"annotations": [{"was_cancelled": True, "result": ["b"]}]}
+    given = [{"text": "One"}, {"text": "Two", "answer": "reject"}, {"text": "Three", "answer": "accept", **cancelled}]
+    path = write_jsonl(tmp_path / "rows.jsonl", given)
+    rows = read(path, "table", "classification", label_key="annotations[].result[]", keep_rows={"answer": ["accept"]})
+    assert [(row.fields, row.fault) for row in rows] == [({"text": text}, "") for text in ("One", "Two", "Three")]
+    assert [row.columns for row in rows] == given
+
+
 def test_posts_need_no_type_and_are_converted_as_in_training(tmp_path: Path) -> None:
     (tmp_path / "new.csv").write_text('posts\n"so INFJ, today|||second"\n')
     (tmp_path / "set.csv").write_text('type,posts\nINTP,"so INFJ, today|||second"\n')
@@ -60,6 +69,19 @@ def test_lines_of_text_are_prompts(tmp_path: Path) -> None:
     (tmp_path / "prompts.txt").write_text("One?\n\nTwo?\n")
     rows = read(tmp_path / "prompts.txt", "text", "chat", sample_by="line")
     assert [row.fields["messages"] for row in rows] == [[{"role": "user", "content": text}] for text in ("One?", "Two?")]
+
+
+def test_rows_of_several_files_name_their_file(tmp_path: Path) -> None:
+    for name, text in (("one.txt", b"It rained."), ("two.txt", b"It snowed."), ("bad.txt", b"It rained in M\xfcnchen.")):
+        (tmp_path / name).write_bytes(text)
+    rows = read(tmp_path / "*.txt", "text", "text")
+    named = [{"file": "bad.txt"}, {"file": "one.txt", "text": "It rained."}, {"file": "two.txt", "text": "It snowed."}]
+    assert [row.columns for row in rows] == named and [bool(row.fault) for row in rows] == [True, False, False]
+    assert read(tmp_path / "one.txt", "text", "text")[0].columns == {"text": "It rained."}
+    for name in ("a", "b"):
+        write_jsonl(tmp_path / f"{name}.jsonl", [{"prompt": "Hi"}, {"prompt": "Ho", "file": "mine"}])
+    rows = read(tmp_path / "*.jsonl", "prompt_completion", "chat")
+    assert [row.columns["file"] for row in rows] == ["a.jsonl", "mine", "b.jsonl", "mine"]
 
 
 def test_a_row_that_cannot_be_asked_comes_out_with_its_reason_in_its_place(tmp_path: Path) -> None:

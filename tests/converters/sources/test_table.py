@@ -79,6 +79,24 @@ def test_a_row_with_several_labels_is_dropped():
     assert (several.reason, several.detail) == ("several_values", "'label[]' has 2 different values: 'a', 'b'")
 
 
+def test_an_annotation_that_was_cancelled_is_not_read():
+    """Label Studio exports skipped annotations, with what had been chosen before."""
+    bug, praise = ({"result": [{"value": {"choices": [label]}}], "was_cancelled": label == "praise"} for label in ("bug", "praise"))
+    rows = [{"text": "x", "annotations": [*found]} for found in ([bug], [praise, bug], [praise])]
+    one, two, none = converted(*rows, label_key="annotations[].result[].value.choices[]")
+    assert one.fields["label"] == two.fields["label"] == "bug"
+    assert (none.reason, none.filtered) == ("was_cancelled", True)
+
+
+@pytest.mark.parametrize("kind", ["classification", "chat", "text"])
+def test_rows_with_another_value_than_those_to_keep_are_left_out(kind):
+    rows = [{"text": "x", "user": "x", "assistant": "y", "label": "a", "status": {"n": status}} for status in (1, 2, "2", None, [2])]
+    found = converted(*rows, {"text": "x"}, kind=kind, keep_rows={"status.n": ["2", "3"]})
+    assert [isinstance(item, Drop) for item in found] == [True, False, False, True, True, True]
+    assert all((item.reason, item.filtered) == ("other_status.n", True) for item in found if isinstance(item, Drop))
+    assert found[0].detail == "'status.n' is '1'"
+
+
 def test_a_template_takes_paths_too():
     (record,) = converted({"a": {"b": "One"}, "c": ["Two"]}, kind="text", text_template="{a.b}\n{c[]}")
     assert record.fields["text"] == "One\nTwo"
