@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple
 from .bounded_lines import MAX_LINE
 from .readers import Reader, read_lines
 from .records import Drop, Row
+from .whatsapp_words import is_apps_own
 
 _MARK = "\u200e"  # invisible; an iPhone writes it before the app's own words
 _MARKS = "[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
@@ -28,17 +29,10 @@ _DATE = rf"(?P<date>(\d{{1,4}}){_BETWEEN}(\d\d?){_BETWEEN}(\d{{1,4}}))\.?(?:{_SP
 _CLOCK = rf"(?P<half>(?:{_HALF}){_SPACE}*)?(?P<hour>\d\d?)[:.](?P<minute>\d\d)(?:[:.](?P<second>\d\d))?(?P<late_half>{_SPACE}*(?:{_HALF}))?"
 _START = re.compile(rf"{_MARKS}*(?P<iphone>\[)?{_DATE}{_CLOCK}(?:{_SPACE}ч\.)?(?(iphone)\]{_SPACE}?|{_SPACE}[-–]{_SPACE})", re.IGNORECASE)
 _SPEAKER = re.compile(r'([^:"“”„«»]{1,80}):(?: |$)')
-# What the app writes in a message. Only some of it is marked; the words for a deleted message are those of a few languages.
+# What the app writes in a message. Only some of it is marked: see also whatsapp_words.py.
 _MEDIA = re.compile(rf"{_MARKS}*(?:<[^<>]+>|\S.*\.\w{{2,5}} \([^()]+\))")
 _FILE_NAME = re.compile(r"\S.*\.\w{2,5}")
 _EDITED = re.compile(rf"\s*{_MARKS}*<(?:[^\W\d_]+ ){{2,}}[^\W\d_]+\.?>$")
-_DELETED = re.compile(
-    r"(?:you deleted this message|this message was deleted|du hast diese nachricht gelöscht|diese nachricht wurde gelöscht|"
-    r"eliminaste este mensaje|se eliminó este mensaje|vous avez supprimé ce message|ce message a été supprimé|"
-    r"hai eliminato questo messaggio|questo messaggio è stato eliminato|você apagou esta mensagem|esta mensagem foi apagada|"
-    r"mensagem apagada|je hebt dit bericht verwijderd|dit bericht is verwijderd)\.?",
-    re.IGNORECASE,
-)
 
 _Order = tuple[int, int, int]  # where in a date its year, month and day are
 _YEAR_FIRST, _DAY_FIRST, _MONTH_FIRST = (0, 1, 2), (2, 1, 0), (2, 0, 1)
@@ -100,7 +94,7 @@ def _row(message: _Message, order: _Order) -> Row | Drop:
 def _without_notice(lines: list[str], iphone: bool) -> tuple[str, str]:
     """Return the text of a message, and what the app wrote in it."""
     first, notices = lines[0], []
-    if first.startswith(_MARK) or _MEDIA.fullmatch(first) or len(lines) == 1 and _DELETED.fullmatch(first.strip()):
+    if first.startswith(_MARK) or _MEDIA.fullmatch(first) or len(lines) == 1 and is_apps_own(re.sub(_MARKS, "", first)):
         notices, lines = [first], lines[1:]
         if len(lines) == 1 and _FILE_NAME.fullmatch(lines[0]):
             notices, lines = [*notices, *lines], []

@@ -89,6 +89,37 @@ def test_what_the_app_writes_is_kept_apart(message, text, notice):
     assert (value["text"], value.get("notice")) == (text, notice)
 
 
+APPS_OWN = [
+    *("Diese Nachricht wurde gelöscht.", "Du hast diese Nachricht gelöscht.", "Bild weggelassen", "<Medien ausgeschlossen>"),
+    *("Se eliminó este mensaje.", "Eliminaste este mensaje.", "imagen omitida", "<Multimedia omitido>"),
+    *("Ce message a été supprimé", "Vous avez supprimé ce message", "image absente", "<Médias omis>"),
+    *("Questo messaggio è stato eliminato", "Hai eliminato questo messaggio", "immagine omessa", "<Media omessi>"),
+    *("Mensagem apagada", "Esta mensagem foi apagada.", "Você apagou esta mensagem", "imagem não revelada", "<Arquivo de mídia oculto>"),
+    *("Dit bericht is verwijderd.", "U hebt dit bericht verwijderd", "afbeelding weggelaten", "<Media weggelaten>"),
+    *("Данное сообщение удалено", "Вы удалили данное сообщение", "изображение отсутствует", "<Без медиафайлов>"),
+    *("Bu mesaj silindi", "Bu mesajı sildiniz", "görüntü dahil edilmedi", "<Medya dahil edilmedi>"),
+    *("这条消息已被删除。", "您已删除这条消息", "此訊息已刪除", "<省略多媒体文件>"),
+    *("このメッセージは削除されました。", "このメッセージを削除しました", "이 메시지는 삭제되었습니다", "삭제한 메시지입니다"),
+    *("यह मैसेज डिलीट कर दिया गया है", "यह संदेश मिटाया गया", "تم حذف هذه الرسالة", "\u200fأنت حذفت هذه الرسالة"),
+    *("This message was deleted by admin Lena", "Diese Nachricht wurde von Admin Max gelöscht.", "VIDEO OMITTED"),
+]
+
+
+@pytest.mark.parametrize("message", APPS_OWN)
+def test_the_apps_own_words_are_known_in_many_languages(message):
+    (value,) = values(f"01.03.26, 09:05 - Lena: {message}\n")
+    assert value["text"] == "" and value["notice"] == message.replace("\u200f", "")
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["Diese Nachricht wurde gelöscht, oder?", "Bu mesaj silindi mi?", "消息已删除了吗", "Video omitted\nbut why?", "Bild", "admin"],
+)
+def test_a_message_about_a_deleted_one_is_a_message(message):
+    (value,) = values(f"01.03.26, 09:05 - Lena: {message}\n")
+    assert value == {"from": "Lena", "date": "2026-03-01T09:05:00", "text": message}
+
+
 def test_marks_tell_what_an_iphone_writes():
     messages = [f"{M}image omitted", f"Menu.pdf • {M}2 pages {M}document omitted", f"Look {M}<attached: 1.jpg>", "Hi"]
     rows = values("".join(f"[01.03.26, 09:05:0{n}] ~{N}Lena: {text}\n" for n, text in enumerate(messages)))
