@@ -33,14 +33,16 @@ class NearDuplicates(TypedDict, total=False):
 class LeakCheck(TypedDict):
     """What was compared across splits. Identical rows and groups stop a conversion, so a manifest has none of the kinds checked.
 
-    `removed` are the rows of a split's sources that were dropped as duplicates of rows in another split, `same_question` the rows with the
-    question of a row in an earlier split and another answer.
+    `removed` are the rows of a split's sources that were dropped as duplicates of rows in another split, `removed_near` those of a held-out
+    split that were dropped as near-duplicates of rows before them, `same_question` the rows with the question of a row in an earlier split
+    and another answer.
     """
 
     identical: bool
     group_by: list[str]
     near_duplicates: NearDuplicates
     removed: NotRequired[dict[str, int]]
+    removed_near: NotRequired[dict[str, int]]
     same_question: NotRequired[dict[str, int]]
 
 

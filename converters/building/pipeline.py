@@ -1,6 +1,7 @@
 """Read, convert, validate, deduplicate, split and write: turns a recipe's `data` section into a folder of JSONL with a manifest."""
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from hashlib import blake2b
@@ -37,6 +38,8 @@ from .workers import Workers
 
 if TYPE_CHECKING:
     from .ray_workers import RayWorkers
+
+NEAR_DUPLICATE = "near_duplicate"
 
 
 def build(
@@ -126,7 +129,7 @@ def divide(kept: RowStore, folder: Path) -> dict[str, Any]:
     lines = kept.file.path.rename(folder / "rows.jsonl")
     pairs = _near_pairs(kept)
     if kept.data.dedup == "near":
-        lines, pairs = _without(kept, lines, repeated_rows(pairs, kept.ledger.kept), "near_duplicate"), ()
+        lines, pairs = _without(kept, lines, repeated_rows(pairs, kept.ledger.kept), NEAR_DUPLICATE), ()
     if has_budget(kept.data):
         gone = over_budget(kept.data, kept.sources, kept.words, kept.digests.kept)
         lines, pairs = _without(kept, lines, gone, OVER_BUDGET), _renumbered(pairs, gone)
@@ -160,9 +163,20 @@ def _leak_check(kept: RowStore, folder: Path, counts: dict[str, int], splits: by
     found: LeakCheck = {"identical": True, "group_by": [*data.split.group_by], "near_duplicates": near}
     if removed := removed_duplicates(kept.removed, kept.digests.kept, splits):
         found["removed"] = removed
+    if removed_near := _removed_near(kept):
+        found["removed_near"] = removed_near
     if data.type == "chat" and (questions := count_same_questions(folder, counts)):
         found["same_question"] = questions
     return found
+
+
+def _removed_near(kept: RowStore) -> dict[str, int]:
+    """Count the rows that were removed from the sources of a held-out split as near-duplicates of rows before them."""
+    counts: Counter[str] = Counter()
+    for number, source in enumerate(kept.data.sources):
+        if source.split in ("validation", "test"):
+            counts[source.split] += kept.dropped_later[number][NEAR_DUPLICATE]
+    return dict(+counts)
 
 
 def _near_pairs(kept: RowStore) -> Iterable[tuple[int, int]]:

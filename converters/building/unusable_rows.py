@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 
 from ...schemas.base.counted import counted, listed
-from ...schemas.base.errors import GateError, Location, Problem, UserError
+from ...schemas.base.errors import SUMMARY, GateError, Location, Problem, UserError
 from ...schemas.sections import Data
 from ..reading.delimited import NO_HEADER
 from ..reading.delimiters import DELIMITERS, looks_like_data
@@ -39,7 +39,7 @@ def check_budget(ledger: Ledger, allowed: float, files: Iterable[SourceFile] = (
         hint = _one_object_hint(ledger.examples[0].row, files) or hint
     if bad := next((drop.row for drop in ledger.examples if drop.reason == "not_utf8"), None):
         hint = _encoding_hint(bad, files) or hint
-    raise (GateError if allowed else UserError)(*problems, Problem(Location(""), summary, hint, "max-dropped"))
+    raise (GateError if allowed else UserError)(*problems, Problem(Location(""), summary, hint, SUMMARY))
 
 
 _ROLE = re.compile(r"role is ('.*?'|\".*?\");")

@@ -18,7 +18,7 @@ from .comparison_numbers import compare_numbers
 from .interval_plot import interval_plot
 from .report import environment
 from .tables import print_columns, table_width
-from .verdicts import NO_DIFFERENCE, VERDICT_COLOURS, all_scores, direction, metric_name, number, verdict
+from .verdicts import NO_DIFFERENCE, VERDICT_COLOURS, all_scores, changed_names, direction, metric_name, number, verdict
 
 _FACTS = ("metrics.json", "predictions.jsonl", "rows.jsonl")
 
@@ -117,7 +117,12 @@ def _sentences(scores: Mapping[str, Any], letters: list[str]) -> Iterator[str]:
             if word := direction(facts["changes"][place], facts["higher_is_better"]):
                 changed[word].append(metric_name(name))
         parts = [f"{word} on {', '.join(names)}" for word, names in changed.items() if names]
-        yield f"{letter} is {' and '.join(parts)} than A." if parts else f"{NO_DIFFERENCE} between {letter} and A."
+        others = changed_names(scores["metrics"], {name: facts["changes"][place] for name, facts in scores["metrics"].items()})
+        if not parts and not others:
+            yield f"{NO_DIFFERENCE} between {letter} and A."
+            continue
+        also = f"; changed: {', '.join(others)}" if others else ""
+        yield f"{letter} is {' and '.join(parts) or 'not significantly better or worse'} than A{also}."
 
 
 def run_letters(found: dict[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """The row counts of a conversion as a table on the terminal."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,13 @@ def ledger_table(manifest: Mapping[str, Any], out: Path) -> None:
 
 def source_notes(manifest: Mapping[str, Any]) -> list[str]:
     """Return what to know of each source: what it contributes to a budget, the keys that were not read, what it names and no row has, the
-    artifacts in its texts, and its files without rows; and of the labels."""
+    artifacts in its texts, and its files without rows; and of the labels. A source is named by its converter, or by its place if another
+    has the same."""
     notes = composition(manifest["sources"])
-    for source in manifest["sources"]:
-        what = f"{source['converter']}: "
+    converters = Counter(source["converter"] for source in manifest["sources"])
+    for number, source in enumerate(manifest["sources"]):
+        name = source["converter"]
+        what = f"{source.get('place') or name}: " if converters[name] == 1 else f"sources.{number} ({name}): "
         if unread := source["unread_keys"]:
             notes.append(f"{what}keys not read: {_counted(unread)}; list those that can be ignored in the source's ignore_keys")
         notes += [what + absent_note(setting, key, source["unread_keys"]) for setting, key in source.get("absent", ())]
@@ -80,6 +84,9 @@ def leaks_line(manifest: Mapping[str, Any]) -> str:
     splits = manifest["splits"]
     removed = [
         f"{counted(n, f'{split} row')} dropped as duplicates of rows in another split" for split, n in leaks.get("removed", {}).items()
+    ]
+    removed += [
+        f"{counted(n, f'{split} row')} dropped as near-duplicates of earlier rows" for split, n in leaks.get("removed_near", {}).items()
     ]
     asked = [
         f"{n:,} of {splits[split]:,} {split} rows ask what a row of an earlier split asks, and answer it otherwise"

@@ -15,6 +15,7 @@ LABELS = {
 VERDICT_COLOURS = {"better": "good", "worse": "bad"}
 SEEN = 0.2  # share of near-duplicates of training rows from which the answer says so
 NO_DIFFERENCE = "no significant difference"
+CHANGED = "changed"  # significantly, in a metric of which neither more nor less is better
 NAMES = {
     "macro_f1": "macro-F1", **{f"bleu_{order}": f"BLEU-{order}" for order in range(1, 5)},
     "rouge_1": "ROUGE-1", "rouge_2": "ROUGE-2", "rouge_l": "ROUGE-L",
@@ -69,8 +70,8 @@ def verdict(change: dict[str, Any], higher_is_better: bool | None) -> str:
     """Describe the change in words; empty if there is none to measure."""
     if change["value"] is None:
         return ""
-    word = direction(change, higher_is_better) if change["significant"] else NO_DIFFERENCE
-    return digits(change["value"], "+") + (f", {word}" if word else "")
+    word = (direction(change, higher_is_better) or CHANGED) if change["significant"] else NO_DIFFERENCE
+    return f"{digits(change['value'], '+')}, {word}"
 
 
 def verdicts(metrics: Mapping[str, Any]) -> dict[str, str]:
@@ -105,9 +106,16 @@ def _change(metrics: Mapping[str, Any]) -> str:
     for name in metrics["metrics"]:
         if models["tuned"][name]["value"] is None and models[baseline][name]["value"] is not None:
             return f"{rows} the tuned model's {metric_name(name)} could not be measured, while that of {other} could: see the losses."
+    if changed := changed_names(metrics["metrics"], metrics["differences"]):
+        return f"{rows} the tuned model is not significantly better or worse than {other}; changed: {', '.join(changed)}."
     least = least_rows(metrics["confidence"], max(len(metrics["metrics"]), 1))
     few = f" With fewer than {least} rows no difference can be significant." if metrics["rows"] < least else ""
     return f"{rows} there is {NO_DIFFERENCE} between the tuned model and {other}.{few}"
+
+
+def changed_names(metrics: Mapping[str, Any], changes: Mapping[str, Any]) -> list[str]:
+    """Return the metrics with a significant change that is neither better nor worse."""
+    return [metric_name(name) for name, metric in metrics.items() if metric["higher_is_better"] is None and changes[name]["significant"]]
 
 
 def no_better_than(metrics: Mapping[str, Any], name: str) -> str:

@@ -94,10 +94,17 @@ def run(context: RunContext) -> None:
     ready = probe_inputs(asked)  # before a model is loaded
     request = predict(context, recipe, rows, before, bits)
     probe(run, asked, ready, context.job.plan, request, display)
-    run.write(NEW_METRICS, scored(run, recipe, len(rows), _facts(context, recipe, asked, request)))
+    metrics = scored(run, recipe, len(rows), _facts(context, recipe, asked, request))
+    run.write(NEW_METRICS, metrics)
     _publish(run, {**request, "evaluation": own_key})
+    display.say(NAME, what_was_evaluated(recipe, len(rows), metrics["rows"]))
+
+
+def what_was_evaluated(recipe: Recipe, chosen: int, left: int) -> str:
+    """Return in words which models were evaluated on how many rows: of those chosen, a recipe may drop the long ones."""
     compared = "baselines" if recipe.data.type == "classification" else "base"
-    display.say(NAME, f"{counted(len(rows), f'{recipe.evaluation_split} row')}, {compared} and tuned")
+    dropped = f"; {counted(chosen - left, 'row')} longer than sequence_len dropped" if left < chosen else ""
+    return f"{counted(left, f'{recipe.evaluation_split} row')}, {compared} and tuned{dropped}"
 
 
 def _facts(context: RunContext, recipe: Recipe, asked: dict[str, Any], request: EvaluationRequest) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`recipe check --data`: convert the first rows of every source, and check module names and rows against the model."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -66,6 +67,7 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
     unread: list[str] = []
     files: list[SourceFile] = []
     notes: list[str] = []
+    converters = Counter(source.converter for _, source, _ in recipe.all_sources())
     for place, source, record_type in recipe.all_sources():
         if source.path.startswith((SCHEME, GENERATED)):
             unread.append(source.path)
@@ -76,7 +78,7 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
             if not trial.is_whole:
                 unread.append(f"{source.path} beyond row {LIMIT:,}")
             _require_records(source, trial)
-            notes += _notes(source, trial)
+            notes += _notes(source, trial, place if converters[source.converter] > 1 else ())
         except UserError as error:
             location = loaded.document.location((*place, "path"))
             problems += [problem.replaced(location=location, what=str(problem).partition("\n")[0]) for problem in error.problems]
@@ -103,10 +105,12 @@ def _found(check: Callable[..., None], *arguments: object) -> list[Problem]:
     return []
 
 
-def _notes(source: Source, trial: Trial) -> list[str]:
-    """Return what a conversion would say of the source's keys and texts, as far as it was read."""
-    facts = {"converter": source.converter, "unread_keys": trial.unread, "absent": trial.absent, "artifacts": trial.artifacts,
-             "files": trial.files}  # fmt: skip
+def _notes(source: Source, trial: Trial, place: KeyPath) -> list[str]:
+    """Return what a conversion would say of the source's keys and texts, as far as it was read. `place` is its key, unless its converter
+    names it."""
+    name = f"{'.'.join(map(str, place))} ({source.converter})" if place else ""
+    facts = {"converter": source.converter, "place": name, "unread_keys": trial.unread, "absent": trial.absent,
+             "artifacts": trial.artifacts, "files": trial.files}  # fmt: skip
     read = "" if trial.is_whole else f" (in the first {LIMIT:,} rows)"
     return [note + read for note in source_notes({"sources": [facts]})]
 

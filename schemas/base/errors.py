@@ -9,6 +9,7 @@ Any other exception is a bug: exit 70, with a traceback to report.
 
 from typing import Any, NamedTuple, Self
 
+SUMMARY = "max-dropped"  # the rule of a problem that counts others
 MAX_PROBLEMS = 100  # per file; suggestions for thousands of keys would take minutes
 
 
@@ -51,6 +52,11 @@ class Problem(_Fields):
     def replaced(self, **changes: Any) -> Self:
         """Return the problem with other values, redacted as well."""
         return type(self)(**{**self._asdict(), **changes})
+
+    @property
+    def is_summary(self) -> bool:
+        """Return whether the problem sums up others, which are listed with it."""
+        return self.rule == SUMMARY
 
     def facts(self) -> dict[str, Any]:
         """Return file, line, column, what, hint and rule, for programs."""

@@ -40,7 +40,8 @@ def command(
 def _summary(checked: Checked, with_data: bool) -> str:
     recipes = counted(checked.recipes, "recipe")
     if checked.problems:
-        return f"\n{counted(len(checked.problems), 'problem')}" + (f" in {checked.invalid} of {recipes}" if checked.recipes > 1 else "")
+        number = sum(not problem.is_summary for problem in checked.problems)
+        return f"\n{counted(number, 'problem')}" + (f" in {checked.invalid} of {recipes}" if checked.recipes > 1 else "")
     if with_data:
         return f"{recipes} checked, {counted(checked.rows, 'row')} read: no problems"
     return f"{recipes} checked: no problems (data files not read: --data reads them)"

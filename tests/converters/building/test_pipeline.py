@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recipekit.converters.building import pipeline
+from recipekit.converters.building.manifest import read_manifest
 from recipekit.converters.building.pipeline import build
 from recipekit.runner.reporting.ledger_table import leaks_line, source_notes
 from recipekit.schemas.base.errors import GateError, UserError
@@ -316,6 +317,20 @@ def test_rows_of_a_split_that_are_dropped_as_duplicates_of_another_split_are_cou
     assert manifest["splits"] == {"test": 1, "train": 10}
     assert manifest["leaks"]["removed"] == {"test": 6}
     assert "6 test rows dropped as duplicates of rows in another split" in leaks_line(manifest)
+
+
+def test_held_out_rows_that_are_dropped_as_near_duplicates_are_named_with_their_split(tmp_path):
+    pytest.importorskip("rensa")
+    others = [chat(hashlib.sha256(b"%d" % number).hexdigest()) for number in range(20)]
+    first = write_jsonl(tmp_path / "a.jsonl", [chat(LONG), chat(LONG + "!"), *others[:10]])
+    second = write_jsonl(tmp_path / "b.jsonl", [chat(LONG.replace("lazy", "very lazy")), chat(LONG + "?"), *others[10:]])
+    data = chat_data(first, second, dedup="near")
+    data = data._replace(sources=(data.sources[0]._replace(split="train"), data.sources[1]._replace(split="test")))
+    manifest = build(data, tmp_path / "out")
+    assert manifest["dropped"] == {"near_duplicate": 3} and manifest["splits"] == {"test": 10, "train": 11}
+    assert manifest["leaks"]["removed_near"] == {"test": 2}
+    assert "2 test rows dropped as near-duplicates of earlier rows" in leaks_line(manifest)
+    assert read_manifest(tmp_path / "out")["leaks"] == manifest["leaks"]
 
 
 def mbti(path, rows):

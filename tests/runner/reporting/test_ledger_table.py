@@ -35,6 +35,15 @@ def test_files_that_were_not_read_are_named(lines):
     assert "table: 1 file beyond the limit: more.csv" in lines
 
 
+def test_sources_with_the_same_converter_are_named_by_their_places(tmp_path, capsys):
+    first, second = MANIFEST["sources"]
+    ledger_table({**MANIFEST, "sources": [first, second, {**second, "unread_keys": {"x": 4}, "absent": []}]}, tmp_path / "out")
+    told = " ".join(capsys.readouterr().err.split())
+    assert "messages: keys not read: id" in told
+    assert "sources.1 (table): no row has 'client'" in told and "sources.2 (table): keys not read: x (4 rows)" in told
+    assert not [part for part in told.split(" table: ")[1:]]
+
+
 def test_the_numbers_come_in_the_order_in_which_they_add_up(lines):
     places = [
         next(i for i, line in enumerate(lines) if line.endswith(word)) for word in (" in", "augmented", "duplicate", "kept", " train")

@@ -1,8 +1,9 @@
 """Base and tuned model on the terminal, in words that claim no more than was measured."""
 
 import pytest
+from recipekit.runner.reporting.comparison import answer as compared
 from recipekit.runner.reporting.metrics_table import metrics_table
-from recipekit.runner.reporting.verdicts import number, verdict
+from recipekit.runner.reporting.verdicts import answer, number, verdict
 
 from ...support.terminal import screen_text
 
@@ -34,7 +35,8 @@ def test_a_number_is_shown_with_its_interval(given, shown):
         (-1.0, True, False, "-1.000, better"),
         (1.0, True, True, "+1.000, better"),
         (-1.0, True, True, "-1.000, worse"),
-        (1.0, True, None, "+1.000"),
+        (1.0, True, None, "+1.000, changed"),
+        (1.0, False, None, "+1.000, no significant difference"),
         (0.0, False, True, "+0.000, no significant difference"),
     ],
 )
@@ -55,6 +57,24 @@ METRICS = {
         "token_reduction": estimate(None, None, None) | {"significant": False},
     },
 }  # fmt: skip
+
+
+def test_a_change_that_is_neither_better_nor_worse_is_still_a_difference():
+    found = {
+        **METRICS,
+        "metrics": {"perplexity": METRICS["metrics"]["perplexity"], "reply_tokens": {"unit": "", "higher_is_better": None}},
+        "models": {model: {"perplexity": estimate(9), "reply_tokens": estimate(9)} for model in ("base", "tuned")},
+        "differences": {"perplexity": estimate(0) | {"significant": False}, "reply_tokens": estimate(5) | {"significant": True}},
+    }
+    changed = "is not significantly better or worse than"
+    assert answer(found) == f"On 12 validation rows the tuned model {changed} the base model; changed: reply tokens."
+    facts = {name: {**metric, "changes": [found["differences"][name]]} for name, metric in found["metrics"].items()}
+    assert compared({"runs": ["a", "b"], "rows": 12, "metrics": facts}) == f"On 12 rows: B {changed} A; changed: reply tokens."
+    facts["perplexity"]["changes"] = [estimate(-5) | {"significant": True}]
+    assert (
+        compared({"runs": ["a", "b"], "rows": 12, "metrics": facts})
+        == "On 12 rows: B is better on perplexity than A; changed: reply tokens."
+    )
 
 
 def printed(metrics, width=140):

@@ -139,7 +139,7 @@ def facts_of(**metrics):
         ),
         (
             {"emoji_rate": (None, 0, 9, True)},
-            "On 9 test rows there is no significant difference between the tuned model and the base model.",
+            "On 9 test rows the tuned model is not significantly better or worse than the base model; changed: emoji rate.",
         ),
         ({"a": (False, 2, 2, False), "b": (False, 2, 1, True)}, "b is better"),
     ],

@@ -1,7 +1,7 @@
 """What an evaluation depends on, and when it generates replies. What is done with its rows: test_run.py."""
 
 import pytest
-from recipekit.runner.stages.evaluate import evaluate_key
+from recipekit.runner.stages.evaluate import evaluate_key, what_was_evaluated
 from recipekit.schemas.evaluation_rules import generates_replies
 from recipekit.schemas.evaluation_sections import Gate, Generation, SamplePrompts
 from recipekit.schemas.sections import Evaluation, Recipe
@@ -21,6 +21,18 @@ pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
 )
 def test_replies_are_generated_only_where_something_measures_them(minimal, changes, expected):
     assert generates_replies(Recipe.from_values(minimal(changes))) is expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "left", "said"),
+    [
+        ("chat", 24, "24 validation rows, base and tuned"),
+        ("chat", 22, "22 validation rows, base and tuned; 2 rows longer than sequence_len dropped"),
+        ("classification", 23, "23 validation rows, baselines and tuned; 1 row longer than sequence_len dropped"),
+    ],
+)
+def test_the_rows_that_are_left_are_reported_and_those_that_were_dropped(minimal, kind, left, said):
+    assert what_was_evaluated(Recipe.from_values(minimal({"data.type": kind})), 24, left) == said
 
 
 def test_the_evaluate_key_changes_with_what_is_measured_and_on_what():

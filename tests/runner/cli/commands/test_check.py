@@ -155,6 +155,31 @@ def test_files_without_rows_are_named(command_line: Recipe, recipe_file: Write, 
     assert "text: 2 files without rows: blank.txt, empty.txt" in outcome.err and outcome.code == 0
 
 
+def test_notes_name_sources_with_one_converter_by_their_places(
+    command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path
+) -> None:
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]
+    for name, extra in (("one", "topic"), ("two", "mood")):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"messages": turns, extra: "x"}), encoding="utf-8")
+    one, two = ({"path": str(tmp_path / f"{name}.jsonl"), "converter": "messages"} for name in ("one", "two"))
+    outcome = command_line("check", "--data", data_recipe(recipe_file, minimal, sources=[one, two]))
+    assert "\ndata.sources.0 (messages): keys not read: topic" in outcome.err
+    assert "\ndata.sources.1 (messages): keys not read: mood" in outcome.err
+    assert "\nmessages: keys not read: topic" in command_line("check", "--data", data_recipe(recipe_file, minimal, sources=[one])).err
+
+
+def test_the_line_that_sums_up_unusable_rows_is_no_problem_of_its_own(
+    command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path
+) -> None:
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]
+    rows = [json.dumps({"messages": found}) for found in (turns, turns[:1], [], turns)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    source = {"path": str(tmp_path / "rows.jsonl"), "converter": "messages"}
+    outcome = command_line("check", "--data", data_recipe(recipe_file, minimal, sources=[source]))
+    assert outcome.code == 1 and "2 of 4 rows cannot be used" in outcome.err
+    assert "\n2 problems\n" in outcome.err
+
+
 def test_notes_name_the_recipe_if_there_are_several(command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path) -> None:
     row = json.dumps({"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]})
     for name, rows in (("one", 2), ("two", 3)):
