@@ -5,11 +5,14 @@ if nothing had happened.
                                        [--first 1] [--seconds 500]
 
 What is slow to import is imported once; commands and stages are forks (benchmarks/smoke.py), in which the n-th operation on a file is
-refused or kills the process, n = 1 and so on until a command comes through. Prints one JSON object: faults tried, and every difference.
+refused or kills the process, n = 1 and so on until a command comes through. A recovery ends where it comes to what an earlier one has come
+to (joined_recoveries.py); each tenth goes on to its end all the same. Prints one JSON object: faults tried, how many recoveries joined
+another, and every difference.
 """
 
 import argparse
 import ctypes
+import gc
 import json
 import os
 import shutil
@@ -27,10 +30,13 @@ from .crash_states import CopyingDisk, distinct
 from .disk_faults import KINDS, Fault
 from .fault_commands import LOOPS, WITHOUT_TRAINER, Loop
 from .faulty_command import copy, forked, forked_with
+from .joined_recoveries import JOINED, Joining
 
 PR_SET_CHILD_SUBREAPER = 36
 ALL_AT_ONCE = "SIGKILL of all"  # costs a recovery alone: one undisturbed command gives every state
-PRELOADED = ("openai", "recipekit.converters.building.pipeline", "recipekit.runner.cli.main", "recipekit.runner.generate.generate")
+TO_THE_END = 10  # each tenth recovery goes on to its end: joined ones are shown to end alike
+PRELOADED = ("openai", "recipekit.converters.building.pipeline", "recipekit.runner.cli.main", "recipekit.runner.generate.generate",
+             "recipekit.runner.workflows.run")  # fmt: skip
 
 
 def main() -> None:
@@ -50,6 +56,7 @@ def main() -> None:
         import_once()
     for module in PRELOADED:
         import_module(module)
+    gc.freeze()  # a collection in a fork would touch, and so copy, every page of what was imported
     with tempfile.TemporaryDirectory() as temporary:
         scratch = (asked.folder or Path(temporary)).absolute()
         scratch.mkdir(exist_ok=True)
@@ -58,70 +65,93 @@ def main() -> None:
     raise SystemExit(any(one["differences"] for one in found))
 
 
+class Recoveries:
+    """What is made of the folder after each fault, compared with what must come of it."""
+
+    def __init__(self, loop: Loop, expected: dict[str, Any], joining: Joining) -> None:
+        self.loop, self.expected, self.joining = loop, expected, joining
+        self.tried = self.joined = 0
+        self.differences: list[str] = []
+        self.begun = time.monotonic()
+
+    def after(self, fault: str, folder: Path, code: int) -> None:
+        """Recover the folder that a command with this exit code has left, and note what is wrong with either."""
+        self.tried += 1
+        self.differences += [f"{fault}: {line}" for line in self._wrong(folder, code)]
+
+    def _wrong(self, folder: Path, code: int) -> Iterator[str]:
+        output = (folder / "output").read_text(errors="replace") if (folder / "output").exists() else ""
+        if "Traceback" in output or code == 70:
+            yield f"a traceback: {output[-1500:]}"
+        if recovery := self.loop.recovery(folder):
+            is_free = self.tried % TO_THE_END != 0
+            code, _ = forked(recovery, folder, Fault(), lambda: self.joining.watch(recovery, folder, is_free))
+            if code == JOINED:
+                self.joined += 1
+                return
+            if code:
+                yield f"cannot be recovered from, exit code {code}: {(folder / 'output').read_text(errors='replace')[-800:]}"
+                return
+        found = self.loop.outcome(folder)
+        differing = [key for key in {**self.expected, **found} if found.get(key) != self.expected.get(key)]
+        for key in differing:
+            yield f"{key} is {found.get(key)!r:.200}, and {self.expected.get(key)!r:.200} undisturbed"
+        if recovery and not differing:
+            self.joining.came_out_right()
+
+    def facts(self, **about: Any) -> dict[str, Any]:
+        """Print and return what was tried and found."""
+        facts = about | {"faults": self.tried, "joined": self.joined, "differences": self.differences}
+        print(facts | {"seconds": round(time.monotonic() - self.begun)}, file=sys.stderr, flush=True)
+        return facts
+
+
 def disturb(name: str, scratch: Path, asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """One command under every kind of fault: how many operations it has, how many faults were tried, what differed."""
-    loop = LOOPS[name](scratch)
+    loop, joining = LOOPS[name](scratch), Joining(scratch)
     whole = copy(loop.before, scratch)
-    code, operations = forked(loop.command, whole, Fault())
+    code, operations = forked(loop.command, whole, Fault(), lambda: joining.watch(loop.command, whole, is_free=False))
     if code:
         raise SystemExit(f"{name}: exit code {code} without a fault: {(whole / 'output').read_text()}")
+    joining.came_out_right()
     expected = loop.outcome(whole)
     shutil.rmtree(whole)
     if ALL_AT_ONCE in asked.kinds:
-        yield killed_at_once(name, loop, scratch, expected, asked)
+        yield killed_at_once(name, Recoveries(loop, expected, joining), scratch, asked)
     for kind in (kind for kind in asked.kinds if kind in KINDS):
-        tried, differences, begun, upcoming = 0, [], time.monotonic(), None
+        recoveries, upcoming = Recoveries(loop, expected, joining), None
         for at in range(asked.first, operations + 1, asked.every):
             if time.monotonic() > asked.end:
                 upcoming = at
                 break
-            fault, folder = Fault(kind, at), copy(loop.before, scratch)
-            code, _ = forked(loop.command, folder, fault)
-            tried += 1
-            differences += [f"{kind} at {at}: {line}" for line in after(loop, folder, code, expected)]
+            folder = copy(loop.before, scratch)
+            code, _ = forked(loop.command, folder, Fault(kind, at))
+            recoveries.after(f"{kind} at {at}", folder, code)
             shutil.rmtree(folder)
-        facts = {"command": name, "kind": kind, "operations": operations, "faults": tried, "next": upcoming, "differences": differences}
-        print(facts | {"seconds": round(time.monotonic() - begun)}, file=sys.stderr, flush=True)
-        yield facts
+        yield recoveries.facts(command=name, kind=kind, operations=operations, next=upcoming)
 
 
-def killed_at_once(name: str, loop: Loop, scratch: Path, expected: dict[str, Any], asked: argparse.Namespace) -> dict[str, Any]:
+def killed_at_once(name: str, recoveries: Recoveries, scratch: Path, asked: argparse.Namespace) -> dict[str, Any]:
     """The command with all of its processes killed at each operation, and in the middle of each write."""
-    states, folder = Path(tempfile.mkdtemp(dir=scratch)), copy(loop.before, scratch)
+    loop, states = recoveries.loop, Path(tempfile.mkdtemp(dir=scratch))
+    folder = copy(loop.before, scratch)
     _, operations = forked_with(CopyingDisk(folder, states), loop.command, folder)
-    differences = [] if loop.outcome(folder) == expected else ["a command whose folder is copied comes to something else"]
-    found, begun = distinct(states), time.monotonic()
-    wanted, tried, upcoming = found[asked.first - 1 :: asked.every], 0, None
+    if loop.outcome(folder) != recoveries.expected:
+        recoveries.differences.append("a command whose folder is copied comes to something else")
+    found, upcoming = distinct(states), None
+    wanted = found[asked.first - 1 :: asked.every]
     for number, state in enumerate(wanted):
         if time.monotonic() > asked.end:
             upcoming = asked.first + number * asked.every
             break
-        tried += 1
         shutil.rmtree(folder)
         state.rename(folder)  # where it came about: a run knows its recipe by the path
-        differences += [f"killed at {state.name}: {line}" for line in after(loop, folder, 0, expected)]
-        print(f"{name}: {tried} of {len(wanted)} states, killed at {state.name}, differences: {differences}", file=sys.stderr, flush=True)
+        recoveries.after(f"killed at {state.name}", folder, 0)
+        counts = f"{recoveries.tried} of {len(wanted)} states, {recoveries.joined} joined"
+        print(f"{name}: {counts}, killed at {state.name}, differences: {recoveries.differences}", file=sys.stderr, flush=True)
     shutil.rmtree(states)
     shutil.rmtree(folder)
-    facts = {"command": name, "kind": ALL_AT_ONCE, "operations": operations, "states": len(found), "faults": tried, "next": upcoming}
-    print(facts | {"differences": differences, "seconds": round(time.monotonic() - begun)}, file=sys.stderr, flush=True)
-    return facts | {"differences": differences}
-
-
-def after(loop: Loop, folder: Path, code: int, expected: dict[str, Any]) -> Iterator[str]:
-    """What is wrong with the folder after a disturbed command, and with what the recovery makes of it."""
-    output = (folder / "output").read_text(errors="replace") if (folder / "output").exists() else ""
-    if "Traceback" in output or code == 70:
-        yield f"a traceback: {output[-1500:]}"
-    recovery = loop.recovery(folder)
-    code = forked(recovery, folder, Fault())[0] if recovery else 0
-    if code:
-        yield f"cannot be recovered from, exit code {code}: {(folder / 'output').read_text(errors='replace')[-800:]}"
-        return
-    found = loop.outcome(folder)
-    for key in {**expected, **found}:
-        if found.get(key) != expected.get(key):
-            yield f"{key} is {found.get(key)!r:.200}, and {expected.get(key)!r:.200} undisturbed"
+    return recoveries.facts(command=name, kind=ALL_AT_ONCE, operations=operations, states=len(found), next=upcoming)
 
 
 if __name__ == "__main__":

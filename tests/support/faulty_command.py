@@ -6,6 +6,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.smoke import status_of
@@ -21,17 +22,18 @@ def copy(before: Path, scratch: Path) -> Path:
     return folder
 
 
-def forked(command: list[str], folder: Path, fault: Fault) -> tuple[int, int]:
+def forked(command: list[str], folder: Path, fault: Fault, watch: Callable[[], None] = lambda: None) -> tuple[int, int]:
     """Run `recipe COMMAND` in the folder as a fork; its exit code, and how many operations it and its own forks came to."""
-    return forked_with(Disk(folder, fault, Path(os.environ["FAULT_TRACE"]) if "FAULT_TRACE" in os.environ else None), command, folder)
+    trace = Path(os.environ["FAULT_TRACE"]) if "FAULT_TRACE" in os.environ else None
+    return forked_with(Disk(folder, fault, trace), command, folder, watch)
 
 
-def forked_with(disk: Disk, command: list[str], folder: Path) -> tuple[int, int]:
-    """The same with a disk of one's own."""
+def forked_with(disk: Disk, command: list[str], folder: Path, watch: Callable[[], None] = lambda: None) -> tuple[int, int]:
+    """The same with a disk of one's own. `watch` is called in the fork, before the command."""
     child = os.fork()
     if child == 0:
         disk.command = os.getpid()
-        os._exit(status_of(lambda: recipe(command, folder, disk)))
+        os._exit(status_of(lambda: recipe(command, folder, disk, watch)))
     deadline, status = time.monotonic() + SECONDS, 0
     while True:
         try:
@@ -46,7 +48,7 @@ def forked_with(disk: Disk, command: list[str], folder: Path) -> tuple[int, int]
             time.sleep(0.01)
 
 
-def recipe(command: list[str], folder: Path, disk: Disk) -> None:
+def recipe(command: list[str], folder: Path, disk: Disk, watch: Callable[[], None]) -> None:
     """The command itself, in its folder."""
     os.setsid()
     os.chdir(folder)
@@ -55,6 +57,7 @@ def recipe(command: list[str], folder: Path, disk: Disk) -> None:
     os.dup2(output, 2)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     disk.watch()
+    watch()
     sys.argv = ["recipe", *command]
     from recipekit.runner.cli.main import main
 

@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from recipekit.runner.runtime.seals import seal_files, write_seal
+
+from ...support.joined_recoveries import complete_stages, state_of
 
 pytest.importorskip("axolotl", reason="needs the extra [train]: axolotl")
 ROOT = Path(__file__).parents[3]
@@ -29,3 +32,44 @@ def test_a_fault_changes_no_result(arguments, tmp_path):
     found = json.loads(done.stdout[start:])
     assert found["faults"] > 0
     assert [difference for loop in found["loops"] for difference in loop["differences"]] == []
+
+
+def made(folder: Path, name: str = "20260101-000000-abcdef", seconds: float = 1.5, temporary: int = 1) -> Path:
+    """A run's directory as a recovery may come to it."""
+    run = folder / "runs" / "tiny" / name
+    (run / "model").mkdir(parents=True)
+    (run / "model" / "weights.safetensors").write_bytes(b"weights")
+    write_seal(run / "model")
+    (run / "metrics.jsonl").write_text(f'{{"step": 1, "loss": 2.5, "tokens_per_s": {seconds}}}\n')
+    (run / "status.json").write_text(json.dumps({"stages": {"data": "a"}, "file": f"{folder}/tiny.yml", "updated": seconds}))
+    (run / f".merged.{temporary}.tmp").mkdir()
+    seal_files(run, ["metrics.jsonl", "model/sealed.json"])
+    (folder / "output").write_text(f"after {seconds} s")
+    return run
+
+
+def test_recoveries_join_where_they_differ_in_time_and_names_alone(tmp_path):
+    folders = [tmp_path / "one", tmp_path / "another"]
+    made(folders[0])
+    made(folders[1], "20270101-000000-fedcba", 7e-05, 123)
+    assert state_of(folders[0]) == state_of(folders[1]) and complete_stages(folders[0]) == complete_stages(folders[1]) == [["data"]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda run: (run / "model" / "weights.safetensors").write_bytes(b"other"),
+        lambda run: (run / "metrics.jsonl").write_text('{"step": 1, "loss": 2.6, "tokens_per_s": 1.5}\n'),
+        lambda run: (run / "metrics.jsonl").write_text('{"step": 1, "loss": 2.5, "tokens_per_s": 1.5}'),
+        lambda run: (run / "metrics.jsonl").write_text('{"step": 1, "loss": 2.5, "tokens_per_s": 1.6}\n'),  # now its seal does not hold
+        lambda run: (run / "sealed.json").write_bytes((run / "sealed.json").read_bytes()[:-9]),
+        lambda run: (run / ".model.1.tmp").mkdir(),
+        lambda run: (run / "model" / "sealed.json").unlink(),
+        lambda run: (run / "status.json").write_text("{"),
+    ],
+)
+def test_recoveries_that_differ_in_anything_else_do_not_join(tmp_path, change):
+    run, folder = made(tmp_path / "one"), tmp_path / "one"
+    before = state_of(folder)
+    change(run)
+    assert state_of(folder) != before

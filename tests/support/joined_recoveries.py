@@ -1,0 +1,85 @@
+"""Recoveries that join: one that starts a stage's process as an earlier one did, in an equal folder, ends as that one ended.
+
+What a command does follows from its words, from the stages that were complete when it began, from the processes that it has started since,
+and from its folder. Where all of that is as it was when a command that came out right started a process, the rest is not done again.
+"""
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from recipekit.schemas.base.hashing import SEAL, file_sha256
+
+from .crash_states import LOGS
+
+JOINED = 99  # the exit code of a command that has joined; recipe has no such code
+# What is never the same twice: a process's number, a run's name, and numbers of a clock or of a gauge.
+PROCESS_OR_RUN = re.compile(rb"(?<=\.)\d+(?=\.tmp)|\d{8}-\d{6}-[0-9a-f]{6}")
+MEASURED = re.compile(rb'("(?:updated|started|finished|seconds|tokens_per_s|peak|[a-z_]*runtime|[a-z_]*per_second)": ?)[-+.\de]+')
+
+
+class Joining:
+    """The points that right commands have passed. `watch` is called in a command's own process, `came_out_right` in the loop's."""
+
+    def __init__(self, scratch: Path) -> None:
+        self.passed, self.right = scratch / "passed", set[str]()
+
+    def watch(self, command: Sequence[str], folder: Path, is_free: bool) -> None:
+        """Note each point that this process passes; end it at a point that is known, if it `is_free` to."""
+        import recipekit.runner.runtime.child_process as child
+
+        start = child._start
+        so_far: list[Any] = [list(command), complete_stages(folder)]
+
+        def noting(argv: tuple[str, ...], *others: Any) -> Any:
+            so_far.append(list(argv))
+            point = sha256(varying_removed(json.dumps(so_far).encode(), folder) + state_of(folder)).hexdigest()
+            if is_free and point in self.right:
+                os._exit(JOINED)
+            with self.passed.open("a") as stream:
+                stream.write(f"{point}\n")
+            return start(argv, *others)
+
+        self.passed.write_text("")
+        child._start = noting
+
+    def came_out_right(self) -> None:
+        """Keep the points of the last command."""
+        self.right.update(self.passed.read_text().split())
+
+
+def complete_stages(folder: Path) -> list[list[str]]:
+    """The stages that each run below the folder has completed."""
+    return [sorted(json.loads(path.read_bytes())["stages"]) for path in sorted(folder.glob("runs/*/*/status.json"))]
+
+
+def state_of(folder: Path) -> bytes:
+    """A hash of every name and content below the folder, without what differs each time."""
+    found = sha256()
+    for path in sorted(folder.rglob("*")):
+        found.update(varying_removed(os.fsencode(path.relative_to(folder)), folder) + b"\0")
+        if path.is_file() and path.suffix != ".log" and path.name not in LOGS:
+            found.update(varying_removed(seal_checked(path) if path.name == SEAL else path.read_bytes(), folder) + b"\0")
+    return found.digest()
+
+
+def varying_removed(content: bytes, folder: Path) -> bytes:
+    """The content without measured numbers, and without the names that the process, the run and the folder happen to have."""
+    return MEASURED.sub(rb"\1", PROCESS_OR_RUN.sub(b"", content.replace(os.fsencode(folder), b"")))
+
+
+def seal_checked(path: Path) -> bytes:
+    """The files that a seal covers, and whether each is as it was sealed: its hash may be that of a measured number."""
+    try:
+        sealed = json.loads(path.read_bytes())
+        return json.dumps({name: holds(path.parent / name, facts["sha256"]) for name, facts in sealed.items()}).encode()
+    except (ValueError, AttributeError, TypeError, KeyError):  # torn
+        return path.read_bytes()
+
+
+def holds(path: Path, digest: str) -> bool:
+    return path.is_file() and file_sha256(path) == digest
