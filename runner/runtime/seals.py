@@ -80,6 +80,11 @@ def _parsed(folder: Path, content: bytes | None) -> dict[str, Facts] | None:
 
 def seal_faults(folder: Path, names: Iterable[str] | None = None) -> list[str]:
     """Return how the folder's files differ from its seal, one sentence each; `names` limits the check to these files."""
+    listed = None if names is None else [*names]
+    return _seal_faults(folder, listed) and _seal_faults(folder, listed)  # again: an evaluation may just have replaced files and seal
+
+
+def _seal_faults(folder: Path, names: list[str] | None) -> list[str]:
     try:
         sealed = read_seal(folder) or {}
     except UserError as error:
@@ -102,6 +107,13 @@ def read_sealed(path: Path) -> bytes:
 
     Raises UserError if it differs from its seal or is sealed and missing, and OSError if it cannot be read.
     """
+    try:
+        return _read_sealed(path)
+    except UserError:  # or an evaluation has replaced both, one after the other was read: then they match now
+        return _read_sealed(path)
+
+
+def _read_sealed(path: Path) -> bytes:
     try:
         with open_regular(path) as stream:
             content = stream.read()

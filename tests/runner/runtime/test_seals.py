@@ -5,8 +5,10 @@ import os
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recipekit.runner.runtime import seals
 from recipekit.runner.runtime.seals import read_seal, read_sealed, require_sealed, seal_faults, seal_files, unseal_files, write_seal
 from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.base.files import open_regular, replace_folder
 from recipekit.schemas.base.hashing import SEAL
 
 
@@ -123,3 +125,30 @@ def test_a_named_pipe_is_not_opened(folder):
         (folder / name).unlink()
         os.mkfifo(folder / name)
     assert seal_faults(folder)[0].startswith(f"{SEAL} is damaged: not a regular file")
+
+
+def metrics(folder):
+    return read_sealed(folder / "metrics.json")
+
+
+@pytest.mark.parametrize(("opened_before", "read"), [("metrics.json", metrics), (SEAL, metrics), (SEAL, seal_faults)])
+def test_a_folder_that_is_replaced_while_it_is_read_is_not_called_changed(folder, monkeypatch, opened_before, read):
+    """An evaluation that ends exchanges the folder and its seals after a reader has opened one of them."""
+    run, waiting = folder.parent, [folder / opened_before]
+    seal_files(run, [f"eval/{SEAL}"])
+    (run / "evaluating").mkdir()
+    (run / "evaluating" / "metrics.json").write_bytes(b"newer")
+    write_seal(run / "evaluating")
+
+    def opened(path):
+        stream = open_regular(path)
+        if path in waiting:
+            waiting.clear()
+            unseal_files(run, ["eval"])
+            replace_folder(run / "evaluating", folder)
+            seal_files(run, [f"eval/{SEAL}"])
+        return stream
+
+    monkeypatch.setattr(seals, "open_regular", opened)
+    assert read(folder) in (b"newer", [])
+    assert not waiting and metrics(folder) == b"newer"
