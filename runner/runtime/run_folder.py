@@ -149,9 +149,12 @@ class RunFolder:
 
     def no_model(self) -> UserError:
         """Return the error for a run without a trained model: it is running, or was interrupted."""
-        running = self.is_locked() and (self.path / "lock").read_text() != _holder()
-        hint = "it is running: wait until it has ended" if running else f"recipe resume {self.path}"
+        hint = "it is running: wait until it has ended" if self.is_in_use() else f"recipe resume {self.path}"
         return UserError(Problem(Location(str(self.path)), "has no trained model yet", hint, "no-model"))
+
+    def is_in_use(self) -> bool:
+        """Return whether a process other than this one is using the run."""
+        return self.is_locked() and (self.path / "lock").read_text() != _holder()
 
     def is_locked(self) -> bool:
         """Return whether a process is using the run. The run's folder may be read-only."""

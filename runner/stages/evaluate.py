@@ -66,10 +66,11 @@ def evaluate_key(evaluation: Evaluation, split: str, train: str, sets: str = "")
 
 
 def faults(run: RunFolder) -> list[str]:
-    """Return why the metrics do not match the run's state: an evaluation was interrupted just after it replaced them."""
+    """Return why the metrics do not match the run's state: an evaluation has replaced them and will record it, or was interrupted."""
     request = request_of(run, LAST_REQUEST)
-    is_recorded = request is not None and request.get("evaluation") == run.stages.get(NAME)
-    return [] if is_recorded else ["eval/ was replaced by another evaluation, which did not finish"]
+    if request is not None and request.get("evaluation") == run.stages.get(NAME):
+        return []
+    return [f"eval/ was replaced by another evaluation, which {'is still at work' if run.is_in_use() else 'did not finish'}"]
 
 
 def run(context: RunContext) -> None:

@@ -30,7 +30,7 @@ from ..runtime.run_files import MANIFEST, METRICS, ORIGINS
 from ..runtime.run_folder import RunFolder, all_runs, create, find_run
 from ..runtime.seals import seal_files
 from ..stages import data as data_stage
-from ..stages import prerequisite, smoke_test, train
+from ..stages import evaluate, prerequisite, smoke_test, train
 from ..stages.context import RunContext
 from ..stages.registry import data_stages, model_stages, set_stages
 from ..stages.report import require_gates
@@ -56,12 +56,8 @@ def run_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
         raise UserError(*problems)
     loaded = pin_pairs(pin_commits(loaded))
     context = RunContext(loaded, root, display, previous=all_runs(root, loaded.recipe.name))
-    if same := _already_done(context):
-        if is_outdated(same):
-            with same.locked():
-                write_report(same)
-        display.say("done", f"nothing has changed since {same.path}: no stage was run")
-        return Outcome(same, dict.fromkeys(same.stages, "reused"), same.read(METRICS))
+    if done := _already_done(context):
+        return done
     require_model_of(loaded, root)
     require_sentiment_model_of(loaded, root)
     context.begin(_new_run(loaded, root))
@@ -152,12 +148,23 @@ def reload(run: RunFolder, settings: tuple[str, ...] = ()) -> LoadedRecipe:
     return loaded._replace(path=Path(status.get("file", loaded.path)), is_smoke=status.get("smoke", False))
 
 
-def _already_done(context: RunContext) -> RunFolder | None:
-    """Return the finished run of exactly this recipe, data and model, if there is one."""
+def _already_done(context: RunContext) -> Outcome | None:
+    """Return the outcome of the finished run of exactly this recipe, data and model, if there is one; rewrite its report if outdated."""
     if not any(run.is_done for run in context.previous) or prerequisite.needed(context.loaded, context.root):
         return None
-    recipe = context.recipe
-    return finished_run((*data_stages(recipe), *set_stages(recipe), *model_stages(recipe)), context)
+    recipe, say = context.recipe, context.display.say
+    same = finished_run((*data_stages(recipe), *set_stages(recipe), *model_stages(recipe)), context)
+    if same is None:
+        return None
+    metrics, outdated = same.read(METRICS), is_outdated(same)
+    if evaluate.faults(same) or same.stages.get(evaluate.NAME) != context.keys[evaluate.NAME]:
+        say(evaluate.NAME, f"{same.path.name} was changed by another process: not used", "yellow")
+        return None
+    if outdated:
+        with same.locked():
+            write_report(same)
+    say("done", f"nothing has changed since {same.path}: no stage was run")
+    return Outcome(same, dict.fromkeys(same.stages, "reused"), metrics)
 
 
 def _new_run(loaded: LoadedRecipe, root: Path) -> RunFolder:

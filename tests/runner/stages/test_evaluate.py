@@ -1,7 +1,11 @@
 """What an evaluation depends on, and when it generates replies. What is done with its rows: test_run.py."""
 
+import subprocess
+import sys
+
 import pytest
-from recipekit.runner.stages.evaluate import evaluate_key, what_was_evaluated
+from recipekit.runner.runtime.run_folder import RunFolder
+from recipekit.runner.stages.evaluate import evaluate_key, faults, what_was_evaluated
 from recipekit.schemas.evaluation_rules import generates_replies
 from recipekit.schemas.evaluation_sections import Gate, Generation, SamplePrompts
 from recipekit.schemas.sections import Evaluation, Recipe
@@ -59,3 +63,25 @@ def test_the_evaluate_key_changes_with_the_file_of_prompts(tmp_path):
         file.write_text(text)
         keys.add(evaluate_key(evaluation, "test", "trained"))
     assert len(keys) == 2
+
+
+HOLDS = """
+import pathlib, sys
+from recipekit.runner.runtime.run_folder import RunFolder
+with RunFolder(pathlib.Path(sys.argv[1])).locked():
+    print(flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_an_evaluation_that_another_process_is_about_to_record_did_not_fail_to_finish(tmp_path):
+    run = RunFolder(tmp_path)
+    run.update(state="done", stages={"evaluate": "before"})
+    what = "eval/ was replaced by another evaluation, which"
+    with run.locked():
+        assert faults(run) == [f"{what} did not finish"], "this process resumes it"
+    with subprocess.Popen([sys.executable, "-c", HOLDS, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        other.stdout.readline()
+        assert faults(run) == [f"{what} is still at work"]
+    assert faults(run) == [f"{what} did not finish"]

@@ -9,7 +9,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from recipekit.runner.runtime.seals import seal_files
+from recipekit.runner.runtime.console import Display
+from recipekit.runner.runtime.seals import seal_files, unseal_files, write_seal
+from recipekit.runner.stages.stage import finished_run
+from recipekit.runner.workflows import run as run_module
+from recipekit.runner.workflows.run import run_recipe
+from recipekit.schemas.recipe import load_recipe
 
 from ...support.recipe_process import start
 from ...support.waiting import wait_until
@@ -121,6 +126,34 @@ def test_an_evaluation_that_was_killed_continues_where_it_was(aged, recipe, tmp_
     lines = [json.loads(line) for line in after.splitlines()]
     assert after.startswith(kept) and outcome["metrics"]["rows"] == 6
     assert len({(line["model"], line["id"]) for line in lines}) == len(lines) == 12
+
+
+class Begun(Exception):
+    """A new run is begun."""
+
+
+def test_a_run_tells_no_numbers_that_an_evaluation_replaces_after_they_were_found(trained, tmp_path, monkeypatch, capfd):
+    """`recipe eval` of the finished run, just between its new folder and the record of it."""
+    monkeypatch.setenv("RECIPEKIT_DEVICE", "cpu")
+    monkeypatch.chdir(shutil.copytree(trained.parents[2], tmp_path / "again"))
+    run, loaded = Path("runs", "tiny", trained.name), load_recipe("tiny.yml", ("training.max_steps=4", "evaluation.max_rows=2"))
+    assert set(run_recipe(loaded, Path("runs"), Display()).stages.values()) == {"reused"}
+
+    def found_and_replaced(*arguments):
+        same, request = finished_run(*arguments), run / "eval" / "request.json"
+        request.write_text(json.dumps(json.loads(request.read_text()) | {"evaluation": "another"}))
+        unseal_files(run, ["eval"])
+        write_seal(run / "eval")
+        return same
+
+    def begin(*_):
+        raise Begun
+
+    monkeypatch.setattr(run_module, "finished_run", found_and_replaced)
+    monkeypatch.setattr(run_module, "require_model_of", begin)
+    with pytest.raises(Begun):
+        run_recipe(loaded, Path("runs"), Display())
+    assert f"{run.name} was changed by another process: not used" in capfd.readouterr().err
 
 
 @pytest.mark.long
