@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from importlib import import_module
+from types import FrameType
 from typing import Any, NoReturn
 
 import click
@@ -112,7 +113,7 @@ def main() -> NoReturn:
     """Run the command line. Exit codes: 0 success, 1 invalid input, 2 usage, 3 a failed gate, 70 a bug, 130 interrupted."""
     for number in (signal.SIGTERM, signal.SIGHUP):  # SIGHUP: the terminal was closed; nohup ignores it
         if signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, signal.default_int_handler)  # like Ctrl-C: temporary files are removed
+            signal.signal(number, _stop)
     prepare_streams()
     try:
         code = _run()
@@ -127,6 +128,14 @@ def main() -> NoReturn:
     if "torch" not in sys.modules:  # torch warns at exit when its objects are not collected
         gc.freeze()  # the interpreter's last collection would take a sixth of the time of `recipe check`
     sys.exit(code)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End the command as Ctrl-C does: temporary files are removed. Another of these signals would stop that, and is ignored: timeout(1),
+    systemd and Slurm send several, and kill what they have waited for."""
+    for repeated in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(repeated, signal.SIG_IGN)
+    signal.default_int_handler(number, frame)
 
 
 def _check_names() -> None:

@@ -106,8 +106,13 @@ def test_a_foreign_folder_is_kept(recipe, rows, tmp_path):
     assert (tmp_path / "out" / "thesis.txt").read_text() == "years of work"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
-def test_a_conversion_that_is_stopped_exits_130_and_leaves_nothing(tmp_path, number):
+@pytest.mark.parametrize(
+    ("number", "again"),
+    [(signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGHUP, True)],
+    ids=["SIGINT", "SIGTERM", "SIGTERM again and again", "SIGHUP again and again"],
+)
+def test_a_conversion_that_is_stopped_exits_130_and_leaves_nothing(tmp_path, number, again):
+    """Also where the signal does not wait for the end: Slurm, systemd and timeout(1) send it to a process and to its group."""
     many = {**CHAT, "padding": "x" * 2000}
     with (tmp_path / "rows.jsonl").open("w") as stream:
         for index in range(60_000):
@@ -116,6 +121,8 @@ def test_a_conversion_that_is_stopped_exits_130_and_leaves_nothing(tmp_path, num
     process = start(*arguments, cwd=tmp_path)
     wait_until(lambda: list(tmp_path.glob(".out.*")), process)
     process.send_signal(number)
+    while again and process.poll() is None:
+        process.send_signal(number)
     output = process.communicate(timeout=30)[1]
     assert (process.returncode, output.strip()) == (130, "interrupted")
     assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
