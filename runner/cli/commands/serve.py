@@ -2,12 +2,18 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ....schemas.base.errors import UserError
 from ....schemas.base.loopback import LOOPBACK, LOOPBACK_HOSTS
 from ..options import runs_dir_option
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from ...models.reference import ModelReference
 
 
 @click.command("serve")
@@ -33,28 +39,33 @@ def command(model: str, host: str, port: int, max_batch: int, system: str | None
     if system is not None and target.kind == "classification":
         raise UserError(f"--system has no effect: {target.name} is a classifier and generates nothing", hint="remove the option")
     require_weights_of(target)
-    from ...inference.server import bound, create_app, serve
+    from ...inference.server import bound, serve
 
-    listener = bound(host, port)  # before the model is loaded, so that a port in use fails at once
+    with bound(host, port) as listener:  # before the model is loaded, so that a port in use fails at once
+        app, route = _application(target, max_batch, LOOPBACK_HOSTS if loopback else ("*",), system)
+        shown = f"[{host}]" if ":" in host else host
+        click.echo(f"serving   http://{shown}:{listener.getsockname()[1]}/{route} (model {target.name})", err=True)
+        serve(app, listener)
+
+
+def _application(target: "ModelReference", max_batch: int, hosts: tuple[str, ...], system: str | None) -> "tuple[Starlette, str]":
+    """Load the model; return the application that answers with it, and its route."""
     from ...worker.loading import load, silence_libraries
 
     silence_libraries()
     click.echo(f"model     {target.note}", err=True)
-    hosts = LOOPBACK_HOSTS if loopback else ("*",)
     if target.kind == "classification":
         from ...inference.classify import Classifier
         from ...inference.classify_server import create_classify_app
 
         classifier = Classifier(target, as_json=True)
         click.echo(f"texts     {classifier.reads}", err=True)
-        app, route = create_classify_app(target.name, classifier, max_batch, hosts), "classify"
-    else:
-        from ...inference.chat_settings import system_of
+        return create_classify_app(target.name, classifier, max_batch, hosts), "classify"
+    from ...inference.chat_settings import system_of
+    from ...inference.server import create_app
 
-        prompt, note = system_of(target, system)
-        app, route = create_app(load(target, chats=True).merged(), max_batch, hosts, prompt), "v1"
-        if note:
-            click.echo(f"system    {prompt or 'none'} ({note}; for requests without a system message)", err=True)
-    shown = f"[{host}]" if ":" in host else host
-    click.echo(f"serving   http://{shown}:{listener.getsockname()[1]}/{route} (model {target.name})", err=True)
-    serve(app, listener)
+    prompt, note = system_of(target, system)
+    app = create_app(load(target, chats=True).merged(), max_batch, hosts, prompt)
+    if note:
+        click.echo(f"system    {prompt or 'none'} ({note}; for requests without a system message)", err=True)
+    return app, "v1"
