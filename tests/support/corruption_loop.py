@@ -26,7 +26,8 @@ from .disk_faults import Fault
 from .fault_commands import SCORED_AGAIN, finished_run, settings
 from .faulty_command import forked
 
-CLOCKED = re.compile(r"[\d.,]+ ?(s|GB|MB|kB|minutes?|it\/s)\b|:\d+/v1")  # what differs each time: times, free memory and disk, ports
+# What differs each time: times, free memory and disk, ports, the name of a new run.
+CLOCKED = re.compile(r"[\d.,]+ ?(s|GB|MB|kB|minutes?|it\/s)\b|:\d+/v1|\d{8}-\d{6}-[0-9a-f]{6}")
 REPORTED = re.compile(r"damaged|changed|missing|cannot be read|not what|regular file|edited by hand")
 PREPARED = ("recipekit.converters.building.pipeline", "recipekit.runner.reporting.comparison", "recipekit.runner.inspection.inspect")
 

@@ -19,7 +19,7 @@ from .crash_states import LOGS
 JOINED = 99  # the exit code of a command that has joined; recipe has no such code
 # What is never the same twice: a process's number, a run's name, and numbers of a clock or of a gauge.
 PROCESS_OR_RUN = re.compile(rb"(?<=\.)\d+(?=\.tmp)|\d{8}-\d{6}-[0-9a-f]{6}")
-MEASURED = re.compile(rb'("(?:updated|started|finished|seconds|tokens_per_s|peak|[a-z_]*runtime|[a-z_]*per_second)": ?)[-+.\de]+')
+MEASURED = re.compile(rb'("(?:updated|started|finished|available|peak|seconds|[a-z_]*runtime|[a-z_/]*per_s[a-z_]*)": ?)[-+.\de]+')
 
 
 class Joining:
