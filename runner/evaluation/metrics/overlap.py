@@ -1,19 +1,23 @@
-"""Overlap of generated replies with the data's own: BLEU and ROUGE over jieba words, computed like EmoLLM's evaluate/metric.py.
+"""Overlap of generated replies with the data's own: BLEU and ROUGE over words, computed like EmoLLM's evaluate/metric.py.
 
+Words are jieba's in Chinese, which has no spaces, and end at spaces elsewhere: without them, a whole English reply would be one word.
 Both are means over rows of sentence scores from 0 to 100. EmoLLM's published table is measured on training rows: compare with it only as an
 upper bound.
 """
 
 import logging
+import re
 import sys
 from functools import cache, lru_cache
 from importlib import import_module
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from ....schemas.base.words import CJK
 from . import Prediction, register_metric
 
 ORDERS = (1, 2, 3, 4)
+_IDLE = re.compile(rf" +(?=[{CJK}])|(?<=[{CJK}]) +")  # a space within Chinese ends no word
 ROUGE = {"rouge_1": "rouge-1", "rouge_2": "rouge-2", "rouge_l": "rouge-l"}  # metric -> the package's key
 
 
@@ -34,7 +38,7 @@ def segmenter() -> Any:
 @lru_cache(maxsize=4096)
 def words(text: str) -> tuple[str, ...]:
     """Return the text's words, without spaces; one empty word for an empty text, as with `" ".join(words).split(" ")`."""
-    return tuple(" ".join(segmenter().cut(text.replace(" ", ""))).split(" "))
+    return tuple(word for word in segmenter().cut(_IDLE.sub("", text)) if word != " ") or ("",)
 
 
 @lru_cache(maxsize=8192)

@@ -79,3 +79,12 @@ def test_a_long_reply_does_not_exhaust_the_stack():
 def test_the_caches_do_not_mix_rows_up():
     assert bleu_scores(REPLY, REFERENCE) != bleu_scores(REFERENCE, REPLY)
     assert bleu_scores(REPLY, REFERENCE) == bleu_scores(REPLY, REFERENCE)
+
+
+def test_words_end_at_spaces_where_a_language_has_them():
+    """EmoLLM removes every space: a whole English reply would be one word, and score 0 unless it is the same."""
+    assert words("The cat  sat on it.") == ("The", "cat", "sat", "on", "it", ".")
+    assert words("我 用 Python 3 写 代码") == words("我用Python 3写代码")
+    reply, reference = "the cat sat on the mat", "the dog sat on the mat"
+    assert bleu_scores(reply, reference)[0] == pytest.approx(100 * 5 / 6)
+    assert rouge_scores(reply, reference)["rouge-l"] > 75
