@@ -1,6 +1,7 @@
 """Read a base model's architecture from its config.json; it decides which kernels can be used."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -14,13 +15,15 @@ from .size import local_folder, public_models
 
 class Architecture(NamedTuple):
     """`family` is transformers' model_type, `head` the width of an attention head, `dropout` whether attention has dropout, `sliding`
-    whether it has a sliding window, `changes_logits` whether the model caps or scales the logits of its head."""
+    whether it has a sliding window, `changes_logits` whether the model caps or scales the logits of its head, `positions` how many tokens
+    of a row it can tell apart, if that is limited."""
 
     family: str
     head: int
     dropout: bool
     sliding: bool = False
     changes_logits: bool = False
+    positions: int | None = None
 
 
 def architecture(path: str, revision: str | None = None) -> Architecture | None:
@@ -38,7 +41,7 @@ def architecture(path: str, revision: str | None = None) -> Architecture | None:
     head = config.get("head_dim") or (hidden // heads if heads and hidden else 0)
     sliding = config.get("sliding_window") and config.get("use_sliding_window", family != "qwen2")
     changes = config.get("final_logit_softcapping") or config.get("logits_scaling") or config.get("logit_scale")
-    return Architecture(family, head, bool(dropout), bool(sliding), bool(changes))
+    return Architecture(family, head, bool(dropout), bool(sliding), bool(changes), positions_of(config))
 
 
 def architecture_of(model: Model) -> Architecture | None:
@@ -51,3 +54,21 @@ def architecture_of(model: Model) -> Architecture | None:
         except UserError:
             return None
     return architecture(model.base_model, model.revision)
+
+
+_FROM_PADDING = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "data2vec-text", "ibert", "longformer", "mpnet")
+_RELATIVE = ("t5", "mt5", "umt5")  # n_positions says only how long their first training's rows were
+
+
+def positions_of(config: Mapping[str, Any]) -> int | None:
+    """Return how many tokens a row may have for this config.json: its positions, or as many as its scaling gives it; None if unlimited."""
+    config = {**config, **(config.get("text_config") or {})}
+    family, count = config.get("model_type", ""), config.get("max_position_embeddings") or config.get("n_positions")
+    if not isinstance(count, int) or count <= 0 or family in _RELATIVE:
+        return None
+    if family in _FROM_PADDING:  # their positions start after the id of the padding token
+        return count - (1 if config.get("pad_token_id") is None else config["pad_token_id"]) - 1
+    scaling = config.get("rope_scaling") or config.get("rope_parameters")
+    factor = scaling.get("factor") if isinstance(scaling, dict) else None
+    scaled = factor * (scaling.get("original_max_position_embeddings") or count) if isinstance(factor, int | float) else 0
+    return max(count, int(scaled))

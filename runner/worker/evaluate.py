@@ -170,8 +170,12 @@ def replies_of(
     """Generate a reply to each row's prompt in one batch; `watch` gets the replies first. Each row has its own seed, so that its reply does
     not depend on the batch.
     """
-    sampling = (settings["max_new_tokens"], settings["temperature"], settings["top_p"])
-    replies = [Reply(row["prompt_ids"], *sampling, seed=row_seed(settings["seed"], row["id"])) for row in batch]
+    sampling, most = (settings["temperature"], settings["top_p"]), settings["max_new_tokens"]
+    rooms = [max(min(most, loaded.context - len(row["prompt_ids"])), 1) for row in batch]  # a GPT-2 has no positions beyond its context
+    replies = [
+        Reply(row["prompt_ids"], room, *sampling, seed=row_seed(settings["seed"], row["id"]))
+        for row, room in zip(batch, rooms, strict=True)
+    ]
     watch(replies)
     generate(loaded, replies)
     texts = [

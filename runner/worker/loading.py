@@ -4,6 +4,7 @@ What is measured is what is served, because nothing else calls `from_pretrained`
 """
 
 import logging
+import warnings
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -11,6 +12,7 @@ import torch
 
 from ...converters.building.hub_client import limit_hub_client
 from ...schemas.base.errors import Location, Problem, UserError
+from ..models.architecture import positions_of
 from ..models.folder_check import check_model_folder
 from ..models.hub import require_weights
 from ..models.reference import ATTENTION, ModelReference
@@ -53,6 +55,7 @@ class LoadedModel(NamedTuple):
         """Return the model with its adapter merged into the weights, which is faster."""
         if not hasattr(self.model, "merge_and_unload") or is_quantised(self.model):
             return self
+        _give_the_head_its_own_weight(self.model)
         model = self.model.merge_and_unload()
         output = model.get_output_embeddings()
         if output is not None and output.weight is not model.get_input_embeddings().weight:
@@ -140,10 +143,16 @@ def load_tokenizer(reference: ModelReference) -> Any:
 
 
 def with_adapter(base: LoadedModel, reference: ModelReference) -> LoadedModel:
-    """Add the reference's adapter to the base that was loaded for it; the base itself changes."""
+    """Add the reference's adapter to the base that was loaded for it; the base changes. Raises UserError for one of another model."""
     from peft import PeftModel
 
-    return base._replace(name=reference.name, model=PeftModel.from_pretrained(base.model, reference.adapter).eval())
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Found missing adapter keys")  # without these weights it would answer like the base
+            return base._replace(name=reference.name, model=PeftModel.from_pretrained(base.model, reference.adapter).eval())
+    except UserWarning as warning:
+        what = f"lacks weights of its own layers, so it was trained on another model: {str(warning)[:200]}"
+        raise UserError(Problem(Location(reference.adapter), what, "load it on the model that it was trained on", "no-model")) from None
 
 
 def _fitting_bits(reference: ModelReference, device: str) -> int:
@@ -181,6 +190,14 @@ def _quantisation(bits: int, dtype: Any) -> Any:
     if bits == 8:
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype)
+
+
+def _give_the_head_its_own_weight(model: Any) -> None:
+    """Untie the head from the embeddings if an adapter has one of them: merging it into their common weight would change both."""
+    layers = model.get_input_embeddings(), model.get_output_embeddings()
+    embeddings, head = (getattr(layer, "base_layer", layer) for layer in layers)
+    if head is not None and head.weight is embeddings.weight and (embeddings, head) != layers:
+        head.weight = torch.nn.Parameter(head.weight.detach().clone(), requires_grad=False)
 
 
 def is_quantised(model: Any) -> bool:
@@ -226,7 +243,7 @@ def _loaded(reference: ModelReference, model: Any, tokenizer: Any, head: Head, d
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(stop_ids, default=0)
     if head == "classification":
         config.pad_token_id = model.config.pad_token_id = pad_id  # the model finds a row's last token by it
-    context = getattr(config, "max_position_embeddings", None) or tokenizer.model_max_length
+    context = positions_of(model.config.to_dict()) or tokenizer.model_max_length
     return LoadedModel(reference.name, model, tokenizer, stop_ids, pad_id, context, device, labels, bool(reference.run))
 
 

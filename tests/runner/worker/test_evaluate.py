@@ -61,3 +61,14 @@ def test_a_row_that_was_cut_is_asked_for_its_last_reply(tmp_path, monkeypatch):
     assert row["reference"] == "d"
     assert fast.decode(row["prompt_ids"]).endswith("<|im_start|>user\nc<|im_end|>\n<|im_start|>assistant\n")
     assert row["pieces"][0].input_ids == cut
+
+
+def test_a_reply_ends_with_the_models_positions(tiny_gpt2):
+    """A GPT-2 has no positions beyond its 128: its evaluation would fail, after the training."""
+    from recipekit.runner.models.reference import resolve_target
+    from recipekit.runner.worker.loading import load
+
+    loaded = load(resolve_target(str(tiny_gpt2), tiny_gpt2))._replace(stop_ids=frozenset())
+    settings = {"max_new_tokens": 6, "temperature": 0.0, "top_p": 1.0, "seed": 1}
+    rows = [{"id": str(length), "prompt_ids": [5] * length} for length in (20, 126)]
+    assert [reply["reply_tokens"] for reply in evaluate.replies_of(loaded, rows, settings, lambda replies: None)] == [6, 2]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -166,3 +167,37 @@ def test_a_base_model_in_4_bits_is_the_same_for_base_and_tuned_and_is_not_merged
     with torch.inference_mode():
         difference = (whole.model(**ids).logits - without_adapter).abs().max() / without_adapter.abs().max()
     assert 1e-4 < difference < 0.5, "quantised, and still the same model"
+
+
+@pytest.mark.filterwarnings("ignore")  # saving imports DeepSpeed, whose imports warn; peft warns of tied embeddings that are merged apart
+@pytest.mark.parametrize("adapted", [["lm_head"], ["embed_tokens"], ["embed_tokens", "lm_head"]], ids="-".join)
+def test_an_adapter_of_one_of_two_tied_layers_is_not_merged_into_both(tiny_model, tmp_path, adapted):
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    torch.manual_seed(1)
+    tokenizer, base = AutoTokenizer.from_pretrained(tiny_model), AutoModelForCausalLM.from_pretrained(tiny_model)
+    assert base.config.tie_word_embeddings
+    config = LoraConfig(r=4, lora_alpha=32, target_modules=adapted, init_lora_weights=False, task_type="CAUSAL_LM")
+    tuned = LoadedModel("tuned", get_peft_model(base, config).eval(), tokenizer, frozenset(), 0, 512, "cpu")
+    ids = tokenizer(PROMPT, return_tensors="pt")
+    with torch.inference_mode():
+        expected = tuned.model(**ids).logits
+        merged = tuned.merged().model
+        merged.save_pretrained(tmp_path / "merged")
+        for model in (merged, AutoModelForCausalLM.from_pretrained(tmp_path / "merged")):
+            assert torch.allclose(model(**ids).logits, expected, atol=1e-4), (model(**ids).logits - expected).abs().max()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_adapter_whose_weights_belong_to_no_layer_is_refused(tuned_run, tmp_path):
+    """peft warns, and goes on with the weights that a new adapter has: it answers like the base."""
+    from safetensors.torch import load_file, save_file
+
+    adapter = tmp_path / "adapter"
+    shutil.copytree(tuned_run / "model", adapter)
+    weights = load_file(adapter / "adapter_model.safetensors")
+    renamed = {name.replace("model.model.layers", "model.model.language_model.layers"): tensor for name, tensor in weights.items()}
+    save_file(renamed, adapter / "adapter_model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match="lacks weights of its own layers, so it was trained on another model"):
+        load(resolve_target(str(adapter), tmp_path), device="cpu")
