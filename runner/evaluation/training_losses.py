@@ -60,7 +60,7 @@ def kept_loss(lines: list[dict[str, Any]], best_by: str | None) -> float | None:
 def validation_scores(kept: dict[str, Any]) -> dict[str, float]:
     """Return the trainer's validation as metrics of the evaluation: accuracy and macro-F1 of labels, else perplexity.
 
-    The perplexity is that of the logged loss, a mean over batches.
+    The perplexity is that of the logged loss, a mean over the trained tokens.
     """
     of_labels = (("accuracy", "eval_accuracy"), ("macro-F1", "eval_macro_f1"))
     scores = {name: float(kept[key]) for name, key in of_labels if is_number(kept.get(key))}

@@ -16,9 +16,11 @@ from ..launch.axolotl_config import PREPARED, ROWS_CACHE
 from ..launch.plan import Plan
 from ..launch.steps import optimizer_steps, require_rows, step_problems, steps_depend_on_tokens
 from ..launch.trackers import tracker_commands
+from ..models.architecture import architecture
 from ..models.template_rows import date_note
 from ..reporting.token_summary import token_summary
 from ..resources.batch_size import batch_text
+from ..resources.context import context_problems
 from ..resources.estimate_fit import check_fit, print_memory
 from ..resources.training_time import (
     Prediction,
@@ -91,6 +93,8 @@ def _prepare(context: RunContext) -> None:
     run, job = context.run, context.job
     splits = context.manifest["splits"]
     _check_rows(context.loaded, splits, context.manifest["rows_in"])
+    if problems := context_problems(context.loaded, architecture(job.model.path, context.recipe.model.revision)):
+        raise UserError(*problems)
     own_key = context.keys[NAME] = context.keys.get(NAME) or key(context)
     lock: Lock = {"recipekit": VERSION, "python": sys.version.split()[0], "packages": package_versions(),
                   "variables": context.recipe.variables, "model": LockedModel(**job.model._asdict()),
@@ -198,7 +202,9 @@ def _record_end(context: RunContext, ends: list[dict[str, Any]]) -> None:
         what = f"training ended after step {end['steps']} of {end['planned_steps']}, but {planned} were planned"
         raise UserError(Problem(Location(str(run.path)), what, "its model is not used: start a new run", "other-steps"))
     if end["reason"]:
-        context.display.say("", f"{end['reason']} after step {end['steps']} of {end['planned_steps']}")
+        is_best = context.recipe.training.load_best_model_at_end
+        kept = "" if is_best else ": the last weights are kept, not the best (load_best_model_at_end: true keeps those)"
+        context.display.say("", f"{end['reason']} after step {end['steps']} of {end['planned_steps']}{kept}")
     run.write(TRAINING_END, end)
 
 

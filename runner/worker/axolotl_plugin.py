@@ -22,7 +22,9 @@ from ...schemas.sections import Recipe
 from ..launch.axolotl_config import CHECKPOINTS
 from ..launch.axolotl_contract import round_trip_differences
 from ..launch.plan import CONFIG
+from ..models.architecture import architecture
 from ..models.module_names import name_problems
+from ..resources.context import beyond_the_context
 from ..resources.fit import too_large
 from ..resources.forward_pass import ForwardPass, largest_forward_pass
 from ..runtime.checkpoints import INTERRUPTED
@@ -30,18 +32,19 @@ from ..runtime.machine import this_machine
 from ..runtime.progress import Progress, report_user_errors
 from ..runtime.run_files import TOKENS
 from ..runtime.run_folder import RunFolder
-from . import batches, chat_data, classification, cpu_lora, kernels, loss, text_data
+from . import batches, chat_data, classification, cpu_lora, kernels, loss, text_data, validation_loss
 from .attention_watch import watch_first_batch
 from .axolotl_patches import admit_bucket, leave_placeholders_untouched, make_trainable, train_in_fp32, write_no_debug_log
 from .callback import RunCallback
 from .distributed import accept_numbered_cpu_tags, is_first, world_size
 from .evaluated_rows import evaluation_faults
 from .gpu import keep_on_one_gpu, step_precision, unusable_gpu
-from .labels import IGNORED
+from .labels import IGNORED, end_ids
 from .launcher_exit import follow_launcher_exit
 from .packing import block_of, piece_of
 from .prepared_rows import dropped_faults
 from .save_check import check_save
+from .saved_settings import restore, samples, stop_at
 from .text_data import BlockCollator, attends_within_documents, first_shared
 from .tokenization import load_tokenizer
 
@@ -77,6 +80,7 @@ class RecipekitPlugin(BasePlugin):
         self.callback = RunCallback(self.progress)
         self.tokenizer: Any = None
         self.shared_block: dict[str, list[int]] | None = None
+        self.samples: bool | None = None
 
     def get_input_args(self) -> str:
         """Return the types of our own keys."""
@@ -99,6 +103,8 @@ class RecipekitPlugin(BasePlugin):
         if cfg.fp32_weights or not (cfg.bf16 or cfg.fp16):
             cfg.torch_dtype = torch.float32  # Axolotl would load bf16 weights, and fp16 ones next to 8-bit layers
         keep_on_one_gpu(cfg)
+        if fault := beyond_the_context(cfg.sequence_len, architecture(cfg.base_model, cfg.revision_of_model)):
+            self.fail(f"training.sequence_len: {fault}")
         self.progress.event("stage", name="tokenise")
         self.tokenizer = load_tokenizer(cfg)
         prepared = PREPARE[cfg.record_type](cfg, self.tokenizer)
@@ -147,8 +153,8 @@ class RecipekitPlugin(BasePlugin):
         found = name_problems({**cfg, "unfrozen_parameters": None}, [name for name, _ in model.named_modules()], parameters)
         if problems := [f"{'training' if key == 'lora_target_modules' else 'axolotl'}.{key}: {what}" for key, what in found]:
             self.fail("\n".join(problems))
-        if cfg.record_type == "classification":
-            classification.prepare_head(cfg, model)
+        if cfg.record_type == "classification" and (note := classification.prepare_head(cfg, model)):
+            self.progress.event("log", what=note)
 
     def pre_lora_load(self, cfg: Any, model: Any) -> None:
         """Seed again: loading the base may have drawn random numbers."""
@@ -156,6 +162,7 @@ class RecipekitPlugin(BasePlugin):
 
     def post_model_load(self, cfg: Any, model: Any) -> None:
         """Without a GPU, make 4-bit layers trainable before the first evaluation, and fuse LoRA layers."""
+        self.samples = samples(model)
         if not torch.cuda.is_available():
             if cfg.load_in_4bit:
                 make_trainable(model, this_machine().memory)
@@ -177,9 +184,9 @@ class RecipekitPlugin(BasePlugin):
         """Return settings for which Axolotl has no key, or from which it would deviate.
 
         It keeps the best checkpoint by default, but never if evaluations are once per epoch; and it turns one step of warm-up into
-        two.
+        two. transformers logs the mean of earlier losses, or 0, in the place of one that is not a number.
         """
-        arguments: dict[str, Any] = {"load_best_model_at_end": bool(cfg.load_best_model_at_end)}
+        arguments: dict[str, Any] = {"load_best_model_at_end": bool(cfg.load_best_model_at_end), "logging_nan_inf_filter": False}
         if cfg.warmup_steps is not None:
             arguments["warmup_steps"] = cfg.warmup_steps
         if cfg.deterministic:
@@ -203,6 +210,8 @@ class RecipekitPlugin(BasePlugin):
             classification.set_up_trainer(cfg, trainer)
         else:
             loss.set_up_trainer(cfg, trainer)
+            validation_loss.set_up_trainer(trainer)
+            stop_at(trainer.model, end_ids(cfg, self.tokenizer))
             watch_first_batch(cfg, trainer, self.fail)
         batches.set_up_trainer(cfg, trainer)
         if missing := kernels.not_in_force(cfg, trainer.model):
@@ -219,10 +228,12 @@ class RecipekitPlugin(BasePlugin):
         return [self.callback]
 
     def post_train(self, cfg: Any, model: Any) -> None:
-        """Stop an interrupted run after its checkpoint."""
+        """Stop an interrupted run after its checkpoint; else give a full model the settings of its base before it is saved."""
         if self.callback.interrupted:
             self.progress.event(INTERRUPTED, step=self.callback.step)
             raise SystemExit(130)
+        if not cfg.adapter:
+            restore(model, self.samples)
         self.progress.event("stage", name="save")
 
 

@@ -155,8 +155,8 @@ class RunCallback(TrainerCallback):
             return
         if is_first():
             append_whole(METRICS, f"{json.dumps({key: _finite(value) for key, value in line.items()})}\n".encode())
-        if not math.isfinite(numbers.get("loss", 0.0)):
-            self.progress.event("refused", what=f"the loss is {numbers['loss']} at step {state.global_step}: lower learning_rate")
+        if what := _not_finite(numbers, args.fp16):
+            self.progress.event("refused", what=f"{what} at step {state.global_step}: lower learning_rate")
             raise SystemExit(1)
         self.progress.event("step", **line)
 
@@ -214,6 +214,16 @@ def _is_number(value: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def _not_finite(numbers: dict[str, float], scaled: bool) -> str:
+    """Return which number of a step is not finite, in words; "" if all are. `scaled`: with fp16, a step whose gradients are not finite is
+    skipped, and the next is scaled less; else it ruins the weights, of which only the next loss would tell."""
+    if not math.isfinite(numbers.get("loss", 0.0)):
+        return f"the loss is {numbers['loss']}"
+    if not scaled and not math.isfinite(numbers.get("grad_norm", 0.0)):
+        return f"the norm of the gradients is {numbers['grad_norm']}"
+    return ""
 
 
 def _finite(value: Any) -> Any:

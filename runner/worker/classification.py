@@ -94,26 +94,34 @@ HEADS = ("score", "classifier")
 Loss = Callable[..., torch.Tensor]
 
 
-def prepare_head(cfg: Any, model: Any) -> None:
-    """Set the labels in the saved configuration, and initialise the head if the base model has none.
+def prepare_head(cfg: Any, model: Any) -> str:
+    """Set the labels in the saved configuration, and initialise the head if the base model has none for them. Say that a trained
+    one is replaced, else return "".
 
-    transformers 5 initialises a copy of a 16-bit head in fp32, so that the head itself keeps uninitialised memory, which is not
-    reproducible.
+    A head that was trained for these labels is kept, whatever their order there. transformers 5 initialises a copy of a 16-bit head in
+    fp32, so that the head itself keeps uninitialised memory, which is not reproducible.
     """
     trained_before = any("SequenceClassification" in name for name in model.config.architectures or ())
-    same_labels = list(model.config.id2label.values()) == list(cfg.labels)
+    known = [name for _, name in sorted(model.config.id2label.items())]
     model.config.id2label = dict(enumerate(cfg.labels))
     model.config.label2id = {label: number for number, label in enumerate(cfg.labels)}
     model.config.problem_type = "single_label_classification"
-    head = next((head for name in HEADS if isinstance(head := getattr(model, name, None), torch.nn.Linear)), None)
-    if head is None or trained_before and same_labels:
-        return
-    deviation = getattr(model.config, "initializer_range", None) or 0.02
+    head = next((head for name in HEADS if isinstance(head := getattr(model, name, None), torch.nn.Module)), None)
+    layers = [layer for layer in head.modules() if isinstance(layer, torch.nn.Linear)] if head is not None else []
+    if not layers:
+        return ""
     with torch.no_grad():
-        drawn = torch.normal(0.0, deviation, head.weight.shape, generator=torch.Generator().manual_seed(cfg.seed))
-        head.weight.copy_(drawn)
-        if head.bias is not None:
-            head.bias.zero_()
+        if trained_before and sorted(known) == sorted(cfg.labels):
+            order = [known.index(label) for label in cfg.labels]
+            for values in layers[-1].parameters():
+                values.copy_(values[order])
+            return ""
+        deviation, generator = getattr(model.config, "initializer_range", None) or 0.02, torch.Generator().manual_seed(cfg.seed)
+        for layer in layers[-1:] if trained_before else reversed(layers):
+            layer.weight.copy_(torch.normal(0.0, deviation, layer.weight.shape, generator=generator))
+            if layer.bias is not None:
+                layer.bias.zero_()
+    return f"the base model classifies {', '.join(known)}: its head begins anew for {', '.join(cfg.labels)}" if trained_before else ""
 
 
 def set_padding(model: Any, tokenizer: Any) -> None:

@@ -15,6 +15,7 @@ from ..runtime.progress import Progress, refusing
 from ..runtime.run_files import MERGE_REQUEST, MERGE_RESULT, MergeResult
 from ..runtime.run_folder import RunFolder
 from .loading import Head, LoadedModel, load, reference_of
+from .saved_settings import stop_at
 from .tokenization import load as load_config
 from .tokenization import tokenise
 
@@ -38,9 +39,11 @@ def main() -> None:
     probes = probe_ids(cfg, tokenizer)
     before = answers(tuned.model, probes)
     folder = Path(request["folder"])
-    tuned.merged().model.save_pretrained(folder)
+    merged = tuned.merged()
+    stop_at(merged.model, merged.stop_ids)
+    merged.model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    del tuned
+    del tuned, merged
     whole = reference_of(cfg)._replace(base=str(folder), adapter="", tokenizer=str(folder), revision=None)
     found = largest_difference(before, answers(load(whole, head_of(cfg), device=device, dtype=dtype, bits=0).model, probes))
     if not found <= LARGEST[dtype]:

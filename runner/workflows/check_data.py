@@ -18,9 +18,11 @@ from ...schemas.generate_rules import GENERATED
 from ...schemas.recipe import is_prompt, load_recipe
 from ...schemas.sections import RecordType, Source
 from ...schemas.yaml_source import KeyPath
+from ..models.architecture import architecture_of
 from ..models.resolve import require_local_model_of
 from ..models.template_rows import template_problems
 from ..reporting.ledger_table import source_notes
+from ..resources.context import context_problems
 from ..resources.model_names import model_name_problems
 
 
@@ -62,6 +64,7 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
         return DataCheck([])
     loaded = load_recipe(str(path), settings)
     recipe, problems = loaded.recipe, [*_found(require_local_model_of, loaded), *model_name_problems(loaded)]
+    problems += context_problems(loaded, architecture_of(recipe.model))
     sections: dict[KeyPath, Section] = {("data",): Section(recipe.data.max_dropped)}
     sections |= {("evaluation", "also", name): Section(found.max_dropped) for name, found in recipe.evaluation.also.items()}
     unread: list[str] = []

@@ -14,6 +14,7 @@ from ..launch.steps import early_stopping_note, optimizer_steps, require_rows, s
 from ..models.architecture import architecture_of
 from ..models.resolve import require_model_of
 from ..resources.batch_size import locked_batch, with_batch
+from ..resources.context import context_problems
 from ..resources.estimate_fit import estimate_fit, size_of
 from ..resources.fit import problems, warnings
 from ..resources.model_names import model_name_problems
@@ -57,6 +58,7 @@ def _estimated(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, 
         data_bytes = records.stat().st_size
     size = size_of(recipe)
     refused = [*step_problems(recipe, loaded.document, splits["train"]), *model_name_problems(loaded)]
+    refused += context_problems(loaded, architecture_of(recipe.model))
     refused += problems(found, recipe.data.type == "text" and recipe.training.sample_packing) if found else []
     close = [*(warnings(found, refused) if found else []), *early_stopping_note(recipe, splits["train"])]
     installed = installed_kernels() if machine == this_machine() else None

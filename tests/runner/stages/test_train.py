@@ -58,8 +58,10 @@ def test_the_steps_that_were_planned_are_recorded(ended):
 
 
 def test_fewer_steps_are_recorded_with_the_reason(ended):
+    end, kept = {"steps": 6, "planned_steps": 20, "reason": "early stopping"}, "early stopping after step 6 of 20"
+    assert ended((6, 20, "early stopping"), **{"training.load_best_model_at_end": True}) == (end, [kept])
     assert ended((6, 20, "early stopping")) == (
-        {"steps": 6, "planned_steps": 20, "reason": "early stopping"}, ["early stopping after step 6 of 20"])  # fmt: skip
+        end, [f"{kept}: the last weights are kept, not the best (load_best_model_at_end: true keeps those)"])  # fmt: skip
 
 
 @pytest.mark.parametrize(

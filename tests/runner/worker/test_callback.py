@@ -168,3 +168,26 @@ def test_a_checkpoint_without_an_optimizer_is_not_sealed(resumed, tmp_path, file
     callback.on_save(args, transformers.TrainerState(global_step=4), transformers.TrainerControl())
     assert (newest(tmp_path / "out")[0] == folder) == sealed
     assert ("checkpoint-4 has no optimizer state" in (tmp_path / "progress.jsonl").read_text()) != sealed
+
+
+@pytest.mark.parametrize(
+    ("numbers", "fp16", "what"),
+    [({"loss": float("nan"), "grad_norm": 1.0}, False, "the loss is nan at step 4: lower learning_rate"),
+     ({"loss": 2.0, "grad_norm": float("nan")}, False, "the norm of the gradients is nan at step 4: lower learning_rate"),
+     ({"loss": 2.0, "grad_norm": float("inf")}, False, "the norm of the gradients is inf at step 4: lower learning_rate"),
+     ({"loss": float("inf")}, True, "the loss is inf at step 4: lower learning_rate")],
+)  # fmt: skip
+def test_a_step_with_a_number_that_is_not_finite_ends_the_training(resumed, tmp_path, numbers, fp16, what):
+    args, callback, _ = resumed(0, epoch=0)
+    args.fp16 = fp16
+    with pytest.raises(SystemExit):
+        callback.on_log(args, transformers.TrainerState(global_step=4), transformers.TrainerControl(), logs=numbers)
+    assert [event["what"] for event in read_lines(tmp_path / "progress.jsonl") if event["event"] == "refused"] == [what]
+
+
+def test_a_step_that_fp16_skips_does_not_end_it(resumed, tmp_path):
+    args, callback, _ = resumed(0, epoch=0)
+    args.fp16 = True
+    logs = {"loss": 2.0, "grad_norm": float("inf")}
+    callback.on_log(args, transformers.TrainerState(global_step=4), transformers.TrainerControl(), logs=logs)
+    assert [line["step"] for line in read_lines(METRICS) if "loss" in line] == [4]

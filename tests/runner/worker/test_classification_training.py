@@ -51,8 +51,31 @@ def test_a_head_that_was_trained_for_these_labels_is_kept(model):
     before = model.score.weight.detach().clone()
     prepare_head(SimpleNamespace(labels=LABELS, seed=99), model)
     assert torch.equal(model.score.weight, before)
-    prepare_head(SimpleNamespace(labels=["x", "y", "z"], seed=99), model)
+    assert prepare_head(SimpleNamespace(labels=["x", "y", "z"], seed=99), model) == (
+        "the base model classifies sad, glad, mad: its head begins anew for x, y, z"
+    )
     assert not torch.equal(model.score.weight, before)
+
+
+def test_a_head_that_was_trained_for_the_labels_in_another_order_is_put_in_theirs(model, tokenizer):
+    model.config.architectures = ["LlamaForSequenceClassification"]
+    ids = tokenizer("The cat sleeps.", return_tensors="pt")
+    before = dict(zip(LABELS, model.eval()(**ids).logits[0].tolist(), strict=True))
+    assert prepare_head(SimpleNamespace(labels=["glad", "mad", "sad"], seed=99), model) == ""
+    assert dict(zip(["glad", "mad", "sad"], model(**ids).logits[0].tolist(), strict=True)) == before
+    assert model.config.id2label == {0: "glad", 1: "mad", 2: "sad"}
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_a_head_of_several_layers_begins_anew_where_it_is_for_other_labels(trained):
+    config = transformers.RobertaConfig(vocab_size=64, hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+                                        num_labels=3, architectures=["RobertaFor" + ("SequenceClassification" if trained else "MaskedLM")])  # fmt: skip
+    model = transformers.RobertaForSequenceClassification(config)
+    model.classifier.out_proj.weight.data.fill_(float("nan"))  # as memory may have been
+    dense = model.classifier.dense.weight.detach().clone()
+    prepare_head(SimpleNamespace(labels=LABELS, seed=1), model)
+    assert 0.01 < model.classifier.out_proj.weight.std() < 0.03
+    assert torch.equal(model.classifier.dense.weight, dense) == trained, "what a trained head reads of a text is kept"
 
 
 def test_padding_does_not_change_what_a_row_is_taken_for(model, tokenizer):
