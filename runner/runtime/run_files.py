@@ -223,7 +223,8 @@ class SetRequest(TypedDict):
 
 class EvaluationRequest(TypedDict):
     """What the evaluator is asked to do. `generate`: replies are generated; `bits` of the base model's weights, 0 if it is not quantised;
-    `complete`: it has finished; `sets`: further evaluation sets; `evaluation`: the key of the evaluation that the numbers belong to."""
+    `complete`: it has finished; `sets`: further evaluation sets; `evaluation`: the key of the evaluation that the numbers belong to;
+    `base`: the keys of the base model's predictions, on the evaluated rows ("") and on each set."""
 
     key: str
     generate: bool
@@ -234,6 +235,7 @@ class EvaluationRequest(TypedDict):
     sets: dict[str, SetRequest]
     complete: NotRequired[bool]
     evaluation: NotRequired[str]
+    base: NotRequired[dict[str, str]]
 
 
 class ProbesRequest(EvaluationRequest):

@@ -1,5 +1,9 @@
-"""The predictions of base and tuned model: those of the same key are reused, the others are made by the evaluator."""
+"""The predictions of base and tuned model: those of the same key are reused, the others are made by the evaluator.
 
+Those of the base model are also taken from an earlier run of the recipe that trained otherwise.
+"""
+
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -30,6 +34,13 @@ from ..runtime.seals import seal_faults
 from .context import RunContext
 
 CONFIG = f"{EVALUATING}/axolotl.yml"
+_AFTER_BASE = (  # keys of the training section that change the tuned model, but nothing that the base model is asked or answers
+    *("learning_rate", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "num_epochs", "max_steps", "lr_scheduler"),
+    *("warmup_ratio", "warmup_steps", "optimizer", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm", "seed"),
+    *("micro_batch_size", "gradient_accumulation_steps", "global_batch_size", "sample_packing", "group_by_length", "logging_steps"),
+    *("eval_steps", "save_steps", "save_total_limit", "early_stopping_patience", "metric_for_best_model", "load_best_model_at_end"),
+    *("trackers", "tracker_project", "tracker_run_name"),
+)
 
 
 def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: EvaluationRequest | None, bits: int) -> EvaluationRequest:
@@ -50,6 +61,10 @@ def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: Eval
     write_atomically(run / EVALUATING / "rows.jsonl", b"".join(rows))
     write_set_rows(run, recipe, sets, before["sets"] if before else {})
     write_atomically(run / CONFIG, plan.files[RENDERED].encode())
+    if recipe.data.type != "classification":
+        request["base"] = base_keys(context, recipe, request)
+        if not before and (earlier := take_over_base(run, context.previous, request["base"])):
+            context.display.say("evaluate", f"the base model's predictions are those of {earlier.path.name}: same model, rows and settings")
     run.write(EVALUATION_REQUEST, request)
     argv = (sys.executable, "-m", "recipekit.runner.worker.evaluate")
     context.display.event({"event": "stage", "name": "load model"})  # with the imports, up to half a minute
@@ -57,6 +72,32 @@ def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: Eval
     request["complete"] = True
     run.write(EVALUATION_REQUEST, request)
     return request
+
+
+def base_keys(context: RunContext, recipe: Recipe, request: EvaluationRequest) -> dict[str, str]:
+    """Return a key for the base model's predictions on the evaluated rows (""), and on those of each further set."""
+    training = {name: value for name, value in recipe.training._asdict().items() if name not in _AFTER_BASE}
+    asked = (recipe.model, recipe.data._replace(sources=()), training, recipe.axolotl, context.model.identity)
+    by = (VERSION, request["packages"], request["machine"], request["bits"])
+    whole = key_of("base", *by, *asked, request["generate"], request["generation"])
+    rows = {"": EVALUATING, **{name: f"{EVALUATING}/{SETS}/{name}" for name in request["sets"]}}
+    sets = {name: {key: value for key, value in found.items() if key != "key"} for name, found in request["sets"].items()}
+    return {name: key_of(whole, file_sha256(context.run / folder / "rows.jsonl"), sets.get(name)) for name, folder in rows.items()}
+
+
+def take_over_base(run: RunFolder, previous: list[RunFolder], keys: dict[str, str]) -> RunFolder | None:
+    """Write to evaluating/ what the base model predicted with these keys in an earlier run; return that run."""
+    for earlier in previous:
+        request = request_of(earlier, LAST_REQUEST)
+        if request is None or request.get("base") != keys or seal_faults(earlier / EVALUATION):
+            continue
+        places = [Path(SETS, name, "predictions.jsonl") if name else Path("predictions.jsonl") for name in keys]
+        found = [[line for line in read_lines(earlier / EVALUATION / place, "model", "id") if line["model"] == "base"] for place in places]
+        for place, lines in zip(places, found, strict=True):
+            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+            write_atomically(run / EVALUATING / place, text.encode())
+        return earlier
+    return None
 
 
 def reuse_predictions(run: RunFolder, key: str) -> EvaluationRequest | None:

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 from recipekit.runner.runtime.console import Display
+from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.runtime.seals import seal_files, unseal_files, write_seal
+from recipekit.runner.stages.predictions import take_over_base
 from recipekit.runner.stages.stage import finished_run
 from recipekit.runner.workflows import run as run_module
 from recipekit.runner.workflows.run import run_recipe
 from recipekit.schemas.recipe import load_recipe
 
+from ...support.jsonl import read_jsonl
 from ...support.recipe_process import start
 from ...support.waiting import wait_until
 
@@ -74,6 +77,26 @@ def test_another_sample_prompt_is_answered_without_training_or_predicting_again(
     (tmp_path / "prompts.txt").write_text("Hello fox?\n")
     again = recipe("eval", run, *prompts, cwd=tmp_path)
     assert again.returncode == 0 and "  Hello fox?\n    base " in again.stdout, again.stderr
+
+
+def test_another_training_takes_over_what_the_base_model_predicted_of_the_same_rows(trained, recipe, tmp_path):
+    folder = shutil.copytree(trained.parents[2], tmp_path / "again")
+    settings = ("training.max_steps=4", "evaluation.max_rows=2", "training.learning_rate=0.05", "training.seed=7")
+    done = recipe("run", "tiny.yml", "--json", *(part for value in settings for part in ("--set", value)), cwd=folder)
+    run = folder / evaluated(done)["run"]
+    assert f"the base model's predictions are those of {trained.name}: same model, rows and settings" in " ".join(done.stderr.split())
+    before, after = (read_jsonl(one / "eval" / "predictions.jsonl") for one in (trained, run))
+    assert [line for line in after if line["model"] == "base"] == [line for line in before if line["model"] == "base"]
+    assert [line for line in after if line["model"] == "tuned"] != [line for line in before if line["model"] == "tuned"]
+    events = [event for event in read_jsonl(run / "progress.jsonl") if event["event"] == "evaluate"]
+    assert [event["done"] for event in events if event["model"] == "base"] == [2], "no row was answered again"
+
+    keys = json.loads((run / "eval" / "request.json").read_text())["base"]
+    new, earlier = RunFolder(tmp_path / "new"), RunFolder(run)
+    assert take_over_base(new, [earlier], {"": "of other rows"}) is None
+    assert take_over_base(new, [earlier], keys) is earlier
+    (run / "eval" / "predictions.jsonl").write_text("")
+    assert take_over_base(new, [earlier], keys) is None, "the file was edited"
 
 
 def test_another_metric_is_computed_from_the_predictions_without_the_model(trained, recipe, tmp_path):
