@@ -1,4 +1,5 @@
-"""The loss for chats and texts: every trained token of a step has the same weight, however the step is split into micro-batches.
+"""The loss for chats and texts: every trained token of a step has the same weight, however the step is split into micro-batches and over
+processes.
 
 Axolotl 0.19 leaves this to the model only if its forward pass takes `num_items_in_batch`, which none does; otherwise every micro-batch has
 the same weight, so that a token in a short one counts more: a first step over the same 8 rows has a loss of 5.951 as 1 x 8 and of 5.935 as
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn.functional import pad
 
+from .distributed import all_reduce_sum, world_size
 from .head_loss import head_loss, logits_loss
 from .labels import IGNORED
 
@@ -67,7 +69,7 @@ class PairHead:
         """Return the loss for a trainer's compute_loss_func: see token_loss."""
         if not self.fused:
             return token_loss(outputs, labels, num_items_in_batch)
-        return outputs.logits.sum() / max(labels.numel() if num_items_in_batch is None else num_items_in_batch, 1)
+        return outputs.logits.sum() / ((labels.numel() if num_items_in_batch is None else num_items_in_batch) or 1)
 
 
 def token_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
@@ -76,17 +78,19 @@ def token_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = Non
     The sum is divided by the trained tokens of the whole step, or of this batch if the step's are unknown.
     """
     trained = (labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
-    return logits_loss(outputs.logits.flatten(0, 1), labels.flatten()) / max(trained, 1)
+    return logits_loss(outputs.logits.flatten(0, 1), labels.flatten()) / (trained or 1)
 
 
 def set_up_trainer(cfg: Any, trainer: Any) -> None:
     """Give the trainer this loss; if the model has another, only the correct token count."""
     if getattr(trainer.model.config, "output_router_logits", False):  # load balancing of experts
         trainer.model_accepts_loss_kwargs = True
+        count_in_all_processes(trainer)
         return
     if trainer.compute_loss_func or trainer.label_smoother or (cfg.context_parallel_size or 1) > 1:
         return
     trainer._loss_shifts_labels = True
+    count_in_all_processes(trainer)
     if head := head_of(trainer.model):
         is_sharded = bool(cfg.deepspeed or cfg.fsdp_config)  # a sharded weight can only be used by the head itself
         with trainer.accelerator.autocast():  # as in a step: models with weights of several types need it
@@ -100,6 +104,23 @@ def set_up_trainer(cfg: Any, trainer: Any) -> None:
         return compute(model, {**inputs, "labels": pad(inputs["labels"][:, 1:], (0, 1), value=IGNORED)}, *args, **kwargs)
 
     trainer.compute_loss = over_positions
+
+
+def count_in_all_processes(trainer: Any) -> None:
+    """Divide the sums of all processes by the same number: the trained tokens of the whole step, shared out evenly, because the processes
+    average their gradients. Divided by its own number, a token in the process with fewer of them would count more.
+
+    Axolotl turns `average_tokens_across_devices` off, which would also change the loss of validation rows.
+    """
+    if world_size() == 1:
+        return
+    batches_of_step = trainer.get_batch_samples
+
+    def counted(*args: Any) -> tuple[Any, float | None]:
+        batches, tokens = batches_of_step(*args)
+        return batches, None if tokens is None else all_reduce_sum(float(tokens), trainer.args.device) / world_size()
+
+    trainer.get_batch_samples = counted
 
 
 def head_of(model: Any) -> Any:

@@ -1,0 +1,62 @@
+"""The loss of several processes: a token has the same weight in each, however many its process trains. Two real ones under gloo."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+pytestmark = pytest.mark.skipif(find_spec("transformers") is None, reason="needs the extra [train]: transformers")
+# One optimizer step of plain SGD over four rows, which train 1, 2, 12 and 7 tokens.
+STEP = """
+import json, os, sys
+from types import SimpleNamespace
+from datasets import Dataset
+from torch import distributed
+from transformers import AutoModelForCausalLM, Trainer, TrainingArguments, set_seed
+from recipekit.runner.worker.loss import set_up_trainer
+processes, folder = int(os.environ.get("WORLD_SIZE", "1")), sys.argv[2]
+rows = []
+for number, (tokens, trained) in enumerate([(9, 1), (31, 2), (17, 12), (23, 7)]):
+    ids = [5 + (7 * number + 3 * place) % 190 for place in range(tokens)]
+    rows.append({"input_ids": ids, "attention_mask": [1] * tokens, "labels": [-100] * (tokens - trained) + ids[-trained:]})
+set_seed(0)
+model = AutoModelForCausalLM.from_pretrained(sys.argv[1])
+args = TrainingArguments(folder, per_device_train_batch_size=1, gradient_accumulation_steps=4 // processes, max_steps=1,
+    learning_rate=0.1, per_device_eval_batch_size=1, lr_scheduler_type="constant", optim="sgd", max_grad_norm=0, logging_steps=1,
+    report_to=[], save_strategy="no", use_cpu=True,
+    ddp_backend="gloo", average_tokens_across_devices=False)  # as Axolotl
+trainer = Trainer(model, args, train_dataset=Dataset.from_list(rows), eval_dataset=Dataset.from_list(rows[:2]))
+set_up_trainer(SimpleNamespace(context_parallel_size=None, deepspeed=None, fsdp_config=None), trainer)
+before = trainer.evaluate()["eval_loss"]
+trainer.train()
+if trainer.is_world_process_zero():
+    weights = {name: weight.flatten()[:64].tolist() for name, weight in model.named_parameters()}
+    loss = next(line["loss"] for line in trainer.state.log_history if "loss" in line)
+    json.dump({"loss": loss, "validation": before, "weights": weights}, open(f"{folder}/result.json", "w"))
+if processes > 1:
+    distributed.destroy_process_group()
+"""
+
+
+def step_of(processes, model, folder):
+    """The loss and the weights after one step of so many processes."""
+    folder.mkdir()
+    script = folder / "step.py"
+    script.write_text(STEP)
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)) if processes > 1 else ()
+    env = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    argv = [sys.executable, "-W", "ignore", *launcher, script, model, folder]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False, env=env)
+    assert done.returncode == 0, done.stderr
+    return json.loads((folder / "result.json").read_text())
+
+
+def test_a_token_of_a_process_that_trains_few_counts_as_much_as_one_of_a_process_that_trains_many(tiny_model, tmp_path):
+    one, two = (step_of(processes, tiny_model, tmp_path / str(processes)) for processes in (1, 2))
+    assert two["loss"] == pytest.approx(one["loss"], rel=1e-5)
+    assert two["validation"] == pytest.approx(one["validation"], rel=1e-5), "validation rows are still averaged row by row"
+    for name, weights in one["weights"].items():
+        assert two["weights"][name] == pytest.approx(weights, rel=1e-5, abs=1e-7), name
