@@ -14,6 +14,8 @@ PREFIXES = (
     "ACCELERATE_", "AXOLOTL_", "FSDP_", "MEGATRON_LM_", "MV2_COMM_WORLD_", "OMPI_COMM_WORLD_", "PARALLELISM_CONFIG_", "PMI_",
     "TORCHELASTIC_",
 )  # fmt: skip
+# In the name of a variable on Google Colab. Axolotl then asks for the name of the GPU, and stops on a machine without one.
+COLAB = "COLAB_"
 
 
 def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
@@ -22,5 +24,5 @@ def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
 
 
 def changes_a_training(name: str) -> bool:
-    """Return whether the training packages read a setting or a rank from the variable."""
-    return name in NAMES or name.startswith(PREFIXES)
+    """Return whether the training packages read a setting, a rank or a place from the variable."""
+    return name in NAMES or name.startswith(PREFIXES) or COLAB in name

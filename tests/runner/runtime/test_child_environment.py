@@ -10,7 +10,8 @@ from recipekit.runner.runtime.child_environment import NAMES, PREFIXES, changes_
 from recipekit.runner.runtime.child_process import run_child
 
 SETTINGS = ["ACCELERATE_MIXED_PRECISION", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR",
-            "TORCHELASTIC_RUN_ID", "FSDP_OFFLOAD_PARAMS", "OMPI_COMM_WORLD_SIZE", "AXOLOTL_IS_PREPROCESS"]  # fmt: skip
+            "TORCHELASTIC_RUN_ID", "FSDP_OFFLOAD_PARAMS", "OMPI_COMM_WORLD_SIZE", "AXOLOTL_IS_PREPROCESS",
+            "COLAB_RELEASE_TAG", "GOOGLE_COLAB_GPU"]  # fmt: skip
 
 
 def test_a_child_sees_no_setting_of_another_launcher(tmp_path, monkeypatch):
