@@ -19,7 +19,7 @@ from ...converters.building.hub_client import limit_hub_client
 from ...schemas.batch import with_micro_batch_size
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Recipe
-from ..launch.axolotl_config import CHECKPOINTS
+from ..launch.axolotl_config import CHECKPOINTS, ROWS_CACHE
 from ..launch.axolotl_contract import round_trip_differences
 from ..launch.plan import CONFIG
 from ..models.architecture import architecture
@@ -38,7 +38,7 @@ from .axolotl_patches import admit_bucket, leave_placeholders_untouched, make_tr
 from .callback import RunCallback
 from .distributed import accept_numbered_cpu_tags, is_first, world_size
 from .evaluated_rows import evaluation_faults
-from .gpu import keep_on_one_gpu, step_precision, unusable_gpu
+from .gpu import keep_on_one_gpu, load_in_fp32, step_precision, unusable_gpu
 from .labels import IGNORED, end_ids
 from .launcher_exit import follow_launcher_exit
 from .packing import block_of, piece_of
@@ -100,8 +100,7 @@ class RecipekitPlugin(BasePlugin):
             self.fail("Axolotl does not keep what was rendered:\n" + "\n".join(lost))
         if cfg.use_ray:
             cfg.output_dir = CHECKPOINTS
-        if cfg.fp32_weights or not (cfg.bf16 or cfg.fp16):
-            cfg.torch_dtype = torch.float32  # Axolotl would load bf16 weights, and fp16 ones next to 8-bit layers
+        load_in_fp32(cfg)
         keep_on_one_gpu(cfg)
         if fault := beyond_the_context(cfg.sequence_len, architecture(cfg.base_model, cfg.revision_of_model)):
             self.fail(f"training.sequence_len: {fault}")
@@ -143,6 +142,8 @@ class RecipekitPlugin(BasePlugin):
             admit_bucket()
         if cfg.fsdp_config:
             leave_placeholders_untouched()
+        if torch.cuda.is_available():
+            kernels.keep_compiled_kernels(Path(cfg.dataset_prepared_path, ROWS_CACHE, "triton"))
         if cfg.liger_rope and cfg.lora_qkv_kernel:
             kernels.give_rope_to_lora_attention(cfg.model_config_type)
         transformers.set_seed(cfg.seed)
@@ -167,7 +168,7 @@ class RecipekitPlugin(BasePlugin):
             if cfg.load_in_4bit:
                 make_trainable(model, this_machine().memory)
             cpu_lora.fuse(model)
-        if cfg.adapter and (cfg.fp16 or cfg.record_type == "classification") and not (cfg.deepspeed or cfg.fsdp_config):
+        if cfg.adapter and (cfg.fp16 or cfg.record_type == "classification") and not cfg.deepspeed:  # which has fp32 weights of its own
             train_in_fp32(model)
         if cfg.record_type == "classification":
             classification.set_padding(model, self.tokenizer)

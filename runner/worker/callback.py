@@ -156,7 +156,8 @@ class RunCallback(TrainerCallback):
         if is_first():
             append_whole(METRICS, f"{json.dumps({key: _finite(value) for key, value in line.items()})}\n".encode())
         if what := _not_finite(numbers, args.fp16):
-            self.progress.event("refused", what=f"{what} at step {state.global_step}: lower learning_rate")
+            instead = ", or set precision: fp32, because fp16 ends at 65,504" if args.fp16 else ""
+            self.progress.event("refused", what=f"{what} at step {state.global_step}: lower learning_rate{instead}")
             raise SystemExit(1)
         self.progress.event("step", **line)
 

@@ -1,6 +1,7 @@
 """The GPU of a process that loads a model: whether torch can use it, which type it computes fast, and what is loaded onto it."""
 
 import os
+import re
 from typing import Any
 
 import torch
@@ -9,16 +10,31 @@ import torch
 def unusable_gpu() -> str:
     """Return why torch cannot use the GPU that the training was rendered for, in words; "" if it can, or on a CPU.
 
-    transformers would train on the CPU without a message: in bf16, up to 30 times as slow as in fp32.
+    transformers would train on the CPU without a message: in bf16, up to 30 times as slow as in fp32. A GPU for which torch was not
+    compiled, as the P100 and V100 for its present releases, would stop the training at its first operation.
     """
-    if os.environ.get("ACCELERATE_USE_CPU") == "true" or torch.cuda.is_available():
+    if os.environ.get("ACCELERATE_USE_CPU") == "true":
         return ""
-    try:
-        torch.cuda.init()
-        reason = "no device is visible"
-    except (AssertionError, RuntimeError) as error:  # built without CUDA; the driver is too old
-        reason = str(error).strip().splitlines()[0]
+    if torch.cuda.is_available():
+        capability, architectures = torch.cuda.get_device_capability(), torch.cuda.get_arch_list()
+        if has_code(capability, architectures):
+            return ""
+        reason = f"it has no code for compute capability {'.'.join(map(str, capability))}, only for {', '.join(architectures)}"
+    else:
+        try:
+            torch.cuda.init()
+            reason = "no device is visible"
+        except (AssertionError, RuntimeError) as error:  # built without CUDA; the driver is too old
+            reason = str(error).strip().splitlines()[0]
     return f"this machine has a GPU that torch {torch.__version__} cannot use: {reason}; `RECIPEKIT_DEVICE=cpu` trains on the CPU"
+
+
+def has_code(capability: tuple[int, int], architectures: list[str]) -> bool:
+    """Return whether code for one of these architectures (sm_86, compute_90) runs on a GPU of this compute capability: code for the same
+    major version that is not newer, or an intermediate form that the driver compiles. Architectures of other vendors are not judged."""
+    known = [match for name in architectures if (match := re.fullmatch(r"(sm|compute)_(\d+)(\d)[af]?", name))]
+    levels = [(kind, (int(major), int(minor))) for kind, major, minor in (match.groups() for match in known)]
+    return not levels or any(level <= capability and (kind == "compute" or level[0] == capability[0]) for kind, level in levels)
 
 
 def fastest_dtype(device: str) -> torch.dtype:
@@ -26,6 +42,13 @@ def fastest_dtype(device: str) -> torch.dtype:
     if device != "cuda":
         return torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
+def load_in_fp32(cfg: Any) -> None:
+    """Load fp32 weights where they are trained or computed in fp32. Axolotl would load bf16 ones where bf16 is computed, and fp16 ones next
+    to 8-bit layers."""
+    if cfg.fp32_weights or not (cfg.bf16 or cfg.fp16):
+        cfg.torch_dtype = torch.float32
 
 
 def keep_on_one_gpu(cfg: Any) -> None:

@@ -1,7 +1,9 @@
-"""Liger's and Axolotl's kernels in a model: fixed where one undoes the other, and checked against the configuration."""
+"""Liger's and Axolotl's kernels: kept once compiled, fixed where one undoes the other, and checked against the configuration."""
 
 import importlib
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from .loss import unwrapped
@@ -15,6 +17,19 @@ def give_rope_to_lora_attention(model_type: str) -> None:
     lora = importlib.import_module("axolotl.monkeypatch.lora_kernels")
     model = importlib.import_module(f"transformers.models.{model_type}.modeling_{model_type}")
     vars(lora)["apply_rotary_pos_emb"] = model.apply_rotary_pos_emb
+
+
+def keep_compiled_kernels(folder: Path) -> None:
+    """Have Triton keep what it compiles in this folder where it cannot write to the user's home; it would stop the training."""
+    if os.environ.get("TRITON_CACHE_DIR"):
+        return
+    usual = Path(os.environ.get("TRITON_HOME") or os.path.expanduser("~"), ".triton", "cache")
+    try:
+        usual.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        pass
+    if not os.access(usual, os.W_OK):
+        os.environ["TRITON_CACHE_DIR"] = str(folder.absolute())
 
 
 def not_in_force(cfg: Any, model: Any) -> list[str]:

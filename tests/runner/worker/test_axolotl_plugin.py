@@ -40,3 +40,20 @@ def test_rows_that_share_a_sequence_are_tried_in_the_precision_of_a_step(bf16, t
     plugin = SimpleNamespace(shared_block={"input_ids": [1, 2, 3, 4], "position_ids": [0, 1, 0, 1]}, tokenizer=None, fail=pytest.fail)
     RecipekitPlugin.post_model_load(plugin, DictDefault({"bf16": bf16, "flatten_batches": True}), model)
     assert seen == types
+
+
+@pytest.mark.parametrize(
+    ("keys", "dtype"),
+    [({}, torch.float32), ({"fsdp_config": {"offload_params": False}}, torch.float32), ({"deepspeed": {"a": 1}}, torch.bfloat16)],
+)
+def test_a_head_next_to_an_adapter_is_fp32_unless_deepspeed_has_weights_of_its_own(keys, dtype):
+    from axolotl.utils.dict import DictDefault
+    from transformers import LlamaConfig, LlamaForSequenceClassification
+
+    config = LlamaConfig(vocab_size=64, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2)
+    model = LlamaForSequenceClassification(config).to(torch.bfloat16)
+    for name, weight in model.named_parameters():
+        weight.requires_grad = name.startswith("score")
+    plugin = SimpleNamespace(shared_block=None, tokenizer=SimpleNamespace(pad_token_id=0), fail=pytest.fail)
+    RecipekitPlugin.post_model_load(plugin, DictDefault({"adapter": "lora", "bf16": True, "record_type": "classification", **keys}), model)
+    assert model.score.weight.dtype == dtype

@@ -1,6 +1,7 @@
 """Liger's and Axolotl's kernels train what transformers' and PEFT's layers train: in fp32, through Triton's interpreter."""
 
 import json
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ torch = pytest.importorskip("torch", reason="needs the extra [train]")
 pytest.importorskip("liger_kernel", reason="needs the extra [train]")
 
 from recipekit.runner.launch.kernel_choice import LIGER_FAMILIES, LORA_FAMILIES
-from recipekit.runner.worker.kernels import not_in_force
+from recipekit.runner.worker.kernels import keep_compiled_kernels, not_in_force
 
 from ...support.paths import ROOT
 
@@ -49,3 +50,16 @@ def test_a_kernel_that_is_not_in_force_is_found():
     model = LlamaForCausalLM(LlamaConfig(vocab_size=8, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1))
     keys = {"liger_rope": True, "liger_rms_norm": True, "lora_mlp_kernel": True, "lora_o_kernel": False}
     assert not_in_force(SimpleNamespace(get=keys.get), model) == ["liger_rope", "liger_rms_norm", "lora_mlp_kernel"]
+
+
+def test_compiled_kernels_are_kept_in_the_run_where_the_home_cannot_be_written_to(tmp_path, monkeypatch):
+    for name, value in (("TRITON_CACHE_DIR", ""), ("TRITON_HOME", ""), ("HOME", str(tmp_path / "home"))):
+        monkeypatch.setenv(name, value)
+    keep_compiled_kernels(tmp_path / "run")
+    assert not os.environ["TRITON_CACHE_DIR"] and (tmp_path / "home" / ".triton" / "cache").is_dir()
+    monkeypatch.setenv("HOME", "/proc/nothing")  # not even root can make a folder there
+    keep_compiled_kernels(tmp_path / "run")
+    assert os.environ["TRITON_CACHE_DIR"] == str(tmp_path / "run")
+    monkeypatch.setenv("TRITON_CACHE_DIR", "elsewhere")
+    keep_compiled_kernels(tmp_path / "run")
+    assert os.environ["TRITON_CACHE_DIR"] == "elsewhere"
