@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -110,7 +111,7 @@ def prepare_head(cfg: Any, model: Any) -> str:
     layers = [layer for layer in head.modules() if isinstance(layer, torch.nn.Linear)] if head is not None else []
     if not layers:
         return ""
-    with torch.no_grad():
+    with torch.no_grad(), _whole(head):
         if trained_before and sorted(known) == sorted(cfg.labels):
             order = [known.index(label) for label in cfg.labels]
             for values in layers[-1].parameters():
@@ -122,6 +123,16 @@ def prepare_head(cfg: Any, model: Any) -> str:
             if layer.bias is not None:
                 layer.bias.zero_()
     return f"the base model classifies {', '.join(known)}: its head begins anew for {', '.join(cfg.labels)}" if trained_before else ""
+
+
+def _whole(module: Any) -> AbstractContextManager[Any]:
+    """Return the context in which all weights of a module are there: under ZeRO 3 each process has a part, and what it sees is empty."""
+    weights = list(module.parameters())
+    if not any(hasattr(weight, "ds_id") for weight in weights):
+        return nullcontext()
+    from deepspeed.runtime.zero import GatheredParameters
+
+    return GatheredParameters(weights, modifier_rank=0)
 
 
 def set_padding(model: Any, tokenizer: Any) -> None:

@@ -135,14 +135,17 @@ def last_trained(messages: list[dict[str, Any]], roles: Sequence[str]) -> int:
 
 
 def models(cfg: Any, bits: int) -> Iterator[LoadedModel]:
-    """Yield the base model, then the tuned one. With an adapter, the base is loaded once, in these bits, and gets the adapter."""
+    """Yield the base model, then the tuned one. With an adapter, the base is loaded once, in these bits, and gets the adapter; else it
+    leaves its memory to the tuned model, as both may not fit on a GPU that shared the training with others."""
     tuned = reference_of(cfg)
     if tuned.adapter:
         base = load_base(tuned, bits=bits)
         yield base._replace(name="base")
         yield with_adapter(base, tuned)
     else:
-        yield load(base_reference(cfg))
+        base = load(base_reference(cfg))
+        yield base
+        base.model.to("meta")  # whoever still refers to it
         yield load(tuned)
 
 

@@ -72,3 +72,21 @@ def test_a_reply_ends_with_the_models_positions(tiny_gpt2):
     settings = {"max_new_tokens": 6, "temperature": 0.0, "top_p": 1.0, "seed": 1}
     rows = [{"id": str(length), "prompt_ids": [5] * length} for length in (20, 126)]
     assert [reply["reply_tokens"] for reply in evaluate.replies_of(loaded, rows, settings, lambda replies: None)] == [6, 2]
+
+
+def test_the_memory_of_the_base_is_free_when_a_tuned_model_of_its_size_is_loaded(tiny_model, monkeypatch):
+    """A training that several GPUs shared is evaluated on one of them, which may not hold two models."""
+    kept, devices = [], []
+
+    def load(reference, **options):
+        devices.append([{weight.device.type for weight in one.model.parameters()} for one in kept])
+        kept.append(real(reference._replace(base=str(tiny_model), tokenizer=str(tiny_model)), device="cpu"))
+        return kept[-1]
+
+    real = evaluate.load
+    monkeypatch.setattr(evaluate, "load", load)
+    keys = dict.fromkeys(("adapter", "labels", "record_type", "revision_of_model", "trust_remote_code", "attn_implementation", "eot_tokens",
+                          "load_in_4bit", "load_in_8bit"))  # fmt: skip
+    names = [one.name for one in evaluate.models(SimpleNamespace(base_model=str(tiny_model), **keys), 0)]
+    assert names == ["base", "tuned"] and devices == [[], [{"meta"}]]
+    assert {weight.device.type for weight in kept[1].model.parameters()} == {"cpu"}

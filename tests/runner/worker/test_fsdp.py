@@ -138,3 +138,49 @@ def test_fsdp_loads_a_model_for_full_training_once_and_every_process_computes_wi
     assert second["logits"] == pytest.approx(answers["expected"], abs=1e-4)
     weights = 41_948_160 * 4
     assert first["taken"] > 0.8 * weights and second["taken"] < 0.2 * weights
+
+
+HEAD = """
+import json, sys, torch
+from types import SimpleNamespace
+from accelerate.utils import FullyShardedDataParallelPlugin
+from axolotl.monkeypatch.accelerate.fsdp2 import fsdp2_prepare_model
+from peft import LoraConfig, get_peft_model
+from torch import distributed
+from transformers import LlamaConfig, LlamaForSequenceClassification
+from recipekit.runner.worker.axolotl_patches import train_in_fp32
+distributed.init_process_group("gloo", init_method="file://" + sys.argv[1], rank=0, world_size=1)
+config = LlamaConfig(vocab_size=97, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, num_labels=3,
+                     pad_token_id=0)
+model = LlamaForSequenceClassification(config).to(torch.bfloat16)
+model = get_peft_model(model, LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="SEQ_CLS")).train()
+train_in_fp32(model)
+plugin = FullyShardedDataParallelPlugin(fsdp_version=2, auto_wrap_policy="transformer_based_wrap", reshard_after_forward=True)
+plugin.set_mixed_precision("bf16")
+state = SimpleNamespace(fsdp_plugin=plugin, device_mesh=None)
+model = fsdp2_prepare_model(SimpleNamespace(state=state, mixed_precision="bf16", is_main_process=True, device=torch.device("cpu")), model)
+trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+optimizer = torch.optim.AdamW(trained.values(), lr=1e-6, weight_decay=0.0)
+before = {name: weight.full_tensor().clone() for name, weight in trained.items()}
+for _ in range(3):
+    ids = torch.randint(1, 97, (2, 16))
+    model(input_ids=ids, labels=torch.tensor([0, 2])).loss.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+head = next(name for name in trained if "score" in name)
+print("answers:" + json.dumps({
+    "types": sorted({str(weight.dtype) for weight in trained.values()}), "adapters": sum("lora_" in name for name in trained),
+    "moved": (trained[head].full_tensor() != before[head]).float().mean().item(),
+}))
+"""
+
+
+def test_a_head_next_to_an_adapter_is_trained_in_fp32_when_it_is_sharded_too(warm, tmp_path):
+    """In bf16 most of its weights would not move at this rate; FSDP2 trains the type that it is given."""
+    if find_spec("axolotl") is None:
+        pytest.skip("needs the extra [train]: axolotl")
+    done = warm("-c", HEAD, str(tmp_path / "store"))
+    assert done.returncode == 0, done.stderr[-3000:]
+    answers = json.loads(done.stdout.rpartition("answers:")[2])
+    assert answers["types"] == ["torch.float32"] and answers["adapters"] == 8
+    assert answers["moved"] > 0.9
