@@ -8,11 +8,18 @@ from pathlib import Path
 
 from session import HERE
 
+FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+
 
 def prepare_model(name: str, folder: Path, tiny: bool, random_weights: bool) -> str:
     """Return what to train: a folder, or a name on the hub as it was given."""
     if not (tiny or random_weights):
-        return str(Path(name).resolve()) if Path(name).is_dir() else name
+        if Path(name).is_dir():
+            return str(Path(name).resolve())
+        from huggingface_hub import snapshot_download
+
+        snapshot_download(name, allow_patterns=FILES)  # now, and not within the time of the first measurement that trains
+        return name
     from recipekit.runner.models.resolve import resolve_model
     from recipekit.runner.models.size import public_models
     from recipekit.schemas.sections import Model

@@ -25,7 +25,8 @@ def settings(session: Session, method: str = "qlora", **more: Any) -> list[str]:
         "model.base_model": session.model, "data.sources.0.path": session.rows, "training.max_steps": session.steps,
         "training.eval_steps": session.steps, "training.save_steps": session.steps, "training.early_stopping_patience": "null",
         "training.load_best_model_at_end": "false", "training.learning_rate": RATES[method], "evaluation.metrics": "[perplexity]",
-        "evaluation.max_rows": 2, "evaluation.gates": "null", "training.adapter": "none" if method == "full" else method,
+        "evaluation.max_rows": 2, "evaluation.gates": "null", "evaluation.also": "null", "evaluation.prompts": "null",
+        "training.adapter": "none" if method == "full" else method,
     }  # fmt: skip
     if method == "full":
         lora = {f"training.{key}": "null" for key in ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules")}
