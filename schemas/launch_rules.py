@@ -6,8 +6,8 @@ from .findings import Finding, Rule, no_effect
 from .sections import Recipe
 
 SHARDING = ("deepspeed", "slurm", "ray")  # engines that take a zero_stage
-_CPU_ADAM = ("adamw_torch", "adamw_torch_fused")
-_BNB = ("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit")
+CPU_ADAM = ("adamw_torch", "adamw_torch_fused")
+BNB = ("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit")
 
 
 def deepspeed_keys_without_zero(recipe: Recipe) -> Iterator[Finding]:
@@ -38,9 +38,9 @@ def shards_twice(recipe: Recipe) -> Iterator[Finding]:
 
 def optimizers_that_cannot_be_sharded(recipe: Recipe) -> Iterator[Finding]:
     launch, optimizer = recipe.launch, recipe.training.optimizer
-    if launch.fsdp and optimizer in _BNB:
+    if launch.fsdp and optimizer in BNB:
         yield Finding(("training", "optimizer"), f"{optimizer} does not work with FSDP2", "use adamw_torch_fused")
-    if launch.offload_optimizer and optimizer not in _CPU_ADAM:
+    if launch.offload_optimizer and optimizer not in CPU_ADAM:
         hint = "use adamw_torch, which DeepSpeed replaces with its CPU Adam"
         yield Finding(("training", "optimizer"), f"{optimizer} cannot be combined with launch.offload_optimizer", hint)
 

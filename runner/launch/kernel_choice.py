@@ -23,6 +23,7 @@ LORA_MODULES = {
 }
 # torch.nn.attention.varlen: FlashAttention 2 without the package, for bf16 queries, heads of at most this width, no sliding window.
 VARLEN_HEAD = 256
+NO_COMPILER = "Triton cannot compile them here: it needs a C compiler and Python.h (packages gcc and python3-dev)"
 FLASH = ("flash_attention_2", "flash_attention_3", "flash_attention_4")
 # Keys under `axolotl` that leave a LoRA layer as the kernels compute it.
 _HARMLESS = ("lora_modules_to_save", *LORA_MODULES)
@@ -67,8 +68,9 @@ def choose(recipe: Recipe, machine: Machine, model: Architecture | None) -> Kern
     if why := _why_none(recipe, machine, model):
         return KernelChoice(why_not_liger=why, why_not_lora=why, why_not_varlen=why)
     assert model is not None
-    why_not_liger = next(_against_liger(machine, model), "")
-    why_not_lora = next(_against_lora(recipe, model), "")
+    uncompiled = "" if machine.has_compiler else NO_COMPILER
+    why_not_liger = next(_against_liger(machine, model), uncompiled)
+    why_not_lora = next(_against_lora(recipe, model), uncompiled)
     lora = () if why_not_lora else tuple(key for key, modules in LORA_MODULES.items() if _adapts(recipe, modules))
     if not lora and not why_not_lora:
         why_not_lora = "lora_target_modules has no complete group of layers: q, k and v; o; or gate, up and down"

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ...schemas.sections import Recipe
 from ..models.architecture import Architecture
 from ..runtime.machine import Machine, nvidia_gpus
+from .cpu_adam import cpu_adam_lacks
 from .kernel_choice import LORA_MODULES, KernelChoice, attention, choose, packs
 from .precision import has_fp32_weights, precision
 
@@ -69,6 +70,9 @@ def missing_kernels(recipe: Recipe, machine: Machine) -> Iterator[tuple[tuple[st
     for kernel in kernels(recipe, machine, installed_kernels(), gpus[0].capability if gpus else 0, None):
         if kernel.problem:
             yield _ASKED_BY[kernel.part], f"{kernel.used} {kernel.why}"
+    if recipe.launch.offload_optimizer and not machine.is_cpu and (lacks := cpu_adam_lacks()):
+        instead = "fsdp: true with offload_params: true compiles nothing"
+        yield ("launch", "offload_optimizer"), f"DeepSpeed compiles its Adam for main memory here, without {', '.join(lacks)}; {instead}"
 
 
 def _numbers(recipe: Recipe, machine: Machine) -> Kernel:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ...schemas.base.screen import MARKS, Screen
-from ..resources.fit import size_text
+from ..resources.fit import OTHERS, others_text, size_text
 from .tables import print_columns
 
 GOOD, BAD, NOTE = MARKS
@@ -42,7 +42,8 @@ def _machine(facts: dict[str, Any], console: Screen) -> None:
     ]
     for gpu in gpus:
         capability = f"compute capability {gpu['capability']}" if gpu["capability"] else "compute capability unknown"
-        lines.append((GOOD, "GPU", f"{gpu['name']}, {size_text(gpu['memory'])}, {capability}, driver {gpu['driver']}"))
+        used = others_text(gpu["used"] if gpu["used"] > OTHERS * gpu["memory"] else 0)
+        lines.append((GOOD, "GPU", f"{gpu['name']}, {size_text(gpu['memory'])}{used}, {capability}, driver {gpu['driver']}"))
     if not gpus and not facts["gpu_note"]:
         lines.append((NOTE, "GPU", "none: training runs on the CPU in fp32"))
     if facts["gpu_note"]:

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 
 from ..launch.kernels import installed_kernels
 from ..models.resolve import cache_folder
-from ..runtime.machine import nvidia_gpus, this_machine
+from ..runtime.machine import gpu_use, nvidia_gpus, this_machine
 from .fit import available_memory, free_disk
 
 EXTRAS = ("", "data", "eval", "train")  # the extras that a run needs; "" is the base install
@@ -18,14 +18,15 @@ EXTRAS = ("", "data", "eval", "train")  # the extras that a run needs; "" is the
 
 def environment() -> dict[str, Any]:
     """Return the machine's facts as plain values. Sizes are in bytes."""
-    machine, (gpus, fault) = this_machine(), nvidia_gpus()
+    machine, (gpus, fault), use = this_machine(), nvidia_gpus(), gpu_use()
+    used = [gpu.used for gpu in use] if len(use) == len(gpus) else [0] * len(gpus)
     hidden = machine.is_cpu and bool(gpus)
     return {
         "python": sys.version.split()[0],
         "cores": machine.cores,
         "memory": {"total": machine.memory, "available": available_memory()},
         "disk": {"here": free_disk(Path()), "cache": free_disk(cache_folder()), "cache_folder": str(cache_folder())},
-        "gpus": [gpu._asdict() for gpu in gpus],
+        "gpus": [{**gpu._asdict(), "used": taken} for gpu, taken in zip(gpus, used, strict=True)],
         "gpu_note": "hidden by RECIPEKIT_DEVICE=cpu" if hidden else fault,
         "torch": torch_build(),
         "kernels": installed_kernels(),

@@ -51,9 +51,9 @@ def estimate_fit(
     return fit(recipe, size, machine, folder, labels or len(recipe.data.labels or ()), steps, rows) if size else None
 
 
-def needs_of(name: str, environment: dict[str, Any]) -> dict[str, Any]:
-    """Return what a recipe needs on this machine and on a GPU; `problems` lists what prevents its training."""
-    recipe, machine = load_recipe(name).recipe, this_machine()
+def needs_of(name: str, machine: Machine, environment: dict[str, Any]) -> dict[str, Any]:
+    """Return what a recipe needs on this machine, which has this environment, and on a GPU; `problems` lists what prevents its training."""
+    recipe = load_recipe(name).recipe
     size, here = size_of(recipe), estimate_fit(recipe, machine, Path())
     on_gpu = estimate_fit(recipe, GPU, Path()) if machine.is_cpu else here
     faults = [f"launch.{key}: {what}" for key, what, _ in unstartable(recipe.launch, machine)]

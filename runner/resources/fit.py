@@ -9,17 +9,18 @@ from typing import NamedTuple
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import Recipe
+from ..launch.cpu_adam import cpu_adam_lacks
 from ..launch.precision import has_fp32_weights, precision
 from ..models.size import ModelSize, model_size
-from ..runtime.machine import Machine, this_machine
+from ..runtime.machine import Machine, fullest_gpu, this_machine
 from ..runtime.run_files import FIT_FORECAST, FitForecast, MemoryForecast, PeakMemory
 from ..runtime.run_folder import RunFolder
 from .activations import FAMILIES
 from .evaluation_memory import evaluation_memory
 from .forward_pass import ForwardPass
 from .main_memory import main_memory
-from .memory import CPU_RUNTIME, MemoryPlan, memory_plan, optimizer_bytes
-from .remedies import Remedy, remedies
+from .memory import CPU_RUNTIME, CUDA_RUNTIME, MemoryPlan, memory_plan, optimizer_bytes
+from .remedies import MainMemory, Remedy, remedies
 
 NOTHING_FITS = "it does not fit with adapter: qlora, micro_batch_size: 1 and gradient_checkpointing: true either: use a smaller model"
 # A prediction is refused beyond this multiple of the available memory.
@@ -29,13 +30,14 @@ MARGIN = 1.1
 MOST_ON_CPU = 1.1
 MOST_ON_GPU = 1.2
 CLOSE = 0.75  # of the disk
+OTHERS = 0.01  # of a GPU: a driver alone uses less
 
 
 class Fit(NamedTuple):
     """Bytes needed and available. `memory` is for one process; without a GPU, `processes` share the machine's memory. A peak is predicted
-    not to exceed `most` times what is needed. On a GPU, `evaluation` is what the evaluation needs, and `main` the main memory that all
-    processes of this machine need, by part, of `main_available`; `memory` is that of each of `gpus`. `remedies` are changes with which a
-    training fits that is too large."""
+    not to exceed `most` times what is needed. On a GPU, other programs use the `taken` bytes, which are not available, `evaluation` is what
+    the evaluation needs, and `main` the main memory that all processes of this machine need, by part, of `main_available`; `memory` is that
+    of each of `gpus`. `remedies` are changes with which a training fits that is too large."""
 
     memory: MemoryPlan
     memory_available: int
@@ -50,6 +52,7 @@ class Fit(NamedTuple):
     main_available: int = 0
     remedies: tuple[Remedy, ...] = ()
     gpus: int = 0
+    taken: int = 0
 
     @property
     def memory_needed(self) -> int:
@@ -69,7 +72,7 @@ class Fit(NamedTuple):
         return {
             "memory": {"needed": self.memory_needed, "most": self.memory_most, "available": self.memory_available,
                        "processes": self.processes, "gpus": self.gpus, "tokens": tokens, "per": per, "parts": self.memory.parts,
-                       "device": self.device},
+                       "device": self.device, "taken": self.taken},
             "disk": {"needed": self.disk_needed, "available": self.disk_available, "parts": self.disk},
             "trained_parameters": self.memory.trained, "evaluation": sum(self.evaluation.values()),
             "main_memory": {"needed": sum(self.main.values()), "available": self.main_available, "parts": self.main},
@@ -88,29 +91,43 @@ def fit(
 ) -> Fit:
     """Compare what the training needs with what is available.
 
-    `folder` is where it writes, `rows` its largest forward pass if known, `held` the memory that it already uses.
+    `folder` is where it writes, `rows` its largest forward pass if known, `held` the most memory that it already uses itself.
     """
     memory = memory_plan(recipe, size, machine, labels, rows)
-    available = available_memory() + held if machine.is_cpu else machine.gpu_memory
+    available, taken = (available_memory() + held, 0) if machine.is_cpu else _of_gpu(machine, recipe.launch.num_processes, held)
     unknown = "" if size.family in FAMILIES else f"activations: the layers of model_type {size.family!r} are unknown"
     processes = recipe.launch.num_processes if machine.is_cpu else 1
     disk = disk_plan(recipe, size, machine, labels, steps)
     device, most = ("this machine", MOST_ON_CPU) if machine.is_cpu else (machine.gpu_name, MOST_ON_GPU)
-    found = Fit(memory, available, processes, disk, free_disk(folder), device, unknown, most)
+    found = Fit(memory, available, processes, disk, free_disk(folder), device, unknown, most, taken=taken)
+    main_available = 0 if machine.is_cpu or not machine.memory else available_memory()
     if found.memory_most > available > 0:
-        found = found._replace(remedies=tuple(remedies(recipe, size, machine, labels, memory.rows, available, most)))
+        main = MainMemory(main_available, not cpu_adam_lacks())
+        found = found._replace(remedies=tuple(remedies(recipe, size, machine, labels, memory.rows, available, most, main)))
     if machine.is_cpu:
         return found
     evaluation, main = evaluation_memory(recipe, size, machine, memory.rows.longest), main_memory(recipe, size, machine, memory.trained)
     gpus = recipe.launch.num_processes * recipe.launch.num_nodes
-    return found._replace(gpus=gpus, evaluation=evaluation, main=main, main_available=available_memory() if machine.memory else 0)
+    return found._replace(gpus=gpus, evaluation=evaluation, main=main, main_available=main_available)
+
+
+def _of_gpu(machine: Machine, processes: int, held: int) -> tuple[int, int]:
+    """Return the bytes of a GPU that a training can have, and those that other programs use: of this machine, as they are now."""
+    use = fullest_gpu(machine, processes)
+    if use is None:
+        return machine.gpu_memory, 0
+    own = min(held, use.used)
+    taken = use.used - own
+    return max(use.free + own, 1), taken if taken > OTHERS * machine.gpu_memory else 0  # 0 available would mean unknown
 
 
 def too_large(recipe: Recipe, base_model: str, labels: int, rows: ForwardPass) -> list[str]:
     """Return why the training cannot fit, once the rows' lengths are known and before a model is loaded. Writes fit.json."""
     if (size := model_size(base_model, recipe.model.revision)) is None:
         return []
-    found = fit(recipe, size, this_machine(), Path(), labels, rows=rows, held=CPU_RUNTIME * recipe.launch.num_processes)
+    machine = this_machine()
+    held = CPU_RUNTIME * recipe.launch.num_processes if machine.is_cpu else CUDA_RUNTIME
+    found = fit(recipe, size, machine, Path(), labels, rows=rows, held=held)
     if int(os.environ.get("RANK", "0")) == 0:
         RunFolder(Path()).write(FIT_FORECAST, found.facts())
     return [f"{problem.what}: {problem.hint}" for problem in problems(found, full_rows=True)]
@@ -135,7 +152,8 @@ def warnings(found: Fit, refused: Sequence[Problem] = ()) -> list[str]:
         enough = found.memory_needed <= found.memory_available
         what = f"memory is tight, up to {size_text(found.memory_most)} may be needed" if enough else "not enough memory"
         needed, available = size_text(found.memory_needed), size_text(found.memory_available)
-        close.append(f"{what}, at {rows_text(found.facts()['memory'])}: {needed} of {available}; {less_memory(found)}")
+        what = f"{what}, at {rows_text(found.facts()['memory'])}: {needed} of {available}{others_text(found.taken)}"
+        close.append(f"{what}; {less_memory(found)}")
     if 0 < found.memory_available < sum(found.evaluation.values()):
         needed, available = size_text(sum(found.evaluation.values())), size_text(found.memory_available)
         close.append(f"the evaluation needs about {needed} of {available}: it can be done elsewhere after the training, with recipe eval")
@@ -147,16 +165,23 @@ def warnings(found: Fit, refused: Sequence[Problem] = ()) -> list[str]:
 
 
 def less_memory(found: Fit) -> str:
-    """Return the changes of the recipe with which it surely fits."""
-    each = [f"{' '.join(f'--set {setting}' for setting in remedy.settings())} ({size_text(remedy.needed)})" for remedy in found.remedies]
-    return f"it fits with {', or with '.join(each)}" if each else NOTHING_FITS
+    """Return with what it surely fits: without other programs on the GPU, or with changes of the recipe."""
+    each = [_remedy_text(remedy) for remedy in found.remedies]
+    if found.taken and found.memory_most <= found.memory_available + found.taken:
+        each = ["once the other programs on the GPU have ended (nvidia-smi lists them)", *each]
+    return f"it fits {', or '.join(each)}" if each else NOTHING_FITS
+
+
+def _remedy_text(remedy: Remedy) -> str:
+    settings, needed = " ".join(f"--set {setting}" for setting in remedy.settings()), size_text(remedy.needed)
+    return f"on {remedy.gpus} such GPUs with {settings} ({needed} on each)" if remedy.gpus else f"with {settings} ({needed})"
 
 
 def needs_line(found: Fit) -> str:
     """Format as a line for the terminal."""
     needed, most = size_text(found.memory_needed), size_text(found.memory_most)
     memory = f"memory about {needed}{on_each(found.facts()['memory'])}, up to {most}, at {rows_text(found.facts()['memory'])}"
-    available = f" ({size_text(found.memory_available)} available)" if found.memory_available else ""
+    available = f" ({size_text(found.memory_available)} available{others_text(found.taken)})" if found.memory_available else ""
     return f"{memory}{available}, disk {size_text(found.disk_needed)} ({size_text(found.disk_available)} free)"
 
 
@@ -169,7 +194,13 @@ def require(found: Fit, full_rows: bool) -> None:
 def memory_sum(found: Fit) -> str:
     """Format as `3.1 GB (weights 2.0 + ...), and this machine has 4.0 GB`."""
     several = f"{found.processes} processes x " if found.processes > 1 else ""
-    return f"{several}{_sum(found.memory.parts)}, and {found.device} has {size_text(found.memory_available)}"
+    has = f"{found.device} has {size_text(found.memory_available)}{' free' if found.taken else ''}{others_text(found.taken)}"
+    return f"{several}{_sum(found.memory.parts)}, and {has}"
+
+
+def others_text(taken: int) -> str:
+    """Format as `, other programs use 60 GB`; "" for none."""
+    return f", other programs use {size_text(taken)}" if taken else ""
 
 
 def disk_sum(found: Fit) -> str:

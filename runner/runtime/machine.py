@@ -4,7 +4,9 @@ import os
 import re
 import shutil
 import subprocess
+import sysconfig
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import NamedTuple
 
 UNPACKED_SHARE = 0.25  # of main memory: the limit for 4-bit weights that are kept dequantised on a CPU
@@ -23,6 +25,7 @@ class Machine(NamedTuple):
     memory: int = 0
     cores: int = 1
     has_liger: bool = True  # the extra [train] installs liger-kernel
+    has_compiler: bool = True  # Triton builds what starts its kernels where they run
 
     @property
     def is_cpu(self) -> bool:
@@ -48,6 +51,13 @@ def _is_installed(package: str) -> bool:
     return True
 
 
+def has_compiler() -> bool:
+    """Return whether Triton can build what starts its kernels: it needs a C compiler and the header of this Python."""
+    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
+    scheme = sysconfig.get_default_scheme().replace("posix_local", "posix_prefix")  # Debian names another folder
+    return bool(compiler) and Path(sysconfig.get_paths(scheme)["include"], "Python.h").is_file()
+
+
 def this_machine() -> Machine:
     """Return this machine. RECIPEKIT_DEVICE=cpu hides its GPUs."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -57,7 +67,8 @@ def this_machine() -> Machine:
         # fp32 on every CPU: bf16 was measured 30 times slower on some, and is not deterministic on those where it is fast.
         return Machine(memory=memory, cores=cores)
     first = gpus[0]
-    return Machine("cuda", len(gpus), first.name, first.memory, first.capability >= 8.0, memory, cores, _is_installed("liger-kernel"))
+    packages = (_is_installed("liger-kernel"), has_compiler())
+    return Machine("cuda", len(gpus), first.name, first.memory, first.capability >= 8.0, memory, cores, *packages)
 
 
 def machine_named(name: str) -> Machine | None:
@@ -95,6 +106,31 @@ def nvidia_gpus() -> tuple[list[Gpu], str]:
     if rows:
         return [_gpu([*row, ""]) for row in _visible(rows)], "the driver is too old to report the compute capability: bf16 is not used"
     return [], f"nvidia-smi lists no GPU: {second_message or message or 'no output'}"
+
+
+class GpuUse(NamedTuple):
+    """What programs use of a visible GPU now, and what is free, in bytes."""
+
+    name: str
+    used: int
+    free: int
+
+
+def gpu_use() -> list[GpuUse]:
+    """Return the use of each visible GPU, in their order; [] if nvidia-smi does not say it of all, as of a part of a GPU."""
+    if not shutil.which("nvidia-smi"):
+        return []
+    _, rows = _query(("uuid", "name", "memory.used", "memory.free"))
+    seen = _visible(rows) if rows else []
+    if not all(cell.isdigit() for row in seen for cell in row[2:]):
+        return []
+    return [GpuUse(row[1], int(row[2]) << 20, int(row[3]) << 20) for row in seen]
+
+
+def fullest_gpu(machine: Machine, processes: int) -> GpuUse | None:
+    """Return that of the GPUs of so many processes which has the least free memory; None where it is unknown, and for another machine."""
+    used = gpu_use()[:processes]
+    return min(used, key=lambda gpu: gpu.free) if used and used[0].name == machine.gpu_name else None
 
 
 def _query(fields: tuple[str, ...]) -> tuple[str, list[list[str]]]:

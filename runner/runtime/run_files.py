@@ -73,6 +73,7 @@ class LockedMachine(TypedDict):
     memory: int
     cores: int
     has_liger: bool
+    has_compiler: NotRequired[bool]
 
 
 class LockedBatch(TypedDict):
@@ -114,7 +115,8 @@ class TrainingEnd(TypedDict):
 
 class MemoryForecast(TypedDict):
     """Memory in bytes for all `processes` on the device together, and at most, if the prediction is as wrong as any published one. It is
-    for so many `tokens` `per` row, or per forward pass of rows without padding, and on each of `gpus`, 0 on a CPU."""
+    for so many `tokens` `per` row, or per forward pass of rows without padding, and on each of `gpus`, 0 on a CPU. Other programs use the
+    `taken` ones of a GPU."""
 
     needed: int
     most: int
@@ -125,6 +127,7 @@ class MemoryForecast(TypedDict):
     per: str
     parts: dict[str, int]
     device: str
+    taken: NotRequired[int]
 
 
 class DiskForecast(TypedDict):

@@ -13,10 +13,11 @@ def command(recipes: tuple[str, ...], as_json: bool) -> None:
     """Check this machine, and what RECIPES (default: all shipped ones) need. Exit code 1 when a named recipe cannot be trained here."""
     from ...resources.environment import environment, missing
     from ...resources.estimate_fit import needs_of
+    from ...runtime.machine import this_machine
 
-    facts = environment()
+    facts, machine = environment(), this_machine()  # once: nvidia-smi may take a second
     lacking = missing(facts)
-    rows = [needs_of(name, facts) for name in recipes or map(str, shipped_recipes())]
+    rows = [needs_of(name, machine, facts) for name in recipes or map(str, shipped_recipes())]
     if as_json:
         print_json({**facts, "missing": lacking, "recipes": rows})
     else:

@@ -80,7 +80,7 @@ def _show(facts: dict[str, Any]) -> None:
 def _figures(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the table's rows."""
     from ...resources.batch_size import batch_text
-    from ...resources.fit import on_each, rows_text, size_text
+    from ...resources.fit import on_each, others_text, rows_text, size_text
 
     needs = facts["needs"]
     dropped = f" {sum(facts['dropped'].values()):,} dropped ({listed(facts['dropped'])});" if facts["dropped"] else ""
@@ -96,7 +96,7 @@ def _figures(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
         where = on_each(needs["memory"])
         for name, more in (("memory", f"{where}{most}"), ("disk", "")):
             part = needs[name]
-            free = f", {size_text(part['available'])} available" if part["available"] else ""
+            free = f", {size_text(part['available'])} available{others_text(part.get('taken', 0))}" if part["available"] else ""
             yield name, f"{'about ' if more else ''}{size_text(part['needed'])} needed{more}{free}"
             for what, size in part["parts"].items():
                 yield "", f"{size_text(size):>9}  {what}"

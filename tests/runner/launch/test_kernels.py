@@ -64,6 +64,32 @@ def test_a_missing_kernel_is_refused_at_the_key_that_asks_for_it(minimal, nvidia
     assert [*missing_kernels(recipe, Machine())] == [], "a CPU has no choice"
 
 
+@pytest.fixture
+def toolkit(tmp_path, monkeypatch):
+    """Everything with which DeepSpeed compiles its Adam for main memory."""
+    tools = tmp_path / "cuda" / "bin"
+    tools.mkdir(parents=True)
+    for name in ("nvcc", "c++", "ninja"):
+        (tools / name).touch(0o755)
+    for name in ("CUDA_HOME", "CUDA_PATH", "CXX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", str(tools))
+    return tools
+
+
+@pytest.mark.parametrize(("tool", "lacks"), [("nvcc", "nvcc of the CUDA toolkit"), ("c++", "a C++ compiler"), ("ninja", "ninja"), ("", "")])
+def test_an_optimizer_in_main_memory_is_refused_where_deepspeed_cannot_compile_it(minimal, toolkit, monkeypatch, tool, lacks):
+    if tool:
+        (toolkit / tool).unlink()
+    monkeypatch.setenv("CUDA_HOME", str(toolkit.parent))  # and not what may be in /usr/local/cuda
+    launch = {"engine": "deepspeed", "zero_stage": 2, "offload_optimizer": True}
+    recipe = Recipe.from_values(minimal({"launch": launch, "training.adapter": "none"}))
+    found = [*missing_kernels(recipe, H100)]
+    assert [key for key, _ in found] == ([("launch", "offload_optimizer")] if lacks else [])
+    assert lacks in "".join(what for _, what in found)
+    assert [*missing_kernels(recipe, Machine())] == [], "on a CPU DeepSpeed is refused altogether"
+
+
 @pytest.mark.parametrize(
     ("attention", "package", "least"), [("flash_attention_3", "flash-attn-3", 8.0), ("flash_attention_4", "flash-attn-4", 9.0)]
 )
@@ -133,6 +159,7 @@ def test_a_gpu_uses_ligers_layers_and_the_lora_kernels(used):
         ({"training.lora_target_modules": ["q_proj", "v_proj"]}, H100, LLAMA, "has no complete group of layers"),
         ({}, H100, Architecture("gemma2", 256, False), "model_type gemma2"),
         ({}, H100, None, "configuration is not on this machine"),
+        ({}, H100._replace(has_compiler=False), LLAMA, "needs a C compiler and Python.h"),
         ({}, T4, LLAMA, "compute capability 8.0"),
         ({"training.precision": "fp16"}, H100, LLAMA, "fp16"),
         ({"training.kernels": "off"}, H100, LLAMA, "training.kernels: off"),
@@ -147,6 +174,7 @@ def test_lora_kernels_are_off_with_a_reason_where_they_do_not_apply(used, change
     ("machine", "model", "why"),
     [
         (H100._replace(has_liger=False), LLAMA, "liger-kernel is not installed"),
+        (H100._replace(has_compiler=False), LLAMA, "needs a C compiler and Python.h"),
         (H100, Architecture("gpt2", 64, True), "model_type gpt2"),
         (H100, None, "configuration is not on this machine"),
         (T4, LLAMA, "compute capability 8.0"),

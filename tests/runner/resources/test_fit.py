@@ -18,7 +18,7 @@ from recipekit.runner.resources.fit import (
     warnings,
 )
 from recipekit.runner.resources.forward_pass import ForwardPass
-from recipekit.runner.runtime.machine import Machine
+from recipekit.runner.runtime.machine import Machine, this_machine
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Recipe
 
@@ -138,3 +138,49 @@ def test_sizes_are_readable(size, text):
 def test_free_memory_comes_from_the_system(tmp_path):
     assert available_memory() > 1 << 20
     assert free_disk(tmp_path / "not" / "yet") == pytest.approx(free_disk(tmp_path), rel=0.01)
+
+
+USED = (
+    "#!/bin/sh\ncase \"$*\" in *memory.used*) echo 'GPU-1f, a card, {used}, {free}';; *) echo 'GPU-1f, a card, 16384, 580.1, 8.0';; esac\n"
+)
+
+
+@pytest.fixture
+def shared(minimal, tmp_path, nvidia_smi):
+    """A QLoRA of 7B that fits on the card alone, which other programs share; MiB."""
+
+    def build(used, free, held=0, **training):
+        nvidia_smi(USED.format(used=used, free=free))
+        size = model_size("x", public={"x": {"config": LLAMA2}})
+        assert size
+        changes = {"adapter": "qlora", "gradient_checkpointing": True} | training
+        recipe = Recipe.from_values(minimal({f"training.{k}": v for k, v in changes.items()}))
+        return fit(recipe, size, this_machine(), tmp_path, held=held)
+
+    return build
+
+
+def test_what_other_programs_use_of_a_gpu_is_not_available(shared):
+    alone, beside = shared(3, 16100), shared(14000, 2100)
+    assert (alone.memory_available, alone.taken) == (16100 << 20, 0) and problems(alone, full_rows=True) == []
+    assert (beside.memory_available, beside.taken) == (2100 << 20, 14000 << 20)
+    [problem] = problems(beside, full_rows=True)
+    assert problem.what.endswith("and a card has 2.2 GB free, other programs use 14.7 GB")
+    assert problem.hint.startswith("it fits once the other programs on the GPU have ended (nvidia-smi lists them)")
+    assert "(2.2 GB available, other programs use 14.7 GB)" in needs_line(beside)
+    assert "2.2 GB, other programs use 14.7 GB; it fits once" in warnings(beside)[0]
+
+
+def test_a_training_that_does_not_fit_alone_either_is_not_helped_by_the_end_of_others(shared):
+    assert "once the other programs" not in module.less_memory(shared(14000, 2100, adapter="none"))
+
+
+def test_in_the_trainer_its_own_context_is_not_of_another_program(shared):
+    own = shared(600, 15500, held=module.CUDA_RUNTIME)
+    assert (own.memory_available, own.taken) == (16100 << 20, 0)
+    others = shared(14000, 2100, held=module.CUDA_RUNTIME)
+    assert others.taken == (14000 << 20) - module.CUDA_RUNTIME
+
+
+def test_a_gpu_that_is_full_is_not_one_of_unknown_memory(shared):
+    assert [problem.rule for problem in problems(shared(16384, 0), full_rows=True)] == ["memory"]

@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+import sysconfig
 
 import pytest
-from recipekit.runner.runtime.machine import Machine, package_versions, this_machine
+from recipekit.runner.runtime import machine as module
+from recipekit.runner.runtime.machine import Machine, has_compiler, package_versions, this_machine
 
 
 @pytest.fixture
@@ -80,3 +82,26 @@ def test_by_default_a_machine_is_a_cpu():
 
 def test_only_packages_that_are_installed_have_a_version():
     assert "" not in package_versions().values()
+
+
+def test_triton_needs_a_c_compiler_and_the_header_of_this_python(tmp_path, monkeypatch):
+    """Ubuntu's python3 has no header, and small containers have no compiler."""
+    tools, headers = tmp_path / "bin", tmp_path / "include"
+    tools.mkdir()
+    headers.mkdir()
+    monkeypatch.setenv("PATH", str(tools))
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(sysconfig, "get_paths", lambda *scheme: {"include": str(headers)})
+    (headers / "Python.h").touch()
+    assert not has_compiler()
+    (tools / "gcc").touch(0o755)
+    assert has_compiler()
+    (headers / "Python.h").unlink()
+    assert not has_compiler()
+
+
+def test_a_machine_knows_whether_triton_can_compile(nvidia_answers, monkeypatch):
+    nvidia_answers("GPU-1f, a GPU, 16384, 550.54, 8.0")
+    for there in (True, False):
+        monkeypatch.setattr(module, "has_compiler", lambda there=there: there)
+        assert this_machine().has_compiler is there

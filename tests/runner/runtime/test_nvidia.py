@@ -1,7 +1,7 @@
 """What nvidia-smi says, and what is made of it when it says less (here a script that answers as it does)."""
 
 import pytest
-from recipekit.runner.runtime.machine import Gpu, nvidia_gpus, this_machine
+from recipekit.runner.runtime.machine import Gpu, fullest_gpu, machine_named, nvidia_gpus, this_machine
 
 OLD = """#!/bin/sh
 case "$*" in
@@ -58,3 +58,46 @@ def test_only_visible_gpus_are_there_in_the_order_of_cuda(nvidia_smi, monkeypatc
     machine = this_machine()
     assert (machine.gpus, machine.gpu_memory) == (len(names), memory << 20)
     assert machine.is_cpu != bool(names) and machine.fast_bf16 == (names[:1] in (["A100"], ["H100"]))
+
+
+USED = """#!/bin/sh
+case "$*" in
+*memory.used*) printf 'GPU-a1, T4, 3, 14910\\nGPU-b2, T4, 12000, 2910\\nGPU-c3, H100, 0, 81000\\n';;
+*) printf 'GPU-a1, T4, 15360, 580.1, 7.5\\nGPU-b2, T4, 15360, 580.1, 7.5\\nGPU-c3, H100, 81920, 580.1, 9.0\\n';;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("visible", "processes", "used", "free"),
+    [(None, 1, 3, 14910), (None, 2, 12000, 2910), (None, 3, 12000, 2910), ("1", 1, 12000, 2910), ("2", 1, 0, 81000)],
+)
+def test_the_fullest_of_the_gpus_that_are_used_counts(nvidia_smi, monkeypatch, visible, processes, used, free):
+    nvidia_smi(USED)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    found = fullest_gpu(this_machine(), processes)
+    assert found and (found.used, found.free) == (used << 20, free << 20)
+
+
+@pytest.mark.parametrize(
+    ("script", "visible"),
+    [
+        ("#!/bin/sh\necho 'GPU-a1, T4, 15360, 580.1, 7.5'\n", None),  # an answer to another question
+        (USED.replace("3, 14910", "[N/A], [N/A]"), None),  # memory that is the machine's
+        (USED, "MIG-4c"),
+        (USED, ""),
+        ("#!/bin/sh\nexit 9\n", None),
+    ],
+)
+def test_what_is_free_may_be_unknown(nvidia_smi, monkeypatch, script, visible):
+    nvidia_smi(script)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert fullest_gpu(this_machine(), 1) is None
+
+
+def test_another_machine_is_not_this_one(nvidia_smi):
+    nvidia_smi(USED)
+    named = machine_named("gpu:24")
+    assert named and fullest_gpu(named, 1) is None

@@ -57,3 +57,13 @@ def test_a_cards_kernels_are_named_and_what_a_recipe_would_use_of_them(command_l
 def test_a_recipe_that_is_not_there_is_named(command_line):
     outcome = command_line("doctor", "nowhere")
     assert outcome.code == 1 and "nowhere" in outcome.err
+
+
+def test_memory_that_other_programs_use_is_named_and_subtracted(command_line, nvidia_smi):
+    nvidia_smi(
+        '#!/bin/sh\ncase "$*" in *memory.used*) echo "GPU-1f, an A10, 21000, 1500";; *) echo "GPU-1f, an A10, 23028, 550.54, 8.6";; esac\n'
+    )
+    outcome = command_line("doctor", "emogpt_llama3_3b")
+    shown = " ".join(outcome.out.split())
+    assert "an A10, 24.1 GB, other programs use 22 GB, compute capability 8.6" in shown
+    assert outcome.code == 1 and "and an A10 has 1.57 GB free, other programs use 22 GB" in shown
