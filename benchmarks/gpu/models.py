@@ -24,11 +24,11 @@ def prepare_model(name: str, folder: Path, tiny: bool, random_weights: bool) -> 
     from recipekit.runner.models.size import public_models
     from recipekit.schemas.sections import Model
 
-    tiny = resolve_model(Model(f"tiny:{name}"), folder, smoke=True).path
+    small = resolve_model(Model(f"tiny:{name}"), folder, smoke=True).path
     if tiny:
-        return tiny
+        return small
     target = folder / "weights"
     if not (target / "config.json").is_file():
-        given = json.dumps({"config": public_models()[name]["config"], "tokenizer": tiny})
+        given = json.dumps({"config": public_models()[name]["config"], "tokenizer": small})
         subprocess.run([sys.executable, HERE / "weights.py", given, target], check=True, env={**os.environ, "PYTHONSAFEPATH": "1"})
     return str(target)

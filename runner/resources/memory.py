@@ -28,9 +28,9 @@ CPU_RUNTIME = (850 + 90) << 20
 # published rows of one model and checked on the others (docs/gpu/memory.md).
 CUDA_RUNTIME = 10**9
 # What glibc's allocator holds in addition, as a share of all computed activations, kept or not: blocks of other sizes do not fit into freed
-# gaps. Measured (docs/measurements.md): 29 to 60 % with an adapter or gradient checkpointing; none for full training with all activations
+# gaps. Measured (docs/measurements.md): 19 to 29 % with an adapter or gradient checkpointing; none for full training with all activations
 # kept, or for a classifier.
-CPU_GAPS = 0.4
+CPU_GAPS = 0.3
 # DeepSpeed's defaults, as numbers of elements: the bucket in which gradients are reduced (twice if reduction overlaps the backward pass, as
 # rendered), the weights that ZeRO 3 updates at once (sub_group_size), and those that it gathers at once (stage3_max_live_parameters).
 ZERO_BUCKET = 500_000_000

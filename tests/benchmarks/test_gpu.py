@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from recipekit.schemas.recipe import load_recipe
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu"
-MODULES = ("results", "session", "sides", "engines", "measurements")
+MODULES = ("results", "session", "sides", "engines", "measurements", "models")
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +136,16 @@ def test_steps_that_were_all_measured_count_although_the_model_was_not_saved_in_
     facts = {"status": "timeout", "why": "not finished after 180 s", "steps": {"seen": seen}, "flops_per_step": None}
     monkeypatch.setattr(benchmark["sides"], "recipekit", lambda *args: facts)
     assert benchmark["measurements"].side("full", "recipekit", session, 180)["status"] == status
+
+
+def test_random_weights_are_of_the_models_size_and_not_the_tiny_models(benchmark, tmp_path, monkeypatch):
+    made, prepare = [], benchmark["models"].prepare_model
+    monkeypatch.setattr(benchmark["models"].subprocess, "run", lambda argv, **options: made.append(json.loads(argv[2])))
+    monkeypatch.setattr("recipekit.runner.models.resolve.resolve_model", lambda *args, **options: SimpleNamespace(path="small"))
+    name = "Qwen/Qwen2.5-1.5B-Instruct"
+    assert prepare(name, tmp_path, tiny=True, random_weights=False) == "small" and not made
+    assert prepare(name, tmp_path, tiny=False, random_weights=True) == str(tmp_path / "weights")
+    assert made[0]["tokenizer"] == "small" and made[0]["config"]["hidden_size"] == 1536
 
 
 def test_a_line_that_was_cut_off_is_not_read(benchmark, tmp_path):

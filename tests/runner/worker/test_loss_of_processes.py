@@ -27,7 +27,7 @@ model = AutoModelForCausalLM.from_pretrained(sys.argv[1])
 args = TrainingArguments(folder, per_device_train_batch_size=1, gradient_accumulation_steps=4 // processes, max_steps=1,
     learning_rate=0.1, per_device_eval_batch_size=1, lr_scheduler_type="constant", optim="sgd", max_grad_norm=0, logging_steps=1,
     report_to=[], save_strategy="no", use_cpu=True,
-    ddp_backend="gloo", average_tokens_across_devices=False)  # as Axolotl
+    ddp_backend="gloo" if processes > 1 else None, average_tokens_across_devices=False)  # as Axolotl
 trainer = Trainer(model, args, train_dataset=Dataset.from_list(rows), eval_dataset=Dataset.from_list(rows[:2]))
 set_up_trainer(SimpleNamespace(context_parallel_size=None, deepspeed=None, fsdp_config=None), trainer)
 before = trainer.evaluate()["eval_loss"]
