@@ -56,8 +56,9 @@ def estimate(generate: Generate, log_path: Path, runs: Path) -> dict[str, Any]:
         priced = cost(asked_of.price, facts["prompt_tokens"], most)
         money = {"most_cost": round(priced, 4), "currency": asked_of.price.currency} if asked_of.price and priced is not None else {}
         providers.append({"provider": asked_of.name, **facts, "most_reply_tokens": most, **money})
-    judged = counts["requests"] if generate.judge else 0
-    return {**counts, "dropped": dict(sorted(dropped.items())), "min_rows": generate.min_rows, "providers": providers, "judged": judged}
+    judge = generate.judge and generate.judge.provider
+    judged = {"judged": counts["requests"], "judge": f"{judge.provider}/{judge.model}"} if judge else {"judged": 0}
+    return {**counts, "dropped": dict(sorted(dropped.items())), "min_rows": generate.min_rows, "providers": providers, **judged}
 
 
 def estimate_lines(facts: dict[str, Any]) -> list[str]:
@@ -74,5 +75,7 @@ def estimate_lines(facts: dict[str, Any]) -> list[str]:
         most = f", at most {provider['most_reply_tokens']:,} reply tokens" if provider["most_reply_tokens"] else ""
         lines.append(f"{provider['provider']}: {asked}, {provider['prompt_tokens']:,} prompt tokens (cl100k){most}{money}")
     if facts["judged"]:
-        lines.append(f"at most {facts['judged']:,} judgements in addition; their prompts depend on replies that do not exist yet")
+        lines.append(
+            f"at most {facts['judged']:,} judgements by {facts['judge']} in addition; their prompts depend on replies that do not exist yet"
+        )
     return lines

@@ -31,6 +31,8 @@ SUGGESTIONS = {
     ("num_train_epochs", "training"): "did you mean 'num_epochs'?",
     ("finetuning_type", "training"): "did you mean 'adapter'?",
     ("load_in_4bit", "training"): "did you mean 'adapter'?",
+    ("run_name", "training"): "did you mean 'tracker_run_name'?",
+    ("train_all_linear_layers", "training"): "did you mean 'lora_target_modules'?",
     ("packing", "training"): "did you mean 'sample_packing'?",
     ("optim", "training"): "did you mean 'optimizer'?",
     ("model_name_or_path", "model"): "did you mean 'base_model'?",

@@ -123,6 +123,14 @@ def test_emollm_counts_the_requests_of_its_scenarios_before_any_is_sent(follow: 
     assert "25,920 requests" in follow("recipe generate emollm_generate --dry-run")
 
 
+def test_emollm_is_generated_by_one_provider_that_also_judges(follow: Follow) -> None:
+    """As each script of the guide: its account is the only one that is needed."""
+    (command,) = re.findall(r"`(recipe generate emollm_generate --set [^`]+)`", SECTIONS["EmoLLM"])
+    shown = follow(command, "--dry-run")
+    assert "zhipu/glm-4-flash: 25,920 requests" in shown and "25,920 judgements by zhipu/glm-4-flash in addition" in shown
+    assert "dashscope" not in shown
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("emollm_*.yml")), ids=lambda path: path.stem)
 def test_emollm_answers_with_the_system_prompt_of_its_training(path: Path) -> None:
     """chat, predict and serve know that of the recipe, not one that a converter writes into the rows."""
@@ -229,3 +237,15 @@ def test_mbti_names_the_keys_that_the_made_up_rows_are_too_few_for(command_line)
     refused = {*re.findall(r"training\.\w+", done.err)}
     assert (done.code, len(refused)) == (1, 3)
     assert {key for key in refused if f"`{key}`" not in SECTIONS["MBTI"]} == set()
+
+
+def test_mbti_trains_on_the_folder_that_was_converted(follow: Follow, command_line) -> None:
+    """The three files of DIR, as the guide's --data_dir, keep their splits and their texts."""
+    convert = "recipe convert --converter mbti FILE --option max_posts=25 --type classification --validation 0.09 --test 0.1 --out DIR"
+    follow(convert, FILE=DATA / "mbti_small.csv", DIR="first")
+    (sources,) = re.findall(r'--set "(data\.sources=[^"]+)"', SECTIONS["MBTI"])
+    done = command_line("convert", "mbti_llama2_16class", "--out", "second", "--set", sources.replace("DIR", "first"))
+    assert done.code == 0, done.err
+    for name in ("train", "validation", "test"):
+        first, second = (Path(folder, f"{name}.jsonl").read_text("utf-8").splitlines() for folder in ("first", "second"))
+        assert [json.loads(line)["text"] for line in first] == [json.loads(line)["text"] for line in second]
