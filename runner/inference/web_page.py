@@ -21,11 +21,13 @@ import gradio as gr
 
 Messages = list[dict[str, Any]]
 # Text is shown verbatim, below the pane's name and not behind it, without the button that clears a pane but not the conversation.
-# On a phone two panes are stacked: they are lower, so that both are in view with the message.
+# The boxes that tell are as high as their text, also once a phone is turned. On a phone two panes are stacked: they are lower, so that both
+# are in view with the message.
 STYLE = """
 .pane .message-content .md { white-space: pre-wrap; overflow-wrap: anywhere }
 .pane .icon-button[aria-label=Clear] { display: none }
 .pane label[data-testid=block-label] { position: static !important }
+#about textarea, #status textarea { field-sizing: content; height: auto !important; max-height: 50vh; overflow-y: auto !important }
 @media (max-width: 640px) { .pane:has(~ .pane), .pane ~ .pane { height: clamp(9rem, 26vh, 18rem) !important } }
 """
 PANE_HEIGHT = "clamp(12rem, 45vh, 36rem)"
@@ -102,7 +104,7 @@ class ClassifierPage:
         """Build the page."""
         count = len(self.classifier.labels)
         with gr.Blocks(title=self.title, analytics_enabled=False, fill_width=True) as page:
-            _about(self.title, f"{count} labels: {', '.join(self.classifier.labels)}")
+            _about(self.title, f"{count} labels: {', '.join(self.classifier.labels)}. Texts are {self.classifier.reads}.")
             text = gr.Textbox(label="Text", lines=4, max_lines=20, autofocus=True, elem_id="line")
             classify = gr.Button("Classify", variant="primary", elem_id="send")
             status = gr.Textbox(label="Read", interactive=False, lines=1, elem_id="status", placeholder="no text yet")
@@ -111,10 +113,13 @@ class ClassifierPage:
         return page.queue(default_concurrency_limit=1, api_open=False)
 
     def answer(self, text: str) -> tuple[dict[str, float] | None, str]:
-        """Return the probabilities, and how much of the text was read."""
+        """Return the probabilities and how much of the text was read; for one that cannot be classified, why not."""
         if not text.strip():
             return None, ""
-        found = self.classifier.classify(text)
+        try:
+            found = self.classifier.classify(text)
+        except UserError as error:
+            return None, error.problems[0].what
         cut = found["tokens"] > found["tokens_seen"]
         read = f"only the first {found['tokens_seen']:,} of {found['tokens']:,} tokens were read" if cut else f"{found['tokens']:,} tokens"
         return found["probabilities"], read

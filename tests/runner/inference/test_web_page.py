@@ -185,6 +185,17 @@ def test_panes_are_side_by_side_where_there_is_room(browser, chat, width, side_b
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+def test_the_first_box_shows_its_whole_text_on_a_phone_also_once_it_is_turned(browser, chat):
+    Page(browser, chat)
+    hidden = "const box = document.querySelector('#about textarea'); return [window.innerWidth, box.scrollHeight - box.clientHeight]"
+    for width in (390, 844, 390):
+        browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride", {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+        )
+        wait_until(lambda: browser.execute_script(hidden) == [width, 0])  # noqa: B023 - waited for here
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_a_classifier_shows_every_label_with_its_probability_as_text(browser, serve, tmp_path_factory, tiny_model):
     labels = ["<img src=x onerror='window.ran=1'>", "<script>window.ran=1</script>", "{{ 7 * 7 }}", "calm"]
     folder = shutil.copytree(tiny_model, tmp_path_factory.mktemp("classifier") / "model")
