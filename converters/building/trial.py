@@ -26,7 +26,7 @@ class Trial(NamedTuple):
     """The valid records from the first rows, the unusable rows, and what a manifest says of a source: the number of rows by unread key and
     by artifact, what the source names and no row has, and name and format of each file that was read.
 
-    `is_whole` says whether the files have no more rows.
+    `is_whole` says whether the files have no more rows; `left_out` counts those that an option filters out, by reason.
     """
 
     records: list[Record]
@@ -36,6 +36,7 @@ class Trial(NamedTuple):
     absent: list[list[str]]
     files: list[dict[str, str]]
     is_whole: bool
+    left_out: Counter[str]
 
 
 def try_converter(
@@ -46,6 +47,7 @@ def try_converter(
     keys, named = key_use(module, ignore_keys), NamedInRows(options, ignore_keys)
     records: list[Record] = []
     unusable: list[Drop] = []
+    left_out: Counter[str] = Counter()
     source = SourceFiles(files, module, None, BATCH_BYTES)
     is_whole = False
 
@@ -62,11 +64,13 @@ def try_converter(
             item = Drop(item.row, *fault) if fault else item
         if isinstance(item, Record):
             records.append(item)
-        elif not item.filtered:
+        elif item.filtered:
+            left_out[item.reason] += 1
+        else:
             unusable.append(item)
     counts = KeyCounts()
     counts.add(keys.result())
     found = Counter(name for record in records for name in artifacts(record.fields))
     absent = named.absent(named.present(keys.paths()))
     read_files = [{"name": file.name, "format": source.format_of(file)} for file in files if file.name in source.formats]
-    return Trial(records, unusable, counts.as_json(), dict(found.most_common(LISTED)), absent, read_files, is_whole)
+    return Trial(records, unusable, counts.as_json(), dict(found.most_common(LISTED)), absent, read_files, is_whole, left_out)

@@ -12,6 +12,7 @@ from ...converters.building.row_encoder import row_digest
 from ...converters.building.trial import LIMIT, Trial, try_converter
 from ...converters.building.unusable_rows import check_budget
 from ...converters.reading.files import SourceFile, files_of
+from ...schemas.base.counted import listed
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.extends import load_layers
 from ...schemas.generate_rules import GENERATED
@@ -43,6 +44,8 @@ class Section:
             self.labels.setdefault(record.fields["label"], str(record.row))
         for drop in trial.unusable:
             self.ledger.drop(drop)
+        for reason, rows in trial.left_out.items():
+            self.ledger.drop_filtered(reason, rows)
 
 
 class DataCheck(NamedTuple):
@@ -92,6 +95,8 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
         budget = float(section.max_dropped > 0) if unread else section.max_dropped
         problems += _found(check_budget, section.ledger, budget, files)
         problems += _found(check_labels, section.labels, recipe.data.labels)
+        if section.ledger.filtered:
+            notes.append(f"left out by the sources' options: {listed(section.ledger.filtered)}")
         if repeated := section.ledger.kept - len(section.digests):
             of = "" if key_path == ("data",) else f" of evaluation.also.{key_path[-1]}"
             kept = "all are kept, by data.dedup: none" if recipe.data.dedup == "none" and not of else "one of each is kept"

@@ -168,6 +168,16 @@ def test_notes_name_sources_with_one_converter_by_their_places(
     assert "\nmessages: keys not read: topic" in command_line("check", "--data", data_recipe(recipe_file, minimal, sources=[one])).err
 
 
+def test_rows_that_an_option_leaves_out_are_counted(command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path) -> None:
+    rows = [{"text": f"It rained on day {n}", "label": "ab"[n % 2], "answer": ("accept", "accept", "reject")[n % 3]} for n in range(30)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    source = {"path": "rows.jsonl", "converter": "table", "options": {"keep_rows": {"answer": ["accept"]}}}
+    recipe = data_recipe(recipe_file, minimal, type="classification", sources=[source])
+    outcome = command_line("check", "--data", recipe, "--set", "evaluation.metrics=[accuracy]")
+    told = "1 recipe checked, 30 rows read: no problems\nleft out by the sources' options: 10 other answer\n"
+    assert outcome == (0, "", told)
+
+
 def test_the_line_that_sums_up_unusable_rows_is_no_problem_of_its_own(
     command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path
 ) -> None:
