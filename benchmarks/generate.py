@@ -29,11 +29,12 @@ from pathlib import Path
 from recipekit.runner.runtime.console import Display
 from recipekit.runner.generate.generate import generate_rows
 from recipekit.schemas.generate_sections import Generate
+from recipekit.schemas.values import built
 folder, values = Path(sys.argv[1]), json.loads(sys.argv[2])
 import recipekit.runner.generate.client, recipekit.runner.generate.dispatcher
 started = time.perf_counter()
 with Display() as display:
-    manifest = generate_rows(Generate.from_values(values), folder / "out", folder / "requests.sqlite", folder, display, "benchmark")
+    manifest = generate_rows(built(Generate, values), folder / "out", folder / "requests.sqlite", folder, display, "benchmark")
 assert manifest["rows_kept"] == int(sys.argv[3]), manifest
 print(time.perf_counter() - started)
 """
@@ -97,7 +98,7 @@ def batching(quick: bool) -> dict[str, float]:
     """Tokens a second of our own server, one request at a time and sixteen at once."""
     import httpx2
     import openai
-    from recipekit.runner.generate.local_server import served
+    from recipekit.runner.providers.local_server import served
 
     model, count = "embedded:smollm2-135m-instruct", 4 if quick else 8
     with served(model, Path()) as (base_url, _):

@@ -1,9 +1,8 @@
 """Parts of the evaluation section as frozen values. Names and defaults match recipe.schema.json (a test compares them)."""
 
-from typing import Any, Literal, NamedTuple, Self
+from typing import Literal, NamedTuple
 
 from .generate_sections import Limits, Provider
-from .values import frozen
 
 
 class Generation(NamedTuple):
@@ -22,14 +21,6 @@ class SamplePrompts(NamedTuple):
     texts: tuple[str, ...] = ()
     path: str | None = None
     generation: Generation | None = None
-
-    @classmethod
-    def from_values(cls, values: dict[str, Any]) -> Self:
-        """Build from plain values that the schema accepts."""
-        own: dict[str, Any] = frozen(cls, values)
-        if "generation" in values:
-            own["generation"] = Generation(**frozen(Generation, values["generation"]))
-        return cls(**own)
 
 
 class Gate(NamedTuple):
@@ -55,18 +46,3 @@ class Rubric(NamedTuple):
     max_new_tokens: int = 256
     limits: Limits | None = None
     gates: dict[str, Gate] = {}
-
-    @classmethod
-    def from_values(cls, values: dict[str, Any]) -> Self:
-        """Build from plain values that the schema accepts."""
-        fields: dict[str, Any] = frozen(cls, values) | {"gates": gates_from(values)}
-        fields["criteria"] = {name: Criterion(**found) for name, found in values["criteria"].items()}
-        fields["judges"] = tuple(map(Provider.from_values, values.get("judges", ())))
-        if "limits" in values:
-            fields["limits"] = Limits(**frozen(Limits, values["limits"]))
-        return cls(**fields)
-
-
-def gates_from(values: dict[str, Any]) -> dict[str, Gate]:
-    """Return the gates of a section by metric."""
-    return {metric: Gate(**limits) for metric, limits in values.get("gates", {}).items()}

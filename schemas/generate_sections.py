@@ -1,8 +1,6 @@
 """The generate section as frozen values. Names and defaults match recipe.schema.json (a test compares them)."""
 
-from typing import Any, NamedTuple, Self
-
-from .values import frozen
+from typing import Any, NamedTuple
 
 
 class Price(NamedTuple):
@@ -26,14 +24,6 @@ class Provider(NamedTuple):
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     price: Price | None = None
-
-    @classmethod
-    def from_values(cls, values: dict[str, Any]) -> Self:
-        """Build from plain values that the schema accepts."""
-        fields: dict[str, Any] = frozen(cls, values)
-        if "price" in values:
-            fields["price"] = Price(**values["price"])
-        return cls(**fields)
 
 
 class Sampling(NamedTuple):
@@ -77,14 +67,6 @@ class Judge(NamedTuple):
     max_new_tokens: int = 256
     limits: Limits | None = None
 
-    @classmethod
-    def from_values(cls, values: dict[str, Any]) -> Self:
-        """Build from plain values that the schema accepts."""
-        fields: dict[str, Any] = frozen(cls, values) | {"provider": Provider.from_values(values["provider"])}
-        if "limits" in values:
-            fields["limits"] = Limits(**frozen(Limits, values["limits"]))
-        return cls(**fields)
-
 
 class Generate(NamedTuple):
     """Rows that models write before `data` reads them. After loading, `prompt` and `input` are absolute, or a shipped prompt's name."""
@@ -109,14 +91,3 @@ class Generate(NamedTuple):
     def prompts(self) -> tuple[str, ...]:
         """Return the prompts as a tuple."""
         return (self.prompt,) if isinstance(self.prompt, str) else self.prompt or ()
-
-    @classmethod
-    def from_values(cls, values: dict[str, Any]) -> Self:
-        """Build from plain values that the schema accepts."""
-        sections = frozen(cls, values)
-        sections["providers"] = tuple(map(Provider.from_values, values.get("providers", ())))
-        for name, section in (("sampling", Sampling), ("limits", Limits), ("filters", Filters)):
-            sections[name] = section(**frozen(section, values.get(name, {})))
-        if judge := values.get("judge"):
-            sections["judge"] = Judge.from_values(judge)
-        return cls(**sections)

@@ -6,9 +6,9 @@ The dicts among the defaults are shared by all recipes: nothing changes them.
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, Self
 
-from .evaluation_sections import Gate, Generation, Rubric, SamplePrompts, gates_from
+from .evaluation_sections import Gate, Generation, Rubric, SamplePrompts
 from .generate_sections import Generate, Judge
-from .values import frozen
+from .values import built
 
 RecordType = Literal["chat", "classification", "text"]
 SplitName = Literal["train", "validation", "test"]
@@ -178,11 +178,6 @@ class EvaluationSet(NamedTuple):
     max_dropped: float = 0
     gates: dict[str, Gate] = {}
 
-    @classmethod
-    def from_values(cls, values: dict[str, Any]) -> Self:
-        """Build from plain values that the schema accepts."""
-        return cls(**frozen(cls, values) | {"sources": _sources(values["sources"]), "gates": gates_from(values)})
-
 
 class Evaluation(NamedTuple):
     """What is measured on held-out rows."""
@@ -233,28 +228,7 @@ class Recipe(NamedTuple):
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> Self:
         """Build from plain values that the schema accepts."""
-        data, evaluation = values["data"], values.get("evaluation", {})
-        split = Split(**frozen(Split, data.get("split", {})))
-        generation = Generation(**frozen(Generation, evaluation.get("generation", {})))
-        nested: dict[str, Any] = {"generation": generation}
-        if evaluation.get("judge"):
-            nested["judge"] = Judge.from_values(evaluation["judge"])
-        if evaluation.get("rubric"):
-            nested["rubric"] = Rubric.from_values(evaluation["rubric"])
-        if evaluation.get("prompts"):
-            nested["prompts"] = SamplePrompts.from_values(evaluation["prompts"])
-        nested["gates"] = gates_from(evaluation)
-        nested["also"] = {name: EvaluationSet.from_values(found) for name, found in evaluation.get("also", {}).items()}
-        sections: dict[str, Any] = dict(values)
-        sections["variables"] = dict(values.get("variables", {}))  # loading turns a list into a mapping
-        sections["model"] = Model(**values["model"])
-        sections["generate"] = Generate.from_values(values["generate"]) if "generate" in values else None
-        sections["data"] = Data(**frozen(Data, data) | {"sources": _sources(data["sources"]), "split": split})
-        sections["training"] = Training(**frozen(Training, values["training"]))
-        sections["launch"] = Launch(**frozen(Launch, values.get("launch", {})))
-        sections["evaluation"] = Evaluation(**frozen(Evaluation, evaluation) | nested)
-        sections["export"] = Export(**values.get("export", {}))
-        return cls(**sections)
+        return built(cls, values)
 
     @property
     def evaluation_split(self) -> SplitName:
@@ -286,7 +260,3 @@ class Recipe(NamedTuple):
             generation=generation, confidence=whole.confidence,
         )  # fmt: skip
         return self._replace(data=data, evaluation=evaluation)
-
-
-def _sources(values: list[dict[str, Any]]) -> tuple[Source, ...]:
-    return tuple(Source(**frozen(Source, source)) for source in values)

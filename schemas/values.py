@@ -1,9 +1,11 @@
-"""The plain values of a recipe: look up, set and remove by key path, and convert for a frozen section. Nothing is changed in place."""
+"""The plain values of a recipe: look up, set and remove by key path, and build frozen sections. Nothing is changed in place."""
 
-from typing import Any, Literal, NamedTuple
+from functools import cache
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from .yaml_source import KeyPath
 
+Section = TypeVar("Section")
 _WHOLE = (int, int | None, int | Literal["auto"])
 
 
@@ -35,11 +37,27 @@ def without(values: Any, path: KeyPath) -> Any:
     return replaced_at(values, path[:-1], {key: value for key, value in parent.items() if key != path[-1]})
 
 
-def frozen(section: type[NamedTuple], values: dict[str, Any]) -> dict[str, Any]:
-    """Return lists as tuples, and 4.0 as 4 for integers (JSON Schema accepts both)."""
+def built(section: type[Section], values: dict[str, Any]) -> Section:
+    """Return a frozen section, with those inside it, from plain values that the schema accepts: lists become tuples, and 4.0 becomes 4
+    where a whole number is wanted."""
     found: dict[str, Any] = {}
     for key, value in values.items():
-        if isinstance(value, float) and section.__annotations__[key] in _WHOLE:
+        kind = section.__annotations__[key]
+        if isinstance(value, list):
+            inner = _section_in(kind)
+            value = tuple(built(inner, item) for item in value) if inner else tuple(value)
+        elif isinstance(value, dict) and (inner := _section_in(kind)):
+            by_name = get_origin(kind) is dict
+            value = {name: built(inner, item) for name, item in value.items()} if by_name else built(inner, value)
+        elif isinstance(value, float) and kind in _WHOLE:
             value = int(value)
-        found[key] = tuple(value) if isinstance(value, list) else value
-    return found
+        found[key] = value
+    return section(**found)
+
+
+@cache
+def _section_in(kind: Any) -> type[Any] | None:
+    """Return the section in an annotation, such as `Judge | None`, `tuple[Source, ...]` or `dict[str, Gate]`; None if there is none."""
+    if hasattr(kind, "_fields"):
+        return kind
+    return next((found for part in get_args(kind) if (found := _section_in(part))), None)

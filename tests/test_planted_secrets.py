@@ -17,6 +17,7 @@ from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.evaluation_sections import Rubric
 from recipekit.schemas.generate_sections import Judge
+from recipekit.schemas.values import built
 from recipekit.schemas.yaml_writing import to_yaml
 
 from .support.finished_runs import write_chat_run
@@ -134,7 +135,7 @@ def test_judging_leaves_no_secret(replies, tmp_path) -> None:
         with serving(behave) as server:
             provider = {"provider": "openai_compatible", "model": model, "base_url": server.url, "key_name": "X_KEY"}
             limits = {"concurrency": 1, "attempts": 1, "retries": 1}
-            return judge_all(run, Judge.from_values({"prompt": "judge_counsellor", "provider": provider, "limits": limits}), 1, display)
+            return judge_all(run, built(Judge, {"prompt": "judge_counsellor", "provider": provider, "limits": limits}), 1, display)
 
     assert judged(then(status(500, ALL), reply(ALL)), "a").redacted == 2
     assert "2 judgements contain what looks like a secret" in str(display.lines)
@@ -148,7 +149,7 @@ def test_a_rubric_leaves_no_secret_and_counts_what_it_replaced(replies, tmp_path
     with serving(reply(json.dumps({"warmth": 3}) + "\n" + ALL)) as server:
         judge = {"provider": "openai_compatible", "model": "m", "base_url": server.url, "key_name": "X_KEY"}
         rubric = {"criteria": {"warmth": {"text": "Is it warm?", "scale": "1_to_5"}}, "judges": [judge], "limits": {"attempts": 1}}
-        (facts,) = judge_by_rubric(replies, Rubric.from_values(rubric), 1, display)
+        (facts,) = judge_by_rubric(replies, built(Rubric, rubric), 1, display)
     assert (facts["judged"], facts["redacted"]) == (2, 2)
     assert leaks([str(display.lines), str(facts)], [tmp_path]) == {}
 

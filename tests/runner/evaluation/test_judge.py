@@ -10,6 +10,7 @@ from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.generate_sections import Judge
 from recipekit.schemas.prompts import load_prompt
 from recipekit.schemas.sections import Evaluation
+from recipekit.schemas.values import built
 
 from ...support import llm_server as servers
 from ...support.jsonl import write_jsonl
@@ -46,7 +47,7 @@ def judging(run, monkeypatch):
             ports.append(server.port)
             section = {"provider": "openai_compatible", "model": "j", "base_url": server.url, "key_name": "PLANTED_API_KEY"} | provider
             bounds = {"concurrency": 2, "timeout": 2, "retries": 1, "attempts": 2} | dict(limits)
-            judge = Judge.from_values({"prompt": "judge_counsellor", "provider": section, "limits": bounds})
+            judge = built(Judge, {"prompt": "judge_counsellor", "provider": section, "limits": bounds})
             return judge_all(run, judge, 42, Quiet()), server
 
     return judge

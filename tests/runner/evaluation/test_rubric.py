@@ -10,6 +10,7 @@ from recipekit.runner.runtime.run_files import METRICS
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.evaluation_sections import Criterion, Rubric
 from recipekit.schemas.sections import Evaluation
+from recipekit.schemas.values import built
 
 from ...support.jsonl import write_jsonl
 from ...support.llm_server import KEY, Quiet, reply, serving
@@ -47,7 +48,7 @@ def judged(run, *answers):
     with serving(behave) as server:
         section = {"provider": "openai_compatible", "base_url": server.url, "key_name": "PLANTED_API_KEY"}
         judges = [section | {"model": str(number)} for number in range(len(answers))]
-        rubric = Rubric.from_values(VALUES | {"judges": judges, "limits": {"concurrency": 2, "attempts": 1}})
+        rubric = built(Rubric, VALUES | {"judges": judges, "limits": {"concurrency": 2, "attempts": 1}})
         facts = judge_by_rubric(run, rubric, 42, Quiet())
     return rubric_scores(run, Evaluation(), rubric, "test", facts), server
 
@@ -118,7 +119,7 @@ def test_people_and_rubric_are_compared_row_by_row(run, tmp_path):
 
 
 def test_a_rubric_without_judges_makes_no_request(run):
-    rubric = Rubric.from_values(VALUES)
+    rubric = built(Rubric, VALUES)
     assert judge_by_rubric(run, rubric, 42, Quiet()) == []
     assert rubric_prompt(rubric).scales == {"emoji": (0, 1), "tone": (1, 5)}
 

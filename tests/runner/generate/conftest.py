@@ -5,6 +5,7 @@ import csv
 import pytest
 from recipekit.runner.generate.generate import generate_rows
 from recipekit.schemas.generate_sections import Generate
+from recipekit.schemas.values import built
 
 from ...support.llm_server import KEY, Quiet, serving
 
@@ -42,7 +43,7 @@ def section(tmp_path):
         limits = {"concurrency": 4, "timeout": 2, "retries": 2, "attempts": 1} | changes.pop("limits", {})
         values = {"task": "ask", "prompt": str(prompt), "input": str(path or tmp_path / "subtitles.csv"), "providers": [provider],
                   "options": {"runs": 2}, "limits": limits} | changes  # fmt: skip
-        return Generate.from_values(values)
+        return built(Generate, values)
 
     return build
 

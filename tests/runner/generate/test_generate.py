@@ -223,10 +223,11 @@ from pathlib import Path
 from recipekit.runner.generate.generate import generate_rows
 from recipekit.runner.runtime.console import Display
 from recipekit.schemas.generate_sections import Generate
+from recipekit.schemas.values import built
 import json
 folder, values = Path(sys.argv[1]), json.loads(sys.argv[2])
 with Display() as display:
-    generate_rows(Generate.from_values(values), folder / "out", folder / "requests.sqlite", folder, display, "key")
+    generate_rows(built(Generate, values), folder / "out", folder / "requests.sqlite", folder, display, "key")
 """
 
 

@@ -8,6 +8,7 @@ from recipekit.runner.generate.job import Job
 from recipekit.runner.providers.requests import Request
 from recipekit.schemas.base.errors import GateError
 from recipekit.schemas.generate_sections import Generate
+from recipekit.schemas.values import built
 
 from ...support.jsonl import write_jsonl
 from ...support.llm_server import reply
@@ -105,6 +106,6 @@ def test_rows_that_the_converter_leaves_out_are_counted_and_not_asked_about(tmp_
     (tmp_path / "lmsys.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     values = {"task": "rewrite", "prompt": "emogpt_compress", "input": str(tmp_path / "lmsys.jsonl"), "options": {"read": "messages"},
               "converter": "lmsys", "converter_options": {"languages": ["English"]}}  # fmt: skip
-    items = list(Job.of(Generate.from_values(values)).items())
+    items = list(Job.of(built(Generate, values)).items())
     assert [type(item) for item in items[:1]] == [Request] and "Hello there." in items[0].messages[-1]["content"]
     assert [(drop.reason, drop.filtered) for drop in items[1:]] == [("other_language", True), ("no_messages", False)]

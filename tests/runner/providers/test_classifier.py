@@ -7,6 +7,7 @@ import pytest
 from recipekit.runner.generate.generate import generate_rows
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.generate_sections import Generate
+from recipekit.schemas.values import built
 
 from ...support.llm_server import Quiet
 
@@ -44,7 +45,7 @@ def labelling(tmp_path):
 
     def run(model, **changes):
         values = {"task": "label", "input": str(tmp_path / "corpus.jsonl"), "providers": [{"provider": "classifier", "model": str(model)}]}
-        section = Generate.from_values(values | changes)
+        section = built(Generate, values | changes)
         return generate_rows(section, tmp_path / "out", tmp_path / "requests.sqlite", tmp_path, Quiet(), "key")
 
     return run
