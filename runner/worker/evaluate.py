@@ -25,7 +25,7 @@ from .generation import Reply, generate, in_memory
 from .head_loss import chunks
 from .label_audit import row_problems
 from .labels import IGNORED, last_span, long_rows
-from .loading import LoadedModel, base_reference, load, load_base, reference_of, with_adapter
+from .loading import LoadedModel, base_reference, load, reference_of, with_adapter
 from .loss import can_choose_positions
 from .packing import Piece, pieces
 from .tokenization import load as load_config
@@ -139,7 +139,7 @@ def models(cfg: Any, bits: int) -> Iterator[LoadedModel]:
     leaves its memory to the tuned model, as both may not fit on a GPU that shared the training with others."""
     tuned = reference_of(cfg)
     if tuned.adapter:
-        base = load_base(tuned, bits=bits)
+        base = load(tuned, adapted=False, bits=bits)
         yield base._replace(name="base")
         yield with_adapter(base, tuned)
     else:
@@ -181,12 +181,9 @@ def replies_of(
     ]
     watch(replies)
     generate(loaded, replies)
-    texts = [
-        loaded.tokenizer.decode(reply.token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip() for reply in replies
-    ]
     return [
-        {"reply": text, "stopped": reply.finish == "stop", "reply_tokens": len(reply.token_ids)}
-        for text, reply in zip(texts, replies, strict=True)
+        {"reply": loaded.text_of(reply.token_ids), "stopped": reply.finish == "stop", "reply_tokens": len(reply.token_ids)}
+        for reply in replies
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import torch
 
 from .loading import LoadedModel
+from .loss import unwrapped
 
 Row = TypeVar("Row")
 Answer = TypeVar("Answer")
@@ -90,7 +91,7 @@ def _forward_options(model: Any) -> tuple[dict[str, Any], Any, bool]:
     """
     from transformers import DynamicCache
 
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    inner = unwrapped(model)
     known = inspect.signature(inner.forward).parameters
     # Without logits_to_keep, the logits of a long prompt fill gigabytes.
     options: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in known else {}

@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from ...schemas.base.errors import first_line
+
 
 def unusable_gpu() -> str:
     """Return why torch cannot use the GPU that the training was rendered for, in words; "" if it can, or on a CPU.
@@ -25,7 +27,7 @@ def unusable_gpu() -> str:
             torch.cuda.init()
             reason = "no device is visible"
         except (AssertionError, RuntimeError) as error:  # built without CUDA; the driver is too old
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
     return f"this machine has a GPU that torch {torch.__version__} cannot use: {reason}; `RECIPEKIT_DEVICE=cpu` trains on the CPU"
 
 

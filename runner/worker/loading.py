@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from ...converters.building.hub_client import limit_hub_client
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError, first_line
 from ..models.architecture import positions_of
 from ..models.folder_check import check_model_folder
 from ..models.hub import require_weights
@@ -51,6 +51,10 @@ class LoadedModel(NamedTuple):
         with rendering():
             return self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)["input_ids"]
 
+    def text_of(self, reply: list[int]) -> str:
+        """Return the text of a reply's tokens."""
+        return self.tokenizer.decode(reply, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
+
     def merged(self) -> "LoadedModel":
         """Return the model with its adapter merged into the weights, which is faster."""
         if not hasattr(self.model, "merge_and_unload") or is_quantised(self.model):
@@ -83,6 +87,7 @@ def load(
     reference: ModelReference,
     head: Head = "causal",
     *,
+    adapted: bool = True,
     chats: bool = False,
     device: str | None = None,
     dtype: Any = None,
@@ -90,24 +95,10 @@ def load(
 ) -> LoadedModel:
     """Load a model in evaluation mode, as its reference describes it.
 
-    `chats` requires a chat template; `device` and `dtype` default to the fastest on this machine, `bits` of the base model to 0 (not
-    quantised), or those of its training on a GPU where it does not fit otherwise. Raises UserError if there is no such model, or if it
-    cannot be loaded or used like that.
+    Not `adapted`, it lacks its adapter, but has embeddings for the tokens that its training added. `chats` requires a chat template;
+    `device` and `dtype` default to the fastest on this machine, `bits` of the base model to 0 (not quantised), or those of its training on
+    a GPU where it does not fit otherwise. Raises UserError if there is no such model, or if it cannot be loaded or used like that.
     """
-    base = load_base(reference, head, chats=chats, device=device, dtype=dtype, bits=bits)
-    return with_adapter(base, reference) if reference.adapter else base
-
-
-def load_base(
-    reference: ModelReference,
-    head: Head = "causal",
-    *,
-    chats: bool = False,
-    device: str | None = None,
-    dtype: Any = None,
-    bits: int | None = None,
-) -> LoadedModel:
-    """Load a model without its adapter, with embeddings for tokens added in training. Raises UserError like `load`."""
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = dtype or fastest_dtype(device)
     bits = _fitting_bits(reference, device) if bits is None else bits
@@ -127,9 +118,10 @@ def load_base(
         model = _model(reference, head, dtype, device, bits)
         _resize_embeddings(model, _vocabulary(reference, model, tokenizer))
     except (OSError, ValueError, ImportError) as error:  # no such name, no network, a different head, a missing kernel
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(Problem(here, f"cannot be loaded: {reason}", "check the folder's config.json and weights", "no-model")) from None
-    return _loaded(reference, model, tokenizer, head, device)
+        what = f"cannot be loaded: {first_line(error)}"
+        raise UserError(Problem(here, what, "check the folder's config.json and weights", "no-model")) from None
+    base = _loaded(reference, model, tokenizer, head, device)
+    return with_adapter(base, reference) if adapted and reference.adapter else base
 
 
 def load_tokenizer(reference: ModelReference) -> Any:
@@ -174,13 +166,11 @@ def _model(reference: ModelReference, head: Head, dtype: Any, device: str, bits:
     }
     if bits:
         options |= {"quantization_config": _quantisation(bits, dtype), "device_map": {"": device}}
-    if head == "causal":
-        causal: Any = AutoModelForCausalLM.from_pretrained(reference.base, **options)
-        return (causal if bits else causal.to(device)).eval()
-    if reference.labels:
+    if head == "classification" and reference.labels:
         options |= {"id2label": dict(enumerate(reference.labels)), "label2id": {name: i for i, name in enumerate(reference.labels)}}
-    classifier: Any = AutoModelForSequenceClassification.from_pretrained(reference.base, **options)
-    return (classifier if bits else classifier.to(device)).eval()
+    kind: Any = AutoModelForSequenceClassification if head == "classification" else AutoModelForCausalLM
+    model = kind.from_pretrained(reference.base, **options)
+    return (model if bits else model.to(device)).eval()
 
 
 def _quantisation(bits: int, dtype: Any) -> Any:

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from .loss import unwrapped
+
 POSITIONS = 8  # the last tokens of a prompt: more columns would not fit on a page
 NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "final_norm")
 
@@ -34,7 +36,7 @@ def lens(model: Any, tokenizer: Any, prompts: list[str]) -> list[dict[str, Any]]
 
 def last_norm(model: Any) -> Any:
     """Return the normalisation before the output embedding, also below an adapter."""
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    inner = unwrapped(model)
     decoder = getattr(inner, inner.base_model_prefix, inner)
     norm = next((module for name in NORMS if (module := getattr(decoder, name, None)) is not None), None)
     if norm is None:

@@ -94,8 +94,7 @@ def replies_to(
 
 
 def _reply(loaded: LoadedModel, reply: Reply) -> dict[str, Any]:
-    text = loaded.tokenizer.decode(reply.token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
-    return {"reply": text, "finish_reason": reply.finish, "reply_tokens": len(reply.token_ids)}
+    return {"reply": loaded.text_of(reply.token_ids), "finish_reason": reply.finish, "reply_tokens": len(reply.token_ids)}
 
 
 def text_row(loaded: LoadedModel, row: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
