@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .base.errors import Problem, UserError
+from .values import value_at
 from .yaml_source import Document, KeyPath
 
 SUFFIXES = (".yml", ".yaml")
@@ -97,10 +98,10 @@ def refuse_unset_variables(document: Document) -> None:
 def _paths(data: Any) -> Iterator[tuple[KeyPath, str]]:
     """Yield the recipe's paths, and the names of models and prompts, which may be paths, with their key paths."""
     for section in ((), ("smoke",)):
-        sets = _value_at(data, (*section, "evaluation", "also"))
+        sets = value_at(data, (*section, "evaluation", "also"))
         named = [("evaluation", "also", name) for name in sets] if isinstance(sets, dict) else []
         for at in [(*section, *inside, "sources") for inside in (("data",), *named)]:
-            sources = _value_at(data, at)
+            sources = value_at(data, at)
             for number, source in enumerate(sources if isinstance(sources, list) else ()):
                 if isinstance(source, dict) and isinstance(where := source.get("path"), str) and where:
                     yield (*at, number, "path"), where
@@ -114,13 +115,13 @@ def _paths(data: Any) -> Iterator[tuple[KeyPath, str]]:
 
 def _listed(data: Any, place: KeyPath) -> list[tuple[KeyPath, Any]]:
     """Return the value at `place`, or each item of a list there, with its key path."""
-    found = _value_at(data, place)
+    found = value_at(data, place)
     return [((*place, number), item) for number, item in enumerate(found)] if isinstance(found, list) else [(place, found)]
 
 
 def _matrix_paths(data: Any) -> Iterator[tuple[KeyPath, str]]:
     """Yield the paths among the values of a matrix."""
-    matrix = _value_at(data, ("matrix",))
+    matrix = value_at(data, ("matrix",))
     for key, values in matrix.items() if isinstance(matrix, dict) else ():
         if isinstance(key, str) and key.rpartition(".")[2] in ("path", "input", "prompt", "base_model") and isinstance(values, list):
             yield from ((("matrix", key, number), value) for number, value in enumerate(values) if isinstance(value, str))
@@ -140,13 +141,6 @@ def _absolute_model(name: str, folder: Path) -> str:
         return name
     place = os.path.normpath(os.path.join(folder.absolute(), name))
     return place if name.startswith(".") or os.path.isdir(place) else name
-
-
-def _value_at(data: Any, path: KeyPath) -> Any:
-    """Return the value at `path`, or None."""
-    for key in path:
-        data = data.get(key) if isinstance(data, dict) else None
-    return data
 
 
 def _with_values(data: Any, changes: Mapping[KeyPath, str]) -> Any:

@@ -19,6 +19,13 @@ def is_written(values: Any, path: KeyPath) -> bool:
     return True
 
 
+def value_at(values: Any, path: KeyPath) -> Any:
+    """Return the value at `path`; None if there is none."""
+    for key in path:
+        values = values.get(key) if isinstance(values, dict) else None
+    return values
+
+
 def replaced_at(values: Any, path: KeyPath, value: Any) -> Any:
     """Return a copy with `value` at `path`; missing mappings are created."""
     if not path:

@@ -6,8 +6,9 @@ from ...schemas.base.errors import Problem
 from ...schemas.json_schema import key_paths, schema, subschema
 from ...schemas.sections import Recipe
 from ...schemas.validation import check_document
+from ...schemas.values import is_written, replaced_at, value_at, without
 from ...schemas.yaml_source import Document, KeyPath
-from ...schemas.yaml_writing import one_line
+from ...schemas.yaml_writing import one_line, path_of
 
 Status = Literal["kept", "renamed", "default", "passed through", "not expressible", "no value"]
 STATUSES: tuple[Status, ...] = ("kept", "renamed", "default", "passed through", "not expressible", "no value")
@@ -36,25 +37,16 @@ class Draft:
     def put(self, key: str, homes: dict[str, Any], why: str = "", status: Status | None = None) -> None:
         """Set keys of the recipe; a value that its schema refuses is reported."""
         if refused := [f"{home}: {what}" for home, value in homes.items() if (what := _refusal(home, value))]:
-            default = subschema(schema("recipe"), tuple(next(iter(homes)).split("."))).get("default")
+            default = subschema(schema("recipe"), path_of(next(iter(homes)))).get("default")
             instead = f"; the default {one_line(default)} is used" if default is not None else ""
             return self.lose(key, f"{refused[0]}{instead}")
-        if taken := [home for home, value in homes.items() if (was := self._at(home)) is not None and was != value]:
-            return self.lose(key, f"{taken[0]} is already {one_line(self._at(taken[0]))}: a recipe has one value for all sources")
         for home, value in homes.items():
-            *sections, last = home.split(".")
-            here = self.values
-            for section in sections:
-                here = here.setdefault(section, {})
-            here[last] = value
+            if (was := value_at(self.values, path_of(home))) is not None and was != value:
+                return self.lose(key, f"{home} is already {one_line(was)}: a recipe has one value for all sources")
+        for home, value in homes.items():
+            self.values = replaced_at(self.values, path_of(home), value)
         kept = len(homes) == 1 and next(iter(homes)).rpartition(".")[2] == key
         self.entries[key] = Entry(key, status or ("kept" if kept else "renamed"), tuple(homes), why)
-
-    def _at(self, home: str) -> Any:
-        here: Any = self.values
-        for section in home.split("."):
-            here = here.get(section) if isinstance(here, dict) else None
-        return here
 
     def note(self, key: str, home: str, why: str) -> None:
         """Record that another key of the recipe, or its default, means the same."""
@@ -96,11 +88,8 @@ class Draft:
             return False
         for key in keys:
             for gone in self.entries[key].to:
-                *sections, last = gone.split(".")
-                here = self.values
-                for section in sections:
-                    here = here.get(section, {})
-                here.pop(last, None)
+                if is_written(self.values, path_of(gone)):
+                    self.values = without(self.values, path_of(gone))
             self.lose(key, why)
         return True
 
@@ -130,5 +119,5 @@ def _refusal(home: str, value: Any) -> str:
     """Return why the recipe's schema refuses the value; "" if it does not."""
     from ...schemas.schema_errors import explain
 
-    problems = explain(Document(value, {}, {}), subschema(schema("recipe"), tuple(home.split("."))))
+    problems = explain(Document(value, {}, {}), subschema(schema("recipe"), path_of(home)))
     return f"{one_line(value)}: {problems[0].what}" + f" ({problems[0].hint})" * bool(problems[0].hint) if problems else ""

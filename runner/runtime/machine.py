@@ -43,14 +43,6 @@ def package_versions() -> dict[str, str]:
     return found
 
 
-def _is_installed(package: str) -> bool:
-    try:
-        version(package)
-    except PackageNotFoundError:
-        return False
-    return True
-
-
 def has_compiler() -> bool:
     """Return whether Triton can build what starts its kernels: it needs a C compiler and the header of this Python."""
     compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
@@ -67,7 +59,7 @@ def this_machine() -> Machine:
         # fp32 on every CPU: bf16 was measured 30 times slower on some, and is not deterministic on those where it is fast.
         return Machine(memory=memory, cores=cores)
     first = gpus[0]
-    packages = (_is_installed("liger-kernel"), has_compiler())
+    packages = ("liger-kernel" in package_versions(), has_compiler())
     return Machine("cuda", len(gpus), first.name, first.memory, first.capability >= 8.0, memory, cores, *packages)
 
 

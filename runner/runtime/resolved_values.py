@@ -7,7 +7,8 @@ from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.json_schema import key_paths, resolve, schema, subschema
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Recipe
-from ...schemas.yaml_source import Document, KeyPath
+from ...schemas.values import is_written
+from ...schemas.yaml_source import KeyPath
 from ...schemas.yaml_writing import dotted, path_of
 
 
@@ -24,7 +25,8 @@ class Effective(NamedTuple):
 
 def effective_values(loaded: LoadedRecipe) -> dict[KeyPath, Effective]:
     """Return the values by path, in the order of the sections. A key without a value and a default is None."""
-    return {path: Effective(value, _origin(loaded.document, path)) for path, value in leaves(loaded.recipe)}
+    given = loaded.document
+    return {path: Effective(value, given.location(path) if is_written(given.data, path) else None) for path, value in leaves(loaded.recipe)}
 
 
 def changed_values(before: Recipe, after: Recipe) -> dict[KeyPath, tuple[Any, Any]]:
@@ -34,30 +36,16 @@ def changed_values(before: Recipe, after: Recipe) -> dict[KeyPath, tuple[Any, An
     return {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def leaves(recipe: Recipe) -> list[tuple[KeyPath, Any]]:
-    """Return every key's path and value."""
-    return _leaves(recipe, ())
-
-
-def _leaves(value: Any, path: KeyPath) -> list[tuple[KeyPath, Any]]:
+def leaves(value: Any, path: KeyPath = ()) -> list[tuple[KeyPath, Any]]:
+    """Return the path and value of every key of a recipe, or of a value in it."""
     fields = getattr(value, "_fields", None)
     if fields:
-        return [leaf for key in fields for leaf in _leaves(getattr(value, key), (*path, key))]
+        return [leaf for key in fields for leaf in leaves(getattr(value, key), (*path, key))]
     if isinstance(value, dict) and value:
-        return [leaf for key in value for leaf in _leaves(value[key], (*path, key))]
+        return [leaf for key in value for leaf in leaves(value[key], (*path, key))]
     if isinstance(value, tuple) and any(hasattr(item, "_fields") for item in value):
-        return [leaf for index, item in enumerate(value) for leaf in _leaves(item, (*path, index))]
+        return [leaf for index, item in enumerate(value) for leaf in leaves(item, (*path, index))]
     return [(path, list(value) if isinstance(value, tuple) else value)]
-
-
-def _origin(document: Document, path: KeyPath) -> Location | None:
-    here: Any = document.data
-    for part in path:
-        try:
-            here = here[part]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return document.location(path)
 
 
 def description(loaded: LoadedRecipe, path: KeyPath) -> dict[str, Any]:
@@ -75,16 +63,8 @@ def explained(loaded: LoadedRecipe, key: str) -> list[dict[str, Any]]:
     Raises UserError if a recipe has no such key.
     """
     values = effective_values(loaded)
-    rows = []
-    for path, effective in values.items():
-        name = dotted(path)
-        if name == key or name.startswith(f"{key}."):
-            about = description(loaded, path)
-            rows.append({
-                "key": name, "value": effective.value, "origin": effective.origin_text,
-                "default": about.get("default"), "description": about.get("description", ""),
-            })  # fmt: skip
-    rows = rows or _absent(loaded, key)
+    chosen = [path for path in values if dotted(path) == key or dotted(path).startswith(f"{key}.")]
+    rows = [_row(loaded, path, values[path].value, values[path].origin_text) for path in chosen] or _absent(loaded, key)
     if not rows:
         section, _, last = key.rpartition(".")
         depth = len(section.split(".")) if section else 0
@@ -99,16 +79,15 @@ def _absent(loaded: LoadedRecipe, key: str) -> list[dict[str, Any]]:
     if not description(loaded, path_of(key)):
         return []
     paths = [path_of(known) for known in key_paths() if known.startswith(f"{key}.")] or [path_of(key)]
-    leaves = [path for path in paths if not any(other[: len(path)] == path and other != path for other in paths)]
+    keys = [path for path in paths if not any(other[: len(path)] == path and other != path for other in paths)]
     section = _missing_section(loaded, path_of(key))
-    rows = []
-    for path in leaves:
-        about = description(loaded, path)
-        rows.append({
-            "key": dotted(path), "value": None, "origin": f"not set: this recipe has no {section}",
-            "default": about.get("default"), "description": about.get("description", ""),
-        })  # fmt: skip
-    return rows
+    return [_row(loaded, path, None, f"not set: this recipe has no {section}") for path in keys]
+
+
+def _row(loaded: LoadedRecipe, path: KeyPath, value: Any, origin: str) -> dict[str, Any]:
+    about = description(loaded, path)
+    facts = {"default": about.get("default"), "description": about.get("description", "")}
+    return {"key": dotted(path), "value": value, "origin": origin, **facts}
 
 
 def _missing_section(loaded: LoadedRecipe, path: KeyPath) -> str:
