@@ -5,6 +5,8 @@ Sources: the option names of TRL and Hugging Face, LLaMA-Factory, Oumi, ms-swift
 
 import difflib
 
+from .base.suggestion import did_you_mean
+
 MAX_LENGTH = 60  # a longer key is not a misspelling, and comparing it is slow
 
 # foreign name -> our key, as section.key
@@ -87,8 +89,8 @@ def suggestion(key: str, section: str, here: list[str], everywhere: list[str]) -
     if target:
         home, _, name = target.rpartition(".")
         return f"did you mean {name!r}?" if home == section else f"did you mean {target!r}?"
-    if near := difflib.get_close_matches(folded, here, n=1, cutoff=0.7):
-        return f"did you mean {near[0]!r}?"
+    if near := did_you_mean(folded, here, cutoff=0.7):
+        return near
     elsewhere = [path for path in everywhere if path.rpartition(".")[2] == folded]
     if inside := [path for path in elsewhere if path.startswith(f"{section}.")]:
         return f"did you mean {inside[0]!r}?"

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from .base.errors import MAX_PROBLEMS, Problem
-from .json_schema import SCHEMA_DIR
+from .base.suggestion import did_you_mean
+from .json_schema import axolotl_fields
 from .sections import Training
 from .yaml_source import Document
 
@@ -19,9 +20,7 @@ def axolotl_problems(document: Document) -> list[Problem]:
     given: Any = document.data.get("axolotl") if isinstance(document.data, dict) else None
     if not isinstance(given, dict) or not given:
         return []
-    import orjson
-
-    known = orjson.loads((SCHEMA_DIR / "axolotl_fields.json").read_bytes())
+    known = axolotl_fields()
     problems: list[Problem] = []
     for key in given:
         location = document.location(("axolotl", key), key=True)
@@ -39,10 +38,8 @@ def _faults(key: str, recipe: dict[str, Any], known: dict[str, Any]) -> Iterator
     elif reason := known["refused"].get(key):
         yield f"axolotl.{key} is not allowed: {reason}", "remove it"
     elif key not in known["effects"]:
-        import difflib
-
-        near = difflib.get_close_matches(key, dict.fromkeys([*known["fields"], *known["rendered"]]), n=1)
-        yield f"unknown key {key!r} in axolotl", f"did you mean {near[0]!r}?" if near else f"Axolotl {known['version']} would ignore it"
+        hint = did_you_mean(key, dict.fromkeys([*known["fields"], *known["rendered"]]), f"Axolotl {known['version']} would ignore it")
+        yield f"unknown key {key!r} in axolotl", hint
     else:
         yield from _without_effect(key, recipe, known["effects"][key], known["rendered"])
 

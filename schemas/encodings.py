@@ -2,6 +2,8 @@
 
 import codecs
 
+from .base.suggestion import did_you_mean
+
 # Text encodings of Python that are not used for files.
 _NONE = frozenset(("idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"))
 
@@ -17,8 +19,7 @@ def is_encoding(name: str) -> bool:
 
 def encoding_hint(name: str) -> str:
     """Return a hint for an unknown encoding."""
-    import difflib
     from encodings.aliases import aliases
 
-    near = difflib.get_close_matches(name.lower().replace("-", "_"), [*aliases, *aliases.values()], n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else "use a name that Python knows, e.g. cp1252, gb18030, shift_jis, utf-16"
+    known = [*aliases, *aliases.values()]
+    return did_you_mean(name.lower().replace("-", "_"), known, "use a name that Python knows, e.g. cp1252, gb18030, shift_jis, utf-16")

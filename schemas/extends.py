@@ -10,6 +10,7 @@ from typing import Any
 
 from .base.counted import counted
 from .base.errors import Location, Problem, UserError
+from .base.suggestion import did_you_mean
 from .paths import SUFFIXES, absolute_paths, expand_variables
 from .values import is_written, replaced_at, without
 from .yaml_source import MAX_BYTES, Document, KeyPath, parse_yaml, read_text
@@ -45,10 +46,8 @@ def find_recipe(name: str, folder: Path | None = None) -> Path:
             return shipped
     if os.path.exists(path) or path.suffix in SUFFIXES:
         return path
-    import difflib
-
-    near = difflib.get_close_matches(name, [p.stem for p in (*local, *shipped_recipes())], n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else "`recipe ls` lists the shipped recipes"
+    names = [found.stem for found in (*local, *shipped_recipes())]
+    hint = did_you_mean(name, names, "`recipe ls` lists the shipped recipes", cutoff=0.5)
     raise UserError(Problem(Location(name), "no such recipe", hint, "no-such-recipe"))
 
 

@@ -27,6 +27,12 @@ def schema_names() -> list[str]:
 
 
 @cache
+def axolotl_fields() -> dict[str, Any]:
+    """Return how recipes treat each field of Axolotl: see schemas/axolotl_keys.py."""
+    return json.loads((SCHEMA_DIR / "axolotl_fields.json").read_bytes())
+
+
+@cache
 def key_paths() -> tuple[str, ...]:
     """Return every key of a recipe as section.key, in the schema's order."""
     root = schema("recipe")

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from .base.suggestion import did_you_mean
 from .findings import Finding, Rule, no_effect
 from .generate_rules import providers
-from .json_schema import SCHEMA_DIR
+from .json_schema import axolotl_fields
 from .sections import Model, Recipe
 from .yaml_source import KeyPath
 
@@ -17,10 +18,7 @@ def embedded_model_that_no_wheel_carries(recipe: Recipe) -> Iterator[Finding]:
     named |= {(*path, "model"): provider.model for path, provider in providers(recipe) if provider.provider == "local"}
     for path, name in named.items():
         if name.startswith(_SCHEME) and name != EMBEDDED:
-            from difflib import get_close_matches
-
-            near = get_close_matches(name, [EMBEDDED], n=1)
-            yield Finding(path, f"no such embedded model: {name}", f"did you mean {EMBEDDED!r}?" if near else f"available: {EMBEDDED}")
+            yield Finding(path, f"no such embedded model: {name}", did_you_mean(name, [EMBEDDED], f"available: {EMBEDDED}"))
 
 
 def padding_with_the_end_of_turn(recipe: Recipe) -> Iterator[Finding]:
@@ -40,16 +38,9 @@ def unknown_chat_template(recipe: Recipe) -> Iterator[Finding]:
     name = recipe.model.chat_template
     if name == Model._field_defaults["chat_template"] or name.startswith("tokenizer_default_fallback_"):
         return
-    import orjson
-
-    known = orjson.loads((SCHEMA_DIR / "axolotl_fields.json").read_bytes())["chat_templates"]
+    known = axolotl_fields()["chat_templates"]
     if name not in known:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, known, n=1)
-        yield Finding(
-            ("model", "chat_template"), f"no such chat template: {name}", f"did you mean {near[0]!r}?" if near else ", ".join(known)
-        )
+        yield Finding(("model", "chat_template"), f"no such chat template: {name}", did_you_mean(name, known, ", ".join(known)))
 
 
 def remote_code_without_revision(recipe: Recipe) -> Iterator[Finding]:

@@ -3,7 +3,6 @@
 Imported only for invalid documents: importing `jsonschema` takes longer than a successful check.
 """
 
-import difflib
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, cast
@@ -15,6 +14,7 @@ from jsonschema.validators import extend
 
 from .aliases import suggestion
 from .base.errors import MAX_PROBLEMS, Location, Problem
+from .base.suggestion import did_you_mean
 from .json_schema import key_paths
 from .yaml_source import Document, KeyPath
 from .yaml_writing import one_line
@@ -134,8 +134,8 @@ def _to_add(key: str, schema: dict[str, Any]) -> str:
 
 
 def _choice(value: Any, allowed: list[Any]) -> str:
-    near = difflib.get_close_matches(str(value)[:MAX_SHOWN], [str(a) for a in allowed], n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else "one of: " + ", ".join(str(a) for a in allowed)
+    names = list(map(str, allowed))
+    return did_you_mean(str(value)[:MAX_SHOWN], names, f"one of: {', '.join(names)}")
 
 
 def _value_problem(error: ValidationError) -> tuple[str, str]:

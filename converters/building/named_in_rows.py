@@ -3,8 +3,9 @@ misspelt name would do nothing.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
+
+from ...schemas.base.suggestion import did_you_mean
 
 OPTIONAL = ("input_key", "system_key")  # a row may lack them; without any other key that an option names, it would be dropped
 LISTS = ("keep_meta", "ignore_message_keys")  # of keys
@@ -83,5 +84,5 @@ def absent_note(setting: str, name: str, unread: Iterable[str]) -> str:
     """Return in words that no row has the key or value, with the unread key that may be meant."""
     if setting not in _KEYS:
         return f"no row has {name!r}, which {setting} names"
-    near = get_close_matches(name, [*unread], n=1)
-    return f"no row has the key {name!r} that {setting} names" + (f": did you mean {near[0]!r}?" if near else "")
+    near = did_you_mean(name, unread)
+    return f"no row has the key {name!r} that {setting} names" + (f": {near}" if near else "")

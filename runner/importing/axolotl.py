@@ -8,9 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from ...schemas.json_schema import SCHEMA_DIR
+from ...schemas.json_schema import axolotl_fields
 from ...schemas.yaml_writing import one_line
 from ..launch.axolotl_config import LIGER_PLUGIN, PLUGIN, RenderedData, render_axolotl
 from ..launch.axolotl_contract import same
@@ -46,7 +44,7 @@ TOOL_DEFAULTS: dict[str, Any] = {
 
 def read_axolotl(draft: Draft, folder: Path) -> None:
     """Translate and report every key. `folder` is the recipe's: paths are written relative to it."""
-    table = orjson.loads((SCHEMA_DIR / "axolotl_fields.json").read_bytes())
+    table = axolotl_fields()
     put_sources(draft, folder)
     if draft.values["data"].get("type") == "classification":
         draft.values["evaluation"] = {"metrics": ["accuracy", "macro_f1"]}

@@ -4,10 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from ...schemas.aliases import ALIASES
-from ...schemas.json_schema import SCHEMA_DIR, key_paths
+from ...schemas.json_schema import axolotl_fields, key_paths
 from .axolotl import put_strategy
 from .axolotl_launch import put_deepspeed
 from .draft import Draft
@@ -28,7 +26,7 @@ PASSED_ON = {"use_dora": "peft_use_dora", "use_rslora": "peft_use_rslora", "lora
 def read_llama_factory(draft: Draft, folder: Path) -> None:
     """Translate and report every key. `folder` is the recipe's: paths are written relative to it."""
     given = draft.given
-    effects = orjson.loads((SCHEMA_DIR / "axolotl_fields.json").read_bytes())["effects"]
+    effects = axolotl_fields()["effects"]
     put_datasets(draft, folder)
     for key, value in given.items():
         if value in (None, [], {}):

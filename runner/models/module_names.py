@@ -3,10 +3,11 @@
 The keys are Axolotl's. Names match as in peft (modules) or Axolotl (lr_groups, unfrozen_parameters).
 """
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+
+from ...schemas.base.suggestion import did_you_mean
 
 _SHOWN = 12
 _EXPERTS = {"w1", "w2", "w3", "gate_proj", "up_proj", "down_proj"}  # fused in memory; peft translates these names
@@ -91,9 +92,8 @@ def _unfrozen(entry: str, name: str) -> bool:
 def _own(entry: str, names: list[str]) -> str:
     """Return the names to choose from, with the most similar one first."""
     own = sorted({_last(name) for name in names if not _last(name).isdigit()} - {""})
-    near = difflib.get_close_matches(_last(entry), own, n=1)
     shown = ", ".join(own[:_SHOWN]) + (", ..." if len(own) > _SHOWN else "")
-    return (f"did you mean {near[0]!r}? " if near else "") + f"it has: {shown}"
+    return f"{did_you_mean(_last(entry), own)} it has: {shown}".lstrip()
 
 
 def _last(name: str) -> str:

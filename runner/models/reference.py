@@ -1,12 +1,12 @@
 """Resolve what chat, serve, predict and judges can use: a run, a recipe's newest run, or anything that a recipe may use as base model."""
 
-import difflib
 import json
 from pathlib import Path
 from typing import NamedTuple
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.hashing import folder_identity
+from ...schemas.base.suggestion import did_you_mean
 from ...schemas.extends import is_recipe_name, shipped_recipes
 from ...schemas.paths import SUFFIXES
 from ...schemas.recipe import load_recipe
@@ -150,9 +150,7 @@ def _refuse_misspelt(name: str, runs: Path) -> None:
     if is_recipe_name(name):
         _newest(name, runs)
     shipped = {path.stem for path in shipped_recipes()}
-    hint = near_names(name, runs)
-    if not hint and (near := difflib.get_close_matches(name, sorted(shipped), n=1, cutoff=0.75)):
-        hint = f"did you mean {near[0]!r}?"
+    hint = near_names(name, runs) or did_you_mean(name, sorted(shipped), cutoff=0.75)
     what = "no such run, recipe or model folder"
     raise UserError(Problem(Location(name), what, f"{hint} A model on the hub is named OWNER/NAME".lstrip(), "no-model"))
 

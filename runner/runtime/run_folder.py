@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
@@ -17,6 +16,7 @@ import orjson
 from ...schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
 from ...schemas.base.files import cannot_write, sweep_folder, write_atomically
 from ...schemas.base.redact import redacted_json
+from ...schemas.base.suggestion import did_you_mean
 from ...schemas.extends import is_recipe_name
 from ...schemas.paths import SUFFIXES
 from ...schemas.recipe import load_recipe
@@ -257,5 +257,4 @@ def find_run(name: str, root: Path) -> RunFolder:
 def near_names(name: str, root: Path) -> str:
     """Return "did you mean ...?" for a name similar to that of a run or of a recipe with runs; otherwise ""."""
     names = {part for run in all_runs(root) for part in (run.path.name, run.path.parent.name)}
-    near = get_close_matches(name, sorted(names), n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else ""
+    return did_you_mean(name, sorted(names))

@@ -2,11 +2,11 @@
 
 import click
 
-from ....schemas.json_schema import SCHEMA_DIR, schema_names
+from ....schemas.json_schema import schema_names, schema_text
 
 
 @click.command("schema")
 @click.argument("name", type=click.Choice(schema_names()), default="recipe")
 def command(name: str) -> None:
     """Print the JSON Schema called NAME (default: recipe)."""
-    click.echo((SCHEMA_DIR / f"{name}.schema.json").read_text("utf-8"), nl=False)
+    click.echo(schema_text(name), nl=False)
