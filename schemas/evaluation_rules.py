@@ -153,8 +153,8 @@ OF_SETS: tuple[Rule, ...] = (metric_for_record_type, gate_without_metric, labels
 def rules_of_evaluation_sets(recipe: Recipe) -> Iterator[Finding]:
     """Apply the evaluation's rules to each further set."""
     for name in recipe.evaluation.also:
-        at = ("evaluation", "also", name)
-        for finding in (found for rule in OF_SETS for found in rule(recipe.of_set(name)) if found.path[0] == "evaluation"):
+        at, of_set = ("evaluation", "also", name), recipe.of_set(name)
+        for finding in (found for rule in OF_SETS for found in rule(of_set) if found.path[0] == "evaluation"):
             what, hint = (text.replace("evaluation.", f"{'.'.join(at)}.") for text in (finding.what, finding.hint))
             yield finding._replace(path=(*at, *finding.path[1:]), what=what, hint=hint)
 

@@ -25,13 +25,14 @@ _LOCAL = ("local", "classifier")  # providers whose model runs on this machine, 
 
 def absolute_paths(document: Document, folder: Path, at: KeyPath = ()) -> Document:
     """Make the paths at or below the key `at` absolute: they are relative to the file that names them, not to one that extends it."""
+    home = os.path.abspath(folder)
     changes: dict[KeyPath, str] = {}
     for place, where in _paths(document.data):
         if place[: len(at)] == at[: len(place)]:
             if place[-1] in ("base_model", "sentiment_model", "model"):
-                changes[place] = _absolute_model(where, folder)
+                changes[place] = _absolute_model(where, home)
             elif "prompt" not in place[-2:] or Path(where).suffix in SUFFIXES:  # else a shipped prompt's name
-                changes[place] = _absolute(where, folder)
+                changes[place] = _absolute(where, home)
     return document._replace(data=_with_values(document.data, changes)) if changes else document
 
 
@@ -97,7 +98,7 @@ def refuse_unset_variables(document: Document) -> None:
 
 def _paths(data: Any) -> Iterator[tuple[KeyPath, str]]:
     """Yield the recipe's paths, and the names of models and prompts, which may be paths, with their key paths."""
-    for section in ((), ("smoke",)):
+    for section in ((), ("smoke",)) if value_at(data, ("smoke",)) else ((),):
         sets = value_at(data, (*section, "evaluation", "also"))
         named = [("evaluation", "also", name) for name in sets] if isinstance(sets, dict) else []
         for at in [(*section, *inside, "sources") for inside in (("data",), *named)]:
@@ -127,19 +128,19 @@ def _matrix_paths(data: Any) -> Iterator[tuple[KeyPath, str]]:
             yield from ((("matrix", key, number), value) for number, value in enumerate(values) if isinstance(value, str))
 
 
-def _absolute(where: str, folder: Path) -> str:
+def _absolute(where: str, folder: str) -> str:
     if where.startswith(("hf:", "generated:", "${", "~")):
         return os.path.expanduser(where)
-    return os.path.normpath(os.path.join(folder.absolute(), where))
+    return os.path.normpath(os.path.join(folder, where))
 
 
-def _absolute_model(name: str, folder: Path) -> str:
+def _absolute_model(name: str, folder: str) -> str:
     """Return a model's folder as an absolute path. A name that is not a folder is unchanged: it is a model on the Hub."""
     if name.startswith("~"):
         return os.path.expanduser(name)
     if name.startswith(("/", "${")) or ":" in name:
         return name
-    place = os.path.normpath(os.path.join(folder.absolute(), name))
+    place = os.path.normpath(os.path.join(folder, name))
     return place if name.startswith(".") or os.path.isdir(place) else name
 
 

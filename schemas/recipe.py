@@ -99,5 +99,5 @@ def problems_of(document: Document, files: bool = False) -> list[Problem]:
     values = without_unknown_keys(document.data) if problems else document.data
     if values is not None:
         problems += [finding.problem(document) for finding in findings(values)]
-        problems += sample_prompt_problems(Recipe.from_values(values), document) if files else []
+        problems += sample_prompt_problems(values, document) if files else []
     return sorted(problems, key=lambda p: (p.location, p.what))[: MAX_PROBLEMS + 1]

@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from .base.errors import MAX_PROBLEMS, Location, Problem, UserError
 from .evaluation_sections import SamplePrompts
-from .sections import Recipe
+from .values import built, value_at
 from .yaml_source import Document, KeyPath
 
 MAX_PROMPTS = 200  # as in recipe.schema.json: the report shows all replies
@@ -30,13 +31,13 @@ def sample_texts(prompts: SamplePrompts) -> list[str]:
     return [item for item in found if isinstance(item, str)]
 
 
-def sample_prompt_problems(recipe: Recipe, document: Document) -> list[Problem]:
+def sample_prompt_problems(values: dict[str, Any], document: Document) -> list[Problem]:
     """Return the problems of the prompt file: at their line, or else at the key that names the file."""
-    prompts = recipe.evaluation.prompts
-    if prompts is None or "${" in (prompts.path or ""):  # an unset variable is refused when the path is used
+    given = value_at(values, PATH[:-1])
+    if not given or "${" in given.get("path", ""):  # an unset variable is refused when the path is used
         return []
     try:
-        sample_texts(prompts)
+        sample_texts(built(SamplePrompts, given))
     except UserError as error:
         here = document.location(PATH)
         return [p if p.location.line else p.replaced(location=here, what=f"{p.location.file}: {p.what}") for p in error.problems]

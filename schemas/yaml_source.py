@@ -7,7 +7,6 @@ keeps the last of two duplicate keys, and reads `2e-4` as text (measured). Scala
 
 import math
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,7 +98,7 @@ class _Composer:
 
     def __init__(self, text: str, file: str) -> None:
         self.file = file
-        self.events: Iterator[Any] = iter(yaml.parse(text, Loader=_PARSER))
+        self.next = _PARSER(text).get_event
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.open_anchors: set[str] = set()
         self.aliases = 0
@@ -110,13 +109,13 @@ class _Composer:
 
     def document(self) -> Document:
         """Return the one document of the file. Raises UserError if it has none, or several."""
-        next(self.events)  # start of the stream
-        first = next(self.events)
+        self.next()  # start of the stream
+        first = self.next()
         if isinstance(first, yaml.StreamEndEvent):
             raise UserError(Problem(Location(self.file), "the file is empty", "`recipe new NAME` writes a recipe", "yaml-empty"))
-        data = self.node(next(self.events), ())
-        next(self.events)  # end of the document
-        after = next(self.events)
+        data = self.node(self.next(), ())
+        self.next()  # end of the document
+        after = self.next()
         if not isinstance(after, yaml.StreamEndEvent):
             raise self.refuse(after, "more than one document", "remove everything after ---: one file is one recipe", "yaml-documents")
         return Document(data, self.keys, self.values)
@@ -171,26 +170,27 @@ class _Composer:
 
     def sequence(self, path: KeyPath) -> list[Any]:
         items: list[Any] = []
-        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+        while not isinstance(event := self.next(), yaml.SequenceEndEvent):
             items.append(self.node(event, (*path, len(items))))
         return items
 
     def mapping(self, path: KeyPath) -> dict[str, Any]:
         items: dict[str, Any] = {}
         merged: dict[str, Any] = {}
-        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+        while not isinstance(event := self.next(), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
                 raise self.refuse(event, "a key must be plain text", "quote it, or write `key: value`", "yaml-key")
             key = self.text(event)
             if key == "<<" and event.implicit[0]:
-                merged = self.merge(next(self.events), path) | merged
+                merged = self.merge(self.next(), path) | merged
                 continue
             if key in items:
                 first = self.keys[(*path, key)].line
                 raise self.refuse(event, f"duplicate key {key!r} (first on line {first})", "remove one of them", "duplicate-key")
             self.count(event)
-            self.keys[(*path, key)] = self.place(event)
-            items[key] = self.node(next(self.events), (*path, key))
+            at = (*path, key)
+            self.keys[at] = self.place(event)
+            items[key] = self.node(self.next(), at)
         return merged | items
 
     def merge(self, event: Any, path: KeyPath) -> dict[str, Any]:

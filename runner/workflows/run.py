@@ -52,7 +52,7 @@ def run_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
     """
     require_startable(loaded, this_machine())
     require_model_names(loaded)
-    if problems := sample_prompt_problems(loaded.recipe, loaded.document):
+    if problems := sample_prompt_problems(loaded.document.data, loaded.document):
         raise UserError(*problems)
     loaded = pin_pairs(pin_commits(loaded))
     context = RunContext(loaded, root, display, previous=all_runs(root, loaded.recipe.name))
