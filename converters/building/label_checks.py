@@ -1,14 +1,21 @@
-"""Find labels that would become classes by mistake: one word or number in two spellings, lists of labels, and words for missing values."""
+"""Find labels that would become classes by mistake: one word or number in two spellings, lists of labels, and words for missing values; and
+labels that no classifier can learn: another one for the same text, or no training row.
+"""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from hashlib import blake2b
+from pathlib import Path
 from unicodedata import normalize
+
+import orjson
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.yaml_writing import one_line
 from .artifacts import MISSING
+from .manifest import LabelConflicts
 from .row_encoder import without_invisible
 
 _DECIMAL = re.compile(r"[+-]?\d+,\d+")  # a number as it is written in German or French
@@ -19,6 +26,7 @@ _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
 _LONG = 28  # digits: the precision of Decimal
 _UNLABELLED = "-1"
 _FEW = 12  # labels that a hint lists
+_EXAMPLES = 3  # of a text with two labels
 
 
 def check_labels(places: Mapping[str, str], declared: tuple[str, ...] | None) -> None:
@@ -86,3 +94,28 @@ def _missing(places: Mapping[str, str], suspects: Mapping[str, str]) -> Iterator
     is_index = {"0", "1", "2"} <= places.keys() and all(label.isdecimal() for label in places if label != _UNLABELLED)
     for label in (MISSING | {_UNLABELLED} if is_index else MISSING) & suspects.keys():
         yield Problem(Location(""), f"{label!a} ({suspects[label]}) is what programs write where a label is missing", hint, "label-missing")
+
+
+def split_labels(folder: Path, splits: Iterable[str]) -> tuple[LabelConflicts, dict[str, int]]:
+    """Return, by split, the rows whose text an earlier row of the split has with another label, with the ids of a few such pairs; and the
+    rows of each label that no training row has.
+    """
+    conflicts: LabelConflicts = {"rows": {}, "examples": []}
+    counts: dict[str, Counter[str]] = {}
+    for split in splits:
+        first: dict[bytes, tuple[str, str]] = {}  # text -> label and id
+        counts[split] = Counter()
+        with (folder / f"{split}.jsonl").open("rb") as lines:
+            for line in lines:
+                row = orjson.loads(line)
+                counts[split][row["label"]] += 1
+                key = blake2b(normalize("NFC", row["text"]).strip().encode(), digest_size=16).digest()
+                label, earlier = first.setdefault(key, (row["label"], row["id"]))
+                if label != row["label"]:
+                    conflicts["rows"][split] = conflicts["rows"].get(split, 0) + 1
+                    if len(conflicts["examples"]) < _EXAMPLES:
+                        conflicts["examples"].append([earlier, row["id"]])
+    untrained: dict[str, int] = {}
+    if trained := counts.pop("train", None):
+        untrained = {label: rows for label, rows in sorted(sum(counts.values(), Counter[str]()).items()) if label not in trained}
+    return conflicts, untrained

@@ -75,7 +75,7 @@ def refuse(pairs: Iterable[Pair], lines: Path, splits: Sequence[int]) -> None:
     if not shown:
         return
     count = len(shown) + sum(1 for _ in remaining)
-    ids = _ids(lines, {row for pair in shown for row in (pair.first, pair.second)})
+    ids = ids_of([lines], {row for pair in shown for row in (pair.first, pair.second)})
     leaks = [Leak(kind, ids[first], split_name(splits[first]), ids[second], split_name(splits[second])) for kind, first, second in shown]
     more = f" (the first {SHOWN} are listed)" if count > SHOWN else ""
     hint = "group the rows with data.split.group_by, remove duplicates with data.dedup, or remove the fixed split of a source"
@@ -83,6 +83,14 @@ def refuse(pairs: Iterable[Pair], lines: Path, splits: Sequence[int]) -> None:
     raise GateError(*listed, Problem(Location(""), f"{count} leaks between splits{more}", hint, "leak"))
 
 
-def _ids(lines: Path, wanted: set[int]) -> dict[int, str]:
-    with lines.open("rb") as stream:
-        return {number: orjson.loads(line)["id"] for number, line in enumerate(stream) if number in wanted}
+def ids_of(files: Iterable[Path], wanted: set[int]) -> dict[int, str]:
+    """Return the ids of rows by their number, counted through all files."""
+    ids: dict[int, str] = {}
+    number = 0
+    for file in files if wanted else ():
+        with file.open("rb") as stream:
+            for line in stream:
+                if number in wanted:
+                    ids[number] = orjson.loads(line)["id"]
+                number += 1
+    return ids

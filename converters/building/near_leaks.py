@@ -1,4 +1,6 @@
-"""Count near-duplicates of training rows in the other splits; by default only if that takes seconds."""
+"""Count rows of a split that nearly equal a row of an earlier one, and chats that answer its question otherwise; by default only if that
+takes seconds.
+"""
 
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
@@ -8,8 +10,10 @@ from pathlib import Path
 import orjson
 
 from ...schemas.sections import SPLITS, RecordType
+from .leaks import ids_of
 from .manifest import NearDuplicates
 from .near_duplicates import compared_text, near_pairs, signatures
+from .row_encoder import question_digest
 
 MAX_ROWS = 200_000  # about 3 seconds of CPU time for rows of 1 kB: 11 microseconds per kB, and a temporary file of 512 bytes per row
 MAX_BYTES = 256 << 20
@@ -39,7 +43,7 @@ def count_near_leaks(folder: Path, splits: Mapping[str, int], record_type: Recor
     scratch.unlink()
     rows = {name: count for name, _ in files if (count := sum(owners[row] == name for row in partners))}
     listed = [(partners[row], row) for row in sorted(partners)[:LISTED]]
-    ids = _ids([file for _, file in files], {row for pair in listed for row in pair})
+    ids = ids_of([file for _, file in files], {row for pair in listed for row in pair})
     return {"threshold": threshold, "rows": rows, "examples": [[ids[first], ids[second]] for first, second in listed]}
 
 
@@ -57,14 +61,17 @@ def _batches(file: Path, record_type: RecordType) -> Iterator[list[str]]:
             yield [compared_text(record_type, orjson.loads(line)) for line in lines]
 
 
-def _ids(files: list[Path], wanted: set[int]) -> dict[int, str]:
-    """Return the ids of rows by their number, counted through all files."""
-    ids: dict[int, str] = {}
-    number = 0
-    for file in files if wanted else []:
-        with file.open("rb") as stream:
-            for line in stream:
-                if number in wanted:
-                    ids[number] = orjson.loads(line)["id"]
-                number += 1
-    return ids
+def count_same_questions(folder: Path, splits: Mapping[str, int]) -> dict[str, int]:
+    """Return, for each split, the rows whose question (all but the last reply) occurs in an earlier split (train, validation, test). Equal
+    chats were refused before, so the answers differ. Empty beyond the number of rows for which near-duplicates are counted."""
+    if sum(splits.values()) > MAX_ROWS:
+        return {}
+    seen: set[bytes] = set()
+    counts: dict[str, int] = {}
+    for split in (name for name in SPLITS if splits.get(name)):
+        with (folder / f"{split}.jsonl").open("rb") as lines:
+            digests = [question_digest(orjson.loads(line)["messages"]) for line in lines]
+        if count := sum(digest in seen for digest in digests):
+            counts[split] = count
+        seen.update(digests)
+    return counts

@@ -22,16 +22,14 @@ from .budgets import OVER_BUDGET, has_budget, over_budget
 from .conversion import Spec, convert_stream
 from .hub_datasets import HubRows, is_on_hub
 from .key_use import LISTED
-from .label_checks import check_labels
+from .label_checks import check_labels, split_labels
 from .leaks import COMPARED, Pair, find_leaks, refuse, removed_duplicates
 from .manifest import LeakCheck, Manifest, NearDuplicates, own_files
 from .named_in_rows import NamedInRows
 from .near_duplicates import near_pairs, repeated_rows
-from .near_leaks import count_near_leaks
+from .near_leaks import count_near_leaks, count_same_questions
 from .own_prompts import count_own_prompts
 from .row_store import RowStore
-from .same_questions import count_same_questions
-from .split_labels import split_labels
 from .splits import assign_splits, refuse_unknown_keys
 from .unusable_rows import check_budget, refuse_empty
 from .workers import Workers

@@ -21,7 +21,6 @@ from .candidate import ENOUGH, Candidate
 from .candidates import candidates, head_of, text_candidates
 from .columns import Columns
 from .file_forms import field_of_rows, lines_to_skip, refuse_undeclared
-from .refusals import refuse_labelled_lines, refuse_rows
 
 SUMS = ("total", "totals", "grand total", "sum", "summe", "gesamt", "totale", "suma", "somme", "totaal")
 SAMPLE = 500  # rows for trying a candidate
@@ -71,13 +70,13 @@ def recognise(paths: list[str], record_type: RecordType | None = None, encoding:
 def _recognised(files: list[SourceFile], path: str, record_type: RecordType | None) -> Recognised:
     values = [row.value for row in islice(_values(files), LIMIT + 1) if isinstance(row, Row)]
     rows = [value for value in values[:LIMIT] if isinstance(value, dict)]
-    refuse_rows(rows, path)
+    _refuse_other_data(rows, path)
     if values and not rows:
         kind = type(values[0]).__name__.replace("str", "text")
         hint = 'write one object per row, for example {"text": "..."} or {"question": "...", "answer": "..."}'
         raise UserError(Problem(Location(path), f"its rows have no keys: each is a {kind}", hint, "unknown-data"))
     if not rows:
-        refuse_labelled_lines(path, head_of(files[0]))
+        _refuse_labelled_lines(path, head_of(files[0]))
     found = list(candidates(rows) if rows else text_candidates(files))
     wanted = [one for one in found if record_type in (None, one.record_type)]
     readable = [one for one in wanted if _reads(one, files)]
@@ -164,3 +163,27 @@ def _unknown(path: str, columns: Columns, found: list[Candidate], record_type: R
     if len(columns.rows) == 1 and len(columns.names) > 1 and all(isinstance(value, dict) for value in columns.rows[0].values()):
         hint = "the file is one object: if its values are the rows, write them one per line, e.g. jq -c '.[]' FILE > rows.jsonl"
     return UserError(Problem(Location(path), what, hint, "unknown-data"))
+
+
+def _refuse_other_data(rows: list[dict[str, Any]], path: str) -> None:
+    """Raise UserError for preference data, whose rejected replies would be trained too, and for the export of a whole Telegram account."""
+    if any({"chosen", "rejected"} <= set(row) for row in rows):
+        what, hint = "is preference data (chosen and rejected)", "use the column of the preferred reply as the answer"
+    elif any({"prompt", "completion", "label"} <= set(row) and isinstance(row["label"], bool) for row in rows):
+        what, hint = "is preference data (a completion and whether it is good)", "keep the rows whose label is true, without the label"
+    elif any(isinstance(chats := row.get("chats"), dict) and isinstance(chats.get("list"), list) for row in rows):
+        what = "holds all chats of a Telegram account"
+        hint = "export a single chat (Export chat history), or take one from the file, here the first: jq '.chats.list[0]' FILE > chat.json"
+        raise UserError(Problem(Location(path), what, hint, "unknown-data"))
+    else:
+        return
+    raise UserError(Problem(Location(path), what, f"recipes support supervised fine-tuning: {hint}", "unknown-data"))
+
+
+def _refuse_labelled_lines(path: str, head: bytes) -> None:
+    """Raise UserError for lines that begin with fastText's labels, which would be trained as words of the text."""
+    lines = [line for line in head.splitlines() if line.strip()]
+    if lines and sum(line.startswith(b"__label__") for line in lines) > len(lines) / 2:
+        command = "sed 's/^__label__\\([^ ]*\\) */\\1\\t/' FILE > rows.tsv"
+        hint = f"write them as a table ({command}) and name its columns: --column label --column text"
+        raise UserError(Problem(Location(path, 1), "its lines begin with labels in the form of fastText", hint, "unknown-data"))

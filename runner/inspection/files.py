@@ -7,9 +7,8 @@ from typing import Any
 
 import orjson
 
-from ...schemas.base.csv_text import csv_text
 from ...schemas.base.files import new_folder, refuse_inputs_in
-from ...schemas.base.terminal import printable
+from ...schemas.base.terminal import csv_rows, printable
 from ..worker.tokenizers import Tokenizer
 from .inputs import Inputs
 from .inspect import Inspection
@@ -31,7 +30,7 @@ def write_inspection(out: Path, inputs: Inputs, found: Inspection, tokenizer: To
     refuse_inputs_in(out, inputs.files.values())
     with new_folder(out, SUMMARY, _own_files(out)) as folder:
         for name, rows in tables(found, previews):
-            (folder / f"{name}.csv").write_text(csv_text(rows), encoding="utf-8")
+            (folder / f"{name}.csv").write_text("".join(csv_rows(rows)), encoding="utf-8")
         for label, samples in found.samples.items():
             lines = b"".join(orjson.dumps(sample) + b"\n" for sample in samples)
             (folder / "samples").mkdir(exist_ok=True)

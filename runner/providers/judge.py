@@ -10,7 +10,7 @@ from ...converters.reading.records import Row
 from ...schemas.generate_sections import Judge, Limits, Sampling
 from ...schemas.prompts import Prompt, load_prompt
 from .endpoints import Endpoint
-from .prompts import messages
+from .requests import messages
 from .request_log import RequestLog
 from .requests import SEEDS, ProviderRequest, Reply, Request
 

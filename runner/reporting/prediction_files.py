@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ...converters.reading.json_values import write_json
-from ...schemas.base.csv_text import csv_rows
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
+from ...schemas.base.terminal import csv_rows
 
 CSV, COLUMN = ".csv", "prediction"
 Rows = Callable[[], Iterator[tuple[dict[str, Any], dict[str, Any]]]]  # row and prediction; each call starts again

@@ -3,8 +3,7 @@
 from typing import Any
 
 from . import axolotl_patches
-from .end_of_turn import end_of_turn_problem
-from .label_audit import audit, audit_problems, template_refusals
+from .label_audit import audit, audit_problems, end_of_turn_problem, template_refusals
 from .packing import block_of, pack, piece_of
 from .prepared_rows import Prepared, split_rows, step_faults
 from .word_audit import WordAudit

@@ -9,8 +9,7 @@ import torch
 from transformers import DataCollatorWithPadding
 
 from ..evaluation.classification import training_scores
-from .prepared_rows import LISTED, Prepared, long_rows_fault, split_rows
-from .unknown_tokens import unknown_words
+from .prepared_rows import LISTED, Prepared, long_rows_fault, split_rows, unknown_words
 
 PAD_MULTIPLE = 8
 

@@ -1,6 +1,7 @@
 """The tokenised data of a recipe inside Axolotl's process, for any record type."""
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ from ...schemas.base.counted import counted
 from ..launch.steps import epoch_steps, keys_beyond
 
 LISTED = 20
+WORDS_SHOWN = 8
 
 
 class Prepared(NamedTuple):
@@ -49,3 +51,16 @@ def step_faults(cfg: Any, blocks: int) -> list[str]:
     world = int(cfg.world_size or 1)
     steps = cfg.max_steps or epoch_steps(blocks, cfg.micro_batch_size * world, cfg.gradient_accumulation_steps, cfg.num_epochs)
     return [what for _, what in keys_beyond(cfg, steps, f"{blocks} blocks")]
+
+
+def unknown_words(tokenizer: Any, rows: Iterable[tuple[str, str, Sequence[int]]]) -> dict[str, list[str]]:
+    """Return the ids of rows whose tokens have an unknown one, with the first words that it replaces. A row is (id, text, its tokens)."""
+    unknown, found = getattr(tokenizer, "unk_token_id", None), {}
+    for name, text, ids in rows:
+        if unknown is not None and unknown in ids:
+            encoded = tokenizer(text, return_offsets_mapping=tokenizer.is_fast, verbose=False)
+            places = zip(encoded["input_ids"], encoded.get("offset_mapping") or [(0, 0)] * len(encoded["input_ids"]), strict=True)
+            words = [text[start:end] for number, (start, end) in places if number == unknown and text[start:end] != tokenizer.unk_token]
+            if words:
+                found[name] = words[:WORDS_SHOWN]
+    return found

@@ -8,8 +8,7 @@ import torch
 from .labels import IGNORED
 from .loss import can_choose_positions
 from .packing import block_of, document_ids, pack, piece_of, pieces
-from .prepared_rows import Prepared, split_rows, step_faults
-from .unknown_tokens import unknown_words
+from .prepared_rows import Prepared, split_rows, step_faults, unknown_words
 
 
 def prepare(cfg: Any, tokenizer: Any) -> Prepared:

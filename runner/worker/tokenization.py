@@ -143,8 +143,7 @@ def segments(row: dict[str, Any], tokenizer: Any) -> list[dict[str, Any]]:
 def main(rows: str, out: str) -> None:
     """Tokenise a file, and add the trained segments as text and what the template leaves out. Rows that the trainer would refuse are
     refused."""
-    from .end_of_turn import end_of_turn_problem
-    from .label_audit import audit_problems, row_facts, row_problems
+    from .label_audit import audit_problems, end_of_turn_problem, row_facts, row_problems
 
     cfg, tokenizer = load()
     given = [json.loads(line) for line in Path(rows).read_bytes().splitlines()]

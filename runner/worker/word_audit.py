@@ -9,7 +9,7 @@ from ...schemas.base.errors import first_line
 from ..models.chat_templates import SYSTEM_HINT
 from .labels import IGNORED
 from .message_spans import Message, Render, Span, locate, mark_contents, unmarked, whole_contents
-from .prepared_rows import LISTED
+from .prepared_rows import LISTED, WORDS_SHOWN
 from .token_text import TokenSpeller, TokenText
 
 HINTS = {
@@ -19,7 +19,6 @@ HINTS = {
     "token": "choose another model, or remove these words",
     "system": SYSTEM_HINT,
 }
-WORDS_SHOWN = 8
 
 
 class Loss(NamedTuple):

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from collections.abc import Iterable, Iterator
 from typing import IO, Any, TextIO
 
 # C0 and C1 except tab and line feed, and characters that reorder or hide text (bidirectional controls, zero width, line separators).
@@ -29,6 +30,17 @@ def inert_cell(value: object) -> object:
     if not isinstance(value, str):
         return value
     return "'" * (value.startswith("\t") or value.lstrip().startswith(_FORMULA)) + printable(value)
+
+
+def csv_rows(rows: Iterable[Iterable[Any]]) -> Iterator[str]:
+    """Yield each row as CSV with an LF line end."""
+    import csv
+    import io
+
+    for row in rows:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow(map(inert_cell, row))
+        yield text.getvalue()
 
 
 def wrapped(text: str, stream: IO[str], indent: int = 0) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("transformers", reason="needs the extra [train]: transformers")
 
-from recipekit.runner.worker.end_of_turn import end_of_turn_problem, text_after_reply
+from recipekit.runner.worker.label_audit import end_of_turn_problem, text_after_reply
 
 from ...support.tiny import TEMPLATE
 

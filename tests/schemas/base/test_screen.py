@@ -64,4 +64,4 @@ def test_there_is_one_console_one_styled_echo_and_one_csv_writer() -> None:
                 owner = node.func.value.id if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name) else ""
                 if name in wanted and owner in ("", "click", "csv", "console", "rich"):
                     wanted[name].add(path.relative_to(ROOT).as_posix())
-    assert wanted == {"Console": set(), "style": {"schemas/base/terminal.py"}, "secho": set(), "writer": {"schemas/base/csv_text.py"}}
+    assert wanted == {"Console": set(), "style": {"schemas/base/terminal.py"}, "secho": set(), "writer": {"schemas/base/terminal.py"}}

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from recipekit.runner.providers.prompts import chosen_examples, messages
+from recipekit.runner.providers.requests import chosen_examples, messages
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.prompts import PROMPTS, Example, Prompt, load_prompt
 
