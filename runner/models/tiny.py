@@ -4,8 +4,6 @@ Its configuration is derived from the real one (a folder, the hub), or from publ
 else the embedded model's with the real one's special tokens and chat template.
 """
 
-import subprocess
-import sys
 from collections.abc import Callable
 from hashlib import sha256
 from math import ceil, gcd
@@ -17,7 +15,7 @@ import orjson
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import new_folder
 from ...schemas.sections import Model
-from ..runtime.child_environment import child_environment
+from ..runtime.child_environment import failure_of
 from .hub import SMALL_FILES, small_files
 from .size import public_models
 
@@ -98,12 +96,8 @@ def _from_hub(name: str, revision: str | None, stand_in: Callable[[], Path]) -> 
 def _build(folder: Path, name: str, request: dict[str, Any]) -> None:
     """Write weights, configuration and tokenizer in a separate process, which imports torch."""
     (folder / COMPLETE).write_bytes(orjson.dumps(request, option=orjson.OPT_INDENT_2))
-    argv = [sys.executable, "-m", "recipekit.runner.worker.tiny_model", str(folder)]
-    environment = child_environment({"PYTHONSAFEPATH": "1", "CUDA_VISIBLE_DEVICES": ""})
-    built = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment)
-    if built.returncode:
-        reason = built.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        raise _impossible(name, reason[0][:300])
+    if reason := failure_of("-m", "recipekit.runner.worker.tiny_model", str(folder)):
+        raise _impossible(name, reason[:300])
 
 
 def _digest(folder: Path) -> str:

@@ -1,6 +1,8 @@
 """The environment of processes that hold a model: the user's, without what would change a training behind its recipe."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 
 # Set by another launcher around this one (torchrun, accelerate, mpirun, a notebook in a job): its ranks are not ours. accelerate also reads
@@ -21,6 +23,13 @@ COLAB = "COLAB_"
 def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
     """Return the variables for a child process: those of this one that do not change a training, and the changes."""
     return {name: value for name, value in os.environ.items() if not changes_a_training(name)} | dict(changes)
+
+
+def failure_of(*arguments: str) -> str:
+    """Run Python with these arguments, without a GPU; return the last line of its errors, "" if it succeeded."""
+    environment = child_environment({"PYTHONSAFEPATH": "1", "CUDA_VISIBLE_DEVICES": ""})
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, env=environment)
+    return (done.stderr.strip().splitlines() or ["no reason given"])[-1] if done.returncode else ""
 
 
 def changes_a_training(name: str) -> bool:

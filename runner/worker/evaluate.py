@@ -17,6 +17,7 @@ import torch
 
 from ...schemas.base.files import append_whole
 from ..evaluation.scoring import without_reasoning
+from ..models.template_rows import for_template
 from ..runtime.progress import Progress, cut_torn_line, read_lines, refusing
 from ..runtime.run_files import EVALUATING, EVALUATION_REQUEST, SETS, SetRequest
 from ..runtime.run_folder import RunFolder
@@ -30,7 +31,6 @@ from .loss import can_choose_positions
 from .packing import Piece, pieces
 from .tokenization import load as load_config
 from .tokenization import of_record_type, prompt_ids, refuse, segments, tokenise
-from .word_audit import shown
 
 TRAIN, MASK_ROWS, MASKS = Path("data/train.jsonl"), Path(EVALUATING, "mask_rows.jsonl"), 3
 CONFIG = f"{EVALUATING}/axolotl.yml"  # rendered for this machine, which may differ from the one that trained
@@ -121,7 +121,7 @@ def _prepared(cfg: Any, tokenizer: Any, path: Path) -> list[dict[str, Any]]:
             prompt, parts = tensors["input_ids"][: last_span(tensors["labels"])], [Piece(tensors["input_ids"], tensors["labels"])]
             # The last trained tokens of a row that was cut may be those of an earlier reply.
             if row["id"] in cut and row["messages"][last]["role"] == "assistant":
-                prompt = prompt_ids(tokenizer, shown(row["messages"][:last]))
+                prompt = prompt_ids(tokenizer, for_template(row["messages"][:last]))
         else:
             given_reply = {"reference": "", "original_tokens": None}
             prompt, parts = [], pieces(tensors["input_ids"], cfg.sequence_len)

@@ -8,6 +8,7 @@ from ...schemas.base.errors import Location, Problem, UserError, first_line
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Model, Recipe
 from ..models.chat_templates import OWN_TEMPLATE, axolotl_template, template_prefix
+from ..models.template_rows import for_template
 
 DEFAULT = "cl100k"
 
@@ -87,8 +88,7 @@ def recipe_tokenizer(loaded: LoadedRecipe, runs: Path) -> Tokenizer:
     found.chat_template = _template(loaded.recipe, found)
 
     def render(messages: list[dict[str, Any]]) -> str:
-        shown = [{key: value for key, value in message.items() if key != "train"} for message in messages]
-        return found.apply_chat_template(shown, tokenize=False)
+        return found.apply_chat_template(for_template(messages), tokenize=False)
 
     name = "its own chat template" if model.chat_template == OWN_TEMPLATE else f"the chat template {model.chat_template}"
     return plain._replace(name=f"{plain.name}, {name}", render=render, row_ids=lambda record: plain.encode(render(record["messages"])))

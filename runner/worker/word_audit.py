@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from ...schemas.base.counted import counted
 from ...schemas.base.errors import first_line
 from ..models.chat_templates import SYSTEM_HINT
+from ..models.template_rows import for_template
 from .labels import IGNORED
 from .message_spans import Message, Render, Span, locate, mark_contents, unmarked, whole_contents
 from .prepared_rows import LISTED, WORDS_SHOWN
@@ -48,7 +49,7 @@ class WordAudit:
         """Return the ids of rows that the template cannot render, with its message."""
         refused = {}
         for row in rows:
-            messages, render = shown(row["messages"]), self.rendering(row)
+            messages, render = for_template(row["messages"]), self.rendering(row)
             try:
                 row["marked"] = _render_marked(render, messages)
             except Exception as error:  # a template may raise its own message, or a type error
@@ -57,7 +58,7 @@ class WordAudit:
 
     def losses(self, row: dict[str, Any], ids: Sequence[int], labels: Sequence[int]) -> list[Loss]:
         """Return what the row's messages lose in these tokens, and what is trained or masked against the recipe."""
-        messages, render = shown(row["messages"]), self.rendering(row)
+        messages, render = for_template(row["messages"]), self.rendering(row)
         marked = row.get("marked") or _render_marked(render, messages)
         spans, lost, tokens = whole_contents(messages, marked), [], self.speller.spell(ids)
         if spans is None or tokens is None or tokens.text != unmarked(marked):
@@ -110,11 +111,6 @@ def _render_marked(render: Render, messages: list[Message]) -> str:
         return render(mark_contents(messages))
     except Exception:
         return render(messages)
-
-
-def shown(messages: list[Message]) -> list[Message]:
-    """Return the messages as the template gets them."""
-    return [{key: value for key, value in message.items() if key != "train"} for message in messages]
 
 
 def accepted(cfg: Any) -> frozenset[str]:
