@@ -5,13 +5,12 @@ from typing import Any, cast
 
 import numpy as np
 
-from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import Evaluation
 from ..runtime.progress import read_lines
 from .intervals import point
 from .label_schemes import scheme_of
 from .metrics import LabelPrediction, metric
-from .scoring import TUNED, check_gates, require_same_rows, score_models
+from .scoring import TUNED, check_gates, damaged, require_same_rows, score_models
 
 NO_BASE = "The base model is not measured: its classification head is random before training."
 
@@ -22,8 +21,7 @@ def read_classified(predictions: Path, labels: list[str]) -> dict[str, list[Labe
     by_model: dict[str, dict[str, LabelPrediction]] = {}
     for line in read_lines(predictions, "model", "id", "label", "predicted", "probabilities"):
         if not {line["label"], line["predicted"], *line["probabilities"]} <= set(labels) or len(line["probabilities"]) < len(labels):
-            what = f"is damaged: the line of row {line['id']!r} does not have the labels of the data"
-            raise UserError(Problem(Location(str(predictions)), what, "restore the file, or evaluate again: recipe eval RUN", "damaged"))
+            raise damaged(predictions, f"the line of row {line['id']!r} does not have the labels of the data")
         probabilities = tuple(line["probabilities"][label] for label in labels)
         row = LabelPrediction(line["id"], index[line["label"]], index[line["predicted"]], len(labels), probabilities)
         by_model.setdefault(line["model"], {})[row.id] = row

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from .intervals import LEAST_ROWS, NO_INTERVAL, ROUNDING, Difference, Estimate
-from .proportions import YES, Outcomes, paired_percentages, percentage_table
-from .scoring import BASE, TUNED
+from .scoring import BASE, TUNED, YES, as_table, measured
 from .significance import holm, p_value
 
-Pairs = Mapping[str, Outcomes]  # file -> whether the model is right in each pair
+Pairs = Mapping[str, Sequence[bool]]  # file -> whether the model is right in each pair
 
 MEAN = "mean of the files"
+RIGHT = YES._replace(higher_is_better=True)
 _SUM = YES._replace(aggregate=lambda total: total)
 
 
@@ -26,11 +26,10 @@ def minimal_pair_scores(base: Pairs, tuned: Pairs, confidence: float, seed: int 
     rows = sum(pairs.values())
     (of_base, of_tuned), (change,) = means((base, tuned), confidence)
     of_means = {BASE: {MEAN: of_base}, TUNED: {MEAN: of_tuned}}
-    by_file = {name: (right, tuned[name]) for name, right in base.items()}
     return {
         "pairs": pairs,
-        "mean": percentage_table(rows, confidence, of_means, {MEAN: change}, higher_is_better=True),
-        "files": paired_percentages(by_file, rows, confidence, seed, higher_is_better=True),
+        "mean": as_table({MEAN: RIGHT}, rows, confidence, BASE, of_means, {MEAN: change}),
+        "files": measured(dict.fromkeys(pairs, RIGHT), {BASE: base, TUNED: tuned}, rows, confidence, seed),
     }
 
 

@@ -20,10 +20,9 @@ from ..runtime.progress import read_lines
 from ..runtime.run_files import EVALUATING
 from ..runtime.run_folder import RunFolder
 from .agreement import alpha, alpha_interval
-from .intervals import bootstrap, differences, draw_resamples
 from .judge import ask_judge, redacted_count
 from .metrics import Metric, percent, ratio
-from .scoring import BASE, TUNED, as_json, check_gates
+from .scoring import BASE, TUNED, check_gates, measured
 
 RUBRIC = "rubric.jsonl"  # in the evaluation's folder
 SCALES = {"yes_no": (0, 1), "1_to_5": (1, 5)}
@@ -88,16 +87,10 @@ def rubric_scores(run: RunFolder, evaluation: Evaluation, rubric: Rubric, split:
     ratings = read_ratings(run, EVALUATING)
     ids = sorted({row for _, row in ratings})
     columns = {model: [ratings.get((model, row), {}) for row in ids] for model in (BASE, TUNED)}
-    measures = [criterion_metric(name, found, len(rubric.judges)) for name, found in rubric.criteria.items()]
-    resamples, level = draw_resamples(len(ids), evaluation.generation.seed), evaluation.confidence
-    compared = {m.name: (m, columns[BASE], columns[TUNED]) for m in measures}
-    changes = differences(compared, {len(ids): resamples}, level)
-    found: dict[str, Any] = {
-        "rows": len(ids), "confidence": level, "baseline": BASE, "split": split,
-        "models": {model: {m.name: as_json(bootstrap(m, rows, resamples, level)) for m in measures} for model, rows in columns.items()},
-        "differences": {name: as_json(change) for name, change in changes.items()},
-        "metrics": {m.name: {"unit": m.unit, "higher_is_better": True} for m in measures},
-    }  # fmt: skip
+    measures = {name: criterion_metric(name, found, len(rubric.judges)) for name, found in rubric.criteria.items()}
+    of_criteria = {model: dict.fromkeys(measures, rows) for model, rows in columns.items()}
+    level = evaluation.confidence
+    found = measured(measures, of_criteria, len(ids), level, evaluation.generation.seed) | {"split": split}
     return cast(RubricMetrics, {
         **found,
         "gates": check_gates(Evaluation(gates=rubric.gates), found),

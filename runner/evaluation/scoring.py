@@ -13,10 +13,12 @@ from ...schemas.sections import Evaluation
 from ..runtime.progress import read_lines
 from .intervals import Difference, Estimate, bootstrap, differences, draw_resamples
 from .judge import read_judgements
-from .metrics import LabelPrediction, Metric, Prediction, metric
+from .metrics import LabelPrediction, Metric, Prediction, metric, percent
 
 BASE, TUNED, REFERENCE = "base", "tuned", "reference"
 Columns = dict[str, list[Any]]
+# The percentage of rows with some outcome, with an exact interval.
+YES = Metric("yes", lambda is_yes: (is_yes, 1), percent, "%", None, ("chat", "text"), None, False, False)
 
 
 class Training(NamedTuple):
@@ -48,8 +50,13 @@ def require_same_rows(predictions: Path, by_model: Mapping[str, Mapping[str, Any
     everything = {row_id for answered in by_model.values() for row_id in answered}
     for model, answered in by_model.items():
         if absent := sorted(everything - set(answered)):
-            what = f"is damaged: no line of the {model} model for the row {absent[0]!r}, which another model has answered"
-            raise UserError(Problem(Location(str(predictions)), what, "restore the file, or evaluate again: recipe eval RUN", "damaged"))
+            raise damaged(predictions, f"no line of the {model} model for the row {absent[0]!r}, which another model has answered")
+
+
+def damaged(predictions: Path, what: str) -> UserError:
+    """Return the error for a file of predictions that lacks or changed lines."""
+    hint = "restore the file, or evaluate again: recipe eval RUN"
+    return UserError(Problem(Location(str(predictions)), f"is damaged: {what}", hint, "damaged"))
 
 
 def score(
@@ -77,21 +84,40 @@ def score_models(evaluation: Evaluation, columns: Columns, baseline: str, of_lab
 
     Metrics of labels are measured on `of_labels` if given.
     """
-    models: dict[str, dict[str, Any]] = {model: {} for model in {**columns, **(of_labels or {})}}
-    compared: dict[str, tuple[Metric, list[Any], list[Any]]] = {}
-    drawn = {len(rows[TUNED]): draw_resamples(len(rows[TUNED]), evaluation.generation.seed) for rows in (columns, of_labels) if rows}
-    for name in evaluation.metrics:
-        measure = metric(name)
-        chosen = of_labels if of_labels and measure.needs == "labels" else columns
-        resamples = drawn[len(chosen[TUNED])]
-        for model, cases in chosen.items():
+    measures = {name: metric(name) for name in evaluation.metrics}
+    measured_on: dict[str, dict[str, list[Any]]] = {model: {} for model in {**columns, **(of_labels or {})}}
+    for name, measure in measures.items():
+        for model, cases in (of_labels if of_labels and measure.needs == "labels" else columns).items():
             if model != REFERENCE or measure.applies_to_reference:
-                models[model][name] = as_json(bootstrap(measure, cases, resamples, evaluation.confidence))
-        compared[name] = (measure, chosen[baseline], chosen[TUNED])
-    changes = {name: as_json(change) for name, change in differences(compared, drawn, evaluation.confidence).items()}
-    units = {name: {"unit": metric(name).unit, "higher_is_better": metric(name).higher_is_better} for name in evaluation.metrics}
-    return {"rows": len(columns[TUNED]), "confidence": evaluation.confidence, "baseline": baseline, "models": models,
-            "differences": changes, "metrics": units}  # fmt: skip
+                measured_on[model][name] = cases
+    return measured(measures, measured_on, len(columns[TUNED]), evaluation.confidence, evaluation.generation.seed, baseline)
+
+
+def measured(
+    measures: Mapping[str, Metric], columns: Mapping[str, Mapping[str, Sequence[Any]]], rows: int, confidence: float, seed: int,
+    baseline: str = BASE,
+) -> dict[str, Any]:
+    """Return every metric for every model, given as model -> metric -> rows, and how the tuned model differs from `baseline`."""
+    drawn = {count: draw_resamples(count, seed) for count in {len(cases) for found in columns.values() for cases in found.values()}}
+    models = {
+        model: {name: bootstrap(measures[name], cases, drawn[len(cases)], confidence) for name, cases in found.items()}
+        for model, found in columns.items()
+    }
+    compared = {name: (measure, columns[baseline][name], columns[TUNED][name]) for name, measure in measures.items()}
+    return as_table(measures, rows, confidence, baseline, models, differences(compared, drawn, confidence))
+
+
+def as_table(
+    measures: Mapping[str, Metric], rows: int, confidence: float, baseline: str, models: Mapping[str, Mapping[str, Estimate]],
+    changes: Mapping[str, Difference],
+) -> dict[str, Any]:
+    """Return the numbers as a table of metrics.json."""
+    return {
+        "rows": rows, "confidence": confidence, "baseline": baseline,
+        "models": {model: {name: as_json(number) for name, number in found.items()} for model, found in models.items()},
+        "differences": {name: as_json(change) for name, change in changes.items()},
+        "metrics": {name: {"unit": measure.unit, "higher_is_better": measure.higher_is_better} for name, measure in measures.items()},
+    }  # fmt: skip
 
 
 def slice_by_seen(evaluation: Evaluation, columns: Columns, of_labels: Columns, train: Path) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...schemas.base.errors import Location, Problem, UserError
-from .proportions import paired_percentages
-from .scoring import BASE, TUNED
+from .scoring import BASE, TUNED, YES, measured
 
 POSITIVE = ("admiration", "amusement", "approval", "caring", "curiosity", "desire", "excitement", "gratitude", "joy", "love", "optimism",
             "pride", "realization", "relief")  # fmt: skip
@@ -31,14 +30,12 @@ def sentiment_scores(base: Replies, tuned: Replies, confidence: float, seed: int
     for (prompt, of_base), (_, of_tuned) in zip(base, tuned, strict=True):
         if of_base is not None and of_tuned is not None:
             by_group.setdefault(GROUP_OF[prompt], []).append((GROUP_OF[of_base], GROUP_OF[of_tuned]))
-    tables = {
-        group: paired_percentages(
-            {kind: ([found == kind for found, _ in pairs], [found == kind for _, found in pairs]) for kind in GROUPS},
-            len(pairs), confidence, seed,
-        )
-        for group in GROUPS
-        if (pairs := by_group.get(group))
-    }  # fmt: skip
+    tables = {}
+    for group in GROUPS:
+        if pairs := by_group.get(group):
+            kinds = [{kind: [found == kind for found in of_model] for kind in GROUPS} for of_model in zip(*pairs, strict=True)]
+            columns = dict(zip((BASE, TUNED), kinds, strict=True))
+            tables[group] = measured(dict.fromkeys(GROUPS, YES), columns, len(pairs), confidence, seed)
     return {"models": {BASE: _counted(base), TUNED: _counted(tuned)}, "groups": tables}
 
 

@@ -1,12 +1,11 @@
 """List the kernels of a recipe's training on a GPU, and why others are not used, for doctor, plan and the report."""
 
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 from ...schemas.sections import Recipe
 from ..models.architecture import Architecture
-from ..runtime.machine import Machine, nvidia_gpus
+from ..runtime.machine import Machine, nvidia_gpus, package_versions
 from .cpu_adam import cpu_adam_lacks
 from .kernel_choice import LORA_MODULES, KernelChoice, attention, choose, packs
 from .precision import has_fp32_weights, precision
@@ -55,13 +54,7 @@ def kernels(
 
 def installed_kernels() -> dict[str, str]:
     """Return the versions of the packages with kernels that are installed."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return package_versions(PACKAGES)
 
 
 def missing_kernels(recipe: Recipe, machine: Machine) -> Iterator[tuple[tuple[str, str], str]]:

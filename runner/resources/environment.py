@@ -2,7 +2,7 @@
 
 import os
 import sys
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 
 from ..launch.kernels import installed_kernels
 from ..models.resolve import cache_folder
-from ..runtime.machine import gpu_use, nvidia_gpus, this_machine
+from ..runtime.machine import gpu_use, nvidia_gpus, package_versions, this_machine
 from .fit import available_memory, free_disk
 
 EXTRAS = ("", "data", "eval", "train")  # the extras that a run needs; "" is the base install
@@ -42,7 +42,7 @@ def packages() -> list[dict[str, Any]]:
         extra = next((extra for extra in EXTRAS if wanted.marker is None or wanted.marker.evaluate({"extra": extra})), None)
         if extra is None or wanted.name == "recipekit":
             continue
-        here = _installed(wanted.name)
+        here = package_versions([wanted.name]).get(wanted.name)
         # `2.13.0+cpu` counts as 2.13.0.
         fits = here is not None and wanted.specifier.contains(here.partition("+")[0], prereleases=True)
         found[wanted.name] = {"name": wanted.name, "extra": extra, "wanted": str(wanted.specifier), "version": here, "fits": fits}
@@ -51,7 +51,7 @@ def packages() -> list[dict[str, Any]]:
 
 def torch_build() -> dict[str, str] | None:
     """Return torch's version and build without importing it; `2.13.0+cpu` is a build without CUDA."""
-    here = _installed("torch")
+    here = package_versions(["torch"]).get("torch")
     return {"version": here, "build": here.partition("+")[2] or "default"} if here else None
 
 
@@ -72,10 +72,3 @@ def has_token() -> bool:
     """Return whether a Hub token is set; never the token."""
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     return bool(os.environ.get("HF_TOKEN")) or (home / "token").is_file()
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

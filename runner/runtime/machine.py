@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sysconfig
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
@@ -32,10 +33,10 @@ class Machine(NamedTuple):
         return self.device == "cpu"
 
 
-def package_versions() -> dict[str, str]:
-    """Return the versions of installed packages that affect training."""
+def package_versions(names: Iterable[str] = _PACKAGES) -> dict[str, str]:
+    """Return the versions of those of the packages that are installed; by default, of the packages that affect training."""
     found = {}
-    for name in _PACKAGES:
+    for name in names:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
