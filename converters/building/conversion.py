@@ -195,7 +195,7 @@ def encode(
 
 def _encoded(spec: Spec, record: Record, lines: Lines) -> tuple[Record, RecordValue, bytes, bytes, bool] | Drop:
     """Return a valid record, repaired; its fields; its line; its digest; and whether its texts may contain artifacts."""
-    fields = with_system_prompt(record.fields, spec.system_prompt) if spec.system_prompt else record.fields
+    fields = with_system_prompt(record.fields, spec.system_prompt)
     try:
         plain = plain_chat(fields["messages"]) if spec.record_type == "chat" and len(fields) == 1 else None
         fault = record_fault(spec.record_type, fields) if plain is None else None
@@ -242,9 +242,9 @@ def untracked(name: str, item: Record | Drop, keys: KeyUse) -> Record | Drop:
 
 def _with_fixed_text(spec: Spec, record: Record, better: RecordValue) -> tuple[Record, RecordValue]:
     """Return the record with its repaired fields, and those with the system prompt; unchanged if the repair would make it invalid."""
-    fields = with_system_prompt(better, spec.system_prompt) if spec.system_prompt else better
+    fields = with_system_prompt(better, spec.system_prompt)
     if record_fault(spec.record_type, fields):
-        return record, with_system_prompt(record.fields, spec.system_prompt) if spec.system_prompt else record.fields
+        return record, with_system_prompt(record.fields, spec.system_prompt)
     return record._replace(fields=better, fixed=(*record.fixed, FIXED)), fields
 
 

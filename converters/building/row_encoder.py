@@ -18,9 +18,9 @@ _INVISIBLE = _SPACE, _WORD_JOINER, _BOM = "\u200b\u2060\ufeff"  # not the other 
 _IN_ORDER = b'{"role":'  # the key order that content_digest uses; within a text the quotes are escaped
 
 
-def with_system_prompt(fields: RecordValue, prompt: str) -> RecordValue:
-    """Return the fields with the recipe's system prompt first, if the chat has none."""
-    messages = fields.get("messages")
+def with_system_prompt(fields: RecordValue, prompt: str | None) -> RecordValue:
+    """Return the fields with the recipe's system prompt, if it has one, first in a chat that has none."""
+    messages = fields.get("messages") if prompt else None
     if not messages or messages[0].get("role") == "system":
         return fields
     return {**fields, "messages": [{"role": "system", "content": prompt}, *messages]}

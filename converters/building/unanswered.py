@@ -101,8 +101,7 @@ def _asked(record: Record, reading: Reading) -> Unanswered:
     if reading.record_type == "chat":
         if "text" in fields:
             fields = {"messages": [{"role": "user", "content": fields["text"]}]}
-        if reading.system_prompt:
-            fields = with_system_prompt(fields, reading.system_prompt)
+        fields = with_system_prompt(fields, reading.system_prompt)
         messages = [*fields["messages"]]
         if messages and messages[-1].get("role") == "assistant":
             messages = messages[:-1]

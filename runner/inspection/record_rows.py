@@ -11,15 +11,10 @@ from ...converters.reading.readers import open_file
 from ...converters.reading.records import Drop, Row
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import RecordType
-from .validate import infer_record_type
+from .validate import RECORD_TYPES, infer_record_type, require_file
 
-RECORD_FILES = (
-    ".jsonl",
-    ".jsonl.gz",
-    ".jsonl.zst",
-    ".json",
-    ".ndjson",
-)  # suffixes to look for in a folder; a file named directly is recognised by its content
+# Suffixes to look for in a folder; a file named directly is recognised by its content.
+RECORD_FILES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".json", ".ndjson")
 READABLE = ("jsonl", "json", "json with comments")
 
 
@@ -32,14 +27,12 @@ def record_type(paths: list[Path]) -> RecordType:
         for row in raw_rows(path):
             if isinstance(row, Row) and (kind := infer_record_type(row.value)):
                 return kind
-    hint = "records have messages (chat), text and label (classification), or text (text); `recipe convert` converts other rows"
-    raise UserError(Problem(Location(str(paths[0])), "no record of a known type", hint, "unknown-type"))
+    raise UserError(Problem(Location(str(paths[0])), "no record of a known type", RECORD_TYPES, "unknown-type"))
 
 
 def raw_rows(path: Path) -> Iterator[Row | Drop]:
     """Yield the file's JSON values. Raises UserError for a file of another format."""
-    if not path.is_file():
-        raise UserError(Problem(Location(str(path)), "no such file", "give a JSONL file of records", "no-such-file"))
+    require_file(path)
     kind, stream, reader = open_file(SourceFile(path, str(path)), "values")
     with stream:
         if kind not in READABLE:

@@ -19,6 +19,7 @@ from ...schemas.validation import validator
 from ...schemas.yaml_source import Document
 
 _NOT_RECORDS = "records are written by `recipe convert`; `recipe new NAME --data FILE` proposes how to read other files"
+RECORD_TYPES = "records have messages (chat), text and label (classification), or text (text); `recipe convert` converts other rows"
 _NOT_CONVERTED = "records are checked after conversion: recipe convert --converter NAME FILE --out DIR"
 LINES = 1000  # of a file that reads like a table, in which JSON is looked for
 
@@ -39,8 +40,7 @@ def check_file(path: Path, kind: RecordType | None, limit: int) -> Checked:
     Raises UserError if there is no such file, or if it is in another format.
     """
     name = str(path)
-    if not path.is_file():
-        raise UserError(Problem(Location(name), "no such file", "give a JSONL file of records", "no-such-file"))
+    require_file(path)
     _refuse_other_format(path)
     rows = bad = 0
     problems: list[Problem] = []
@@ -58,6 +58,12 @@ def check_file(path: Path, kind: RecordType | None, limit: int) -> Checked:
     if not rows:
         problems.append(Problem(Location(name), "no records in this file", rule="no-records"))
     return Checked(name, kind, rows, bad, problems)
+
+
+def require_file(path: Path) -> None:
+    """Raise UserError if there is no such file."""
+    if not path.is_file():
+        raise UserError(Problem(Location(str(path)), "no such file", "give a JSONL file of records", "no-such-file"))
 
 
 def _refuse_other_format(path: Path) -> None:
@@ -88,8 +94,7 @@ def _faults(row: Any, kind: RecordType | None) -> Iterator[Problem]:
         return
     location = Location(row.file, row.line)
     if kind is None:
-        hint = "records have messages (chat), text and label (classification), or text (text); convert other rows with `recipe convert`"
-        yield Problem(location, "no record of a known type", hint, "unknown-type")
+        yield Problem(location, "no record of a known type", RECORD_TYPES, "unknown-type")
     elif not validator(kind).is_valid(row.value):
         for problem in explain(Document(row.value, {}, {}), schema(kind)):  # its hints are for YAML, except for misspelt choices
             not_converted = problem.rule == "missing-key" and "id" not in row.value

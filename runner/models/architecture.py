@@ -10,7 +10,7 @@ from ...schemas.model_rules import EMBEDDED
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Model
 from .resolve import embedded_folder
-from .size import local_folder, public_models
+from .size import has_attention_dropout, local_folder, public_models
 
 
 class Architecture(NamedTuple):
@@ -37,11 +37,10 @@ def architecture(path: str, revision: str | None = None) -> Architecture | None:
         return None
     heads, hidden = config.get("num_attention_heads") or config.get("n_head"), config.get("hidden_size") or config.get("n_embd")
     family = config.get("model_type", "")
-    dropout = config.get("attention_dropout") or config.get("attn_pdrop", 0.1 if family == "gpt2" else 0)
     head = config.get("head_dim") or (hidden // heads if heads and hidden else 0)
     sliding = config.get("sliding_window") and config.get("use_sliding_window", family != "qwen2")
     changes = config.get("final_logit_softcapping") or config.get("logits_scaling") or config.get("logit_scale")
-    return Architecture(family, head, bool(dropout), bool(sliding), bool(changes), positions_of(config))
+    return Architecture(family, head, has_attention_dropout(config), bool(sliding), bool(changes), positions_of(config))
 
 
 def architecture_of(model: Model) -> Architecture | None:

@@ -14,6 +14,7 @@ from .size import local_folder
 OWN_TEMPLATE = "tokenizer_default"
 FILE = "chat_template.jinja"
 SETTINGS = "tokenizer_config.json"
+NO_TEMPLATE_HINT = "set model.chat_template to one of Axolotl's, e.g. chatml"
 SYSTEM_HINT = "set data.system_role: fold to prepend it to the first user message, or choose another model.chat_template"
 
 # Prefixes of a chat template. They are saved with the tokenizer, so that everything that uses the model applies them.

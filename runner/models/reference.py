@@ -130,15 +130,18 @@ def _run(name: str, runs: Path) -> RunFolder | None:
         return None
     if folder.suffix in SUFFIXES and folder.is_file():
         return _newest(load_recipe(name).recipe.name, runs)
-    trained = [run for run in all_runs(runs, name.removeprefix("run:")) if (run / "model").is_dir()]
-    if trained or name.startswith("run:"):
-        return next(iter(trained), None)
-    return named_run(name, runs)
+    trained = _trained(name.removeprefix("run:"), runs)
+    return trained if trained or name.startswith("run:") else named_run(name, runs)
+
+
+def _trained(recipe: str, runs: Path) -> RunFolder | None:
+    """Return a recipe's newest run with a model, if it has one."""
+    return next((run for run in all_runs(runs, recipe) if (run / "model").is_dir()), None)
 
 
 def _newest(recipe: str, runs: Path) -> RunFolder:
     """Return a recipe's newest run with a model. Raises UserError if it has none."""
-    if run := next((run for run in all_runs(runs, recipe) if (run / "model").is_dir()), None):
+    if run := _trained(recipe, runs):
         return run
     raise UserError(Problem(Location(recipe), "has no run with a trained model", f"recipe run {recipe}", "no-model"))
 

@@ -99,10 +99,15 @@ def _sized(source: str, config: dict[str, Any], shapes: dict[str, tuple[int, ...
         return ModelSize(
             source, shapes, config["model_type"], hidden, config.get("num_hidden_layers") or config["n_layer"], heads, heads * head,
             (config.get("num_key_value_heads") or heads) * head, _intermediate(config, hidden), config["vocab_size"],
-            bool(config.get("attention_dropout") or config.get("attn_pdrop", 0.1 if config["model_type"] == "gpt2" else 0)),
+            has_attention_dropout(config),
         )  # fmt: skip
     except KeyError:
         return None
+
+
+def has_attention_dropout(config: dict[str, Any]) -> bool:
+    """Return whether the attention has dropout; config.json omits GPT-2's default."""
+    return bool(config.get("attention_dropout") or config.get("attn_pdrop", 0.1 if config.get("model_type") == "gpt2" else 0))
 
 
 def _intermediate(config: dict[str, Any], hidden: int) -> int:

@@ -11,7 +11,7 @@ from ...converters.reading.records import Record, RecordValue
 from ...schemas.base.errors import Problem
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Data, Model, Recipe
-from .chat_templates import OWN_TEMPLATE, SYSTEM_HINT, axolotl_template, own_template, special_tokens, template_prefix, tokenizer_folder
+from .chat_templates import NO_TEMPLATE_HINT, OWN_TEMPLATE, SYSTEM_HINT, axolotl_template, own_template, special_tokens, template_prefix, tokenizer_folder
 from .template_check import chat_texts, render_chats
 
 ROWS = 200  # of each source
@@ -29,16 +29,11 @@ def template_problems(loaded: LoadedRecipe, records: Sequence[Record]) -> Iterat
     location = loaded.document.location(_PLACE)
     if not template:
         if own:
-            yield Problem(
-                location,
-                f"{model.base_model} has no chat template",
-                "set model.chat_template to one of Axolotl's, e.g. chatml",
-                "chat-template",
-            )
+            yield Problem(location, f"{model.base_model} has no chat template", NO_TEMPLATE_HINT, "chat-template")
         return
     name = "the model's own chat template" if own else f"the chat template {model.chat_template}"
     records = records[:ROWS]
-    fields = [with_system_prompt(record.fields, data.system_prompt) if data.system_prompt else record.fields for record in records]
+    fields = [with_system_prompt(record.fields, data.system_prompt) for record in records]
     found = render_chats(_prefix(data) + template, [for_template(one["messages"]) for one in fields])
     if found.refused:
         is_system = any("system" in message.lower() for message in found.refused.values())

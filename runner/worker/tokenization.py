@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 from ..launch.plan import CONFIG
-from ..models.chat_templates import template_prefix
+from ..models.chat_templates import NO_TEMPLATE_HINT, template_prefix
 from ..runtime.progress import Progress
 from . import axolotl_patches
 from .labels import IGNORED, long_rows
@@ -84,7 +84,7 @@ def load_tokenizer(cfg: Any) -> Any:
     except ValueError as error:
         if "chat_template" not in str(error):
             raise
-        refuse(f"{cfg.base_model} has no chat template: set model.chat_template to one of Axolotl's, e.g. chatml")
+        refuse(f"{cfg.base_model} has no chat template: {NO_TEMPLATE_HINT}")
     before = template_prefix(bool(cfg.fold_system), "reasoning" in (cfg.accepted_losses or ()))
     if before and not str(tokenizer.chat_template).startswith(before):
         tokenizer.chat_template = before + tokenizer.chat_template

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from ...schemas.base.errors import Location, Problem, UserError, first_line
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Model, Recipe
-from ..models.chat_templates import OWN_TEMPLATE, axolotl_template, template_prefix
+from ..models.chat_templates import NO_TEMPLATE_HINT, OWN_TEMPLATE, axolotl_template, template_prefix
 from ..models.template_rows import for_template
 
 DEFAULT = "cl100k"
@@ -102,7 +102,5 @@ def _template(recipe: Recipe, tokenizer: Any) -> str:
         raise ModuleNotFoundError("axolotl is not installed", name="axolotl")
     if not template:
         what = f"Axolotl has no chat template {name}" if name != OWN_TEMPLATE else f"{recipe.model.base_model} has no chat template"
-        raise UserError(
-            Problem(Location("model.chat_template"), what, "set model.chat_template to one of Axolotl's, e.g. chatml", "chat-template")
-        )
+        raise UserError(Problem(Location("model.chat_template"), what, NO_TEMPLATE_HINT, "chat-template"))
     return template_prefix(recipe.data.system_role == "fold", recipe.data.reasoning == "drop") + template

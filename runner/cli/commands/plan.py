@@ -93,17 +93,13 @@ def _figures(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if needs:
         yield "trained", f"{needs['trained_parameters']:,} parameters"
         most = f", up to {size_text(needs['memory']['most'])}, at {rows_text(needs['memory'])}"
-        where = on_each(needs["memory"])
-        for name, more in (("memory", f"{where}{most}"), ("disk", "")):
-            part = needs[name]
-            free = f", {size_text(part['available'])} available{others_text(part.get('taken', 0))}" if part["available"] else ""
-            yield name, f"{'about ' if more else ''}{size_text(part['needed'])} needed{more}{free}"
-            for what, size in part["parts"].items():
-                yield "", f"{size_text(size):>9}  {what}"
+        tables = [("memory", "about ", f"{on_each(needs['memory'])}{most}"), ("disk", "", "")]
         if needs["main_memory"]["needed"]:
-            part = needs["main_memory"]
-            free = f", {size_text(part['available'])} available" if part["available"] else ""
-            yield "main memory", f"about {size_text(part['needed'])} needed by all processes{free}"
+            tables.append(("main memory", "about ", " by all processes"))
+        for name, about, more in tables:
+            part = needs[name.replace(" ", "_")]
+            free = f", {size_text(part['available'])} available{others_text(part.get('taken', 0))}" if part["available"] else ""
+            yield name, f"{about}{size_text(part['needed'])} needed{more}{free}"
             for what, size in part["parts"].items():
                 yield "", f"{size_text(size):>9}  {what}"
         if needs["evaluation"]:
