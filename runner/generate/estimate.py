@@ -9,8 +9,7 @@ from ...schemas.base.counted import counted, listed
 from ...schemas.generate_sections import Generate
 from ..evaluation.metrics.cl100k import count_tokens
 from ..models.reference import resolve_target
-from ..providers.endpoints import LOCAL, endpoint
-from ..providers.limits import cost
+from ..providers.endpoints import LOCAL, cost, endpoint
 from ..providers.request_log import RequestLog
 from ..providers.requests import Request
 from .job import Job

@@ -18,7 +18,7 @@ from ...converters.sources.registry import converter
 from ...schemas.generate_sections import Generate
 from ...schemas.prompts import Prompt, load_prompt
 from ..providers.endpoints import Endpoint
-from ..providers.requests import SEEDS, ProviderRequest, Reply, Request
+from ..providers.requests import ProviderRequest, Reply, Request, seed_of
 from .filters import unusable
 from .outcomes import Passthrough, Rejected, Rows
 from .tasks import Task, task
@@ -82,7 +82,7 @@ class Job(NamedTuple):
     def asked(self, request: Request, attempt: int, endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ProviderRequest]:
         """Return the provider and the request to it. Repetitions and retries of a prompt differ in the seed."""
         endpoint = chosen(endpoints, f"{self.generate.seed} {request.row} {request.repetition}")
-        seed = (self.generate.seed + request.repetition + attempt * 1_000_003) % SEEDS
+        seed = seed_of(self.generate.seed + request.repetition, attempt)
         return endpoint, ProviderRequest(endpoint.provider, endpoint.identity, request.messages, self.generate.sampling, seed)
 
     def usable(self, request: Request, reply: Reply) -> bool:

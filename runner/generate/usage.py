@@ -5,12 +5,12 @@ from typing import Any
 
 from ...converters.building.row_counts import Ledger
 from ...converters.building.unusable_rows import check_budget
-from ..providers.endpoints import Endpoint
+from ..providers.endpoints import Endpoint, cost
 from ..providers.request_log import RequestLog
 from .outcomes import Rejected, Rows
 
 _COUNTED = ("requests", "kept", "refused", "empty", "failed", "unusable", "filtered")
-_USED = ("replies", "asked_again", "retried", "prompt_tokens", "completion_tokens", "unmetered", "cost")
+_USED = ("replies", "asked_again", "retried", "prompt_tokens", "completion_tokens", "unmetered")
 
 
 class Usage:
@@ -35,8 +35,8 @@ class Usage:
             used["unmetered"] += not reply.metered
             self.redacted += reply.redacted
             if endpoint.price:
-                price = reply.prompt_tokens * endpoint.price.input + reply.completion_tokens * endpoint.price.output
-                self.costs[endpoint.name][endpoint.price.currency] += price / 1_000_000  # pyright: ignore[reportArgumentType]
+                paid = cost(endpoint.price, reply.prompt_tokens, reply.completion_tokens)
+                self.costs[endpoint.name][endpoint.price.currency] += paid  # pyright: ignore[reportArgumentType]
 
     def ended(self, endpoint: Endpoint, outcome: Rows | Rejected) -> None:
         """Count how a request ended."""
@@ -56,7 +56,7 @@ class Usage:
         for name, counts in sorted(self.providers.items()):
             if counts["requests"] != sum(counts[how] for how in _COUNTED[1:]):
                 raise AssertionError(f"{name}: {dict(counts)} do not add up")
-            providers[name] = {key: counts[key] for key in (*_COUNTED, *_USED) if key != "cost"}
+            providers[name] = {key: counts[key] for key in (*_COUNTED, *_USED)}
             if self.costs[name]:
                 providers[name]["cost"] = {currency: round(paid, 6) for currency, paid in self.costs[name].items()}
         ledger = self.ledger

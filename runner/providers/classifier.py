@@ -13,7 +13,7 @@ import orjson
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ..models.reference import resolve_target
-from ..runtime.child_environment import child_environment
+from ..runtime.child_environment import model_environment
 from .request_log import Entry, RequestLog
 from .requests import ProviderRequest, Reply
 
@@ -25,12 +25,11 @@ def classify(asked: Iterable[ProviderRequest], name: str, runs: Path, log: Reque
     pending = {request.key: request for request in asked}
     target = orjson.dumps(resolve_target(name, runs)._asdict()).decode()
     argv = [sys.executable, "-m", "recipekit.runner.worker.classify_texts", target]
-    environment = child_environment({"PYTHONSAFEPATH": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_WAIT_POLICY": "PASSIVE"})
     with TemporaryFile() as texts, TemporaryFile() as errors:
         for key, request in pending.items():
             texts.write(orjson.dumps({"key": key, "text": request.messages[-1]["content"]}) + b"\n")
         texts.seek(0)
-        child = subprocess.Popen(argv, stdin=texts, stdout=subprocess.PIPE, stderr=errors, env=environment, start_new_session=True)
+        child = subprocess.Popen(argv, stdin=texts, stdout=subprocess.PIPE, stderr=errors, env=model_environment(), start_new_session=True)
         try:
             assert child.stdout
             done = 0

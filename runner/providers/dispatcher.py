@@ -12,8 +12,8 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from ...schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
 from ...schemas.generate_sections import Limits
 from .client import CallFailed, Client
-from .endpoints import Endpoint
-from .limits import Budget, LimitReached, Pace, cost, wait
+from .endpoints import Endpoint, cost
+from .limits import Budget, LimitReached, Pace, wait
 from .request_log import Entry, RequestLog
 from .requests import ProviderRequest, Reply, Request
 

@@ -81,6 +81,11 @@ def endpoint(provider: Provider, base_url: str = "", identity: str = "", *, with
     )  # fmt: skip
 
 
+def cost(price: Price | None, prompt_tokens: int, completion_tokens: int) -> float | None:
+    """Return the cost of the tokens, or None if the recipe gives no price."""
+    return None if price is None else (prompt_tokens * price.input + completion_tokens * price.output) / 1_000_000
+
+
 def require_keys(providers: Iterable[Provider]) -> None:
     """Raise UserError with every key that is missing, before anything is sent."""
     problems: dict[Problem, None] = {}

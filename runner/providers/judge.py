@@ -12,7 +12,7 @@ from ...schemas.prompts import Prompt, load_prompt
 from .endpoints import Endpoint
 from .requests import messages
 from .request_log import RequestLog
-from .requests import SEEDS, ProviderRequest, Reply, Request
+from .requests import ProviderRequest, Reply, Request, seed_of
 
 _OBJECT = re.compile(r"\{[^{}]*\}")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -52,8 +52,7 @@ class Scorer(NamedTuple):
         """Return the provider request; a retry after a reply without scores has another seed and a higher temperature."""
         (endpoint,) = endpoints
         sampling = Sampling(temperature=0.7 if attempt else 0, max_new_tokens=self.judge.max_new_tokens)
-        seed = (self.seed + attempt * 1_000_003) % SEEDS
-        return endpoint, ProviderRequest(endpoint.provider, endpoint.identity, request.messages, sampling, seed)
+        return endpoint, ProviderRequest(endpoint.provider, endpoint.identity, request.messages, sampling, seed_of(self.seed, attempt))
 
     def usable(self, request: Request, reply: Reply) -> bool:
         """Return whether the reply has every score."""

@@ -8,18 +8,13 @@ from tenacity.wait import wait_exponential_jitter
 
 from ...schemas.generate_sections import Limits, Price
 from .client import CallFailed
-from .endpoints import Endpoint
+from .endpoints import Endpoint, cost
 from .request_log import Used
 from .requests import ProviderRequest, Reply
 
 
 class LimitReached(Exception):
     """One more request could exceed a limit, which the text names."""
-
-
-def cost(price: Price | None, prompt_tokens: int, completion_tokens: int) -> float | None:
-    """Return the cost of the tokens, or None if the recipe gives no price."""
-    return None if price is None else (prompt_tokens * price.input + completion_tokens * price.output) / 1_000_000
 
 
 class Budget:

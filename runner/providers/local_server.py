@@ -15,7 +15,7 @@ import orjson
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ..models.reference import resolve_target
-from ..runtime.child_environment import child_environment
+from ..runtime.child_environment import model_environment
 
 _TAIL = 12
 
@@ -25,10 +25,9 @@ def served(name: str, runs: Path) -> Iterator[tuple[str, str]]:
     """Yield (address, identity of the weights) of the model, served while the block runs. Raises UserError if it cannot be loaded."""
     target = resolve_target(name, runs)
     argv = [sys.executable, "-m", "recipekit.runner.inference", orjson.dumps(target._asdict()).decode()]
-    environment = child_environment({"PYTHONSAFEPATH": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_WAIT_POLICY": "PASSIVE"})
     # The child ends when its standard input closes, however this process ends.
     with subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, start_new_session=True
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=model_environment(), start_new_session=True
     ) as child:
         assert child.stdout and child.stderr
         # The log is read all the time, and only its end is kept: a full pipe would block the server at its next message.

@@ -14,6 +14,7 @@ from ...schemas.prompts import Prompt
 
 Message = dict[str, str]
 SEEDS = 2**31  # providers take seeds below
+_ATTEMPT = 1_000_003  # between the seeds of two attempts, more than any number of repetitions
 
 
 class Request(NamedTuple):
@@ -62,6 +63,11 @@ class ProviderRequest(NamedTuple):
     def most_tokens(self) -> int:
         """Return an upper bound for the tokens that the request can use."""
         return self.most_prompt_tokens() + self.sampling.max_new_tokens
+
+
+def seed_of(seed: int, attempt: int) -> int:
+    """Return the seed of an attempt: a repeated request must not get the same reply."""
+    return (seed + attempt * _ATTEMPT) % SEEDS
 
 
 def messages(prompt: Prompt, values: dict[str, Any]) -> tuple[Message, ...]:

@@ -25,6 +25,11 @@ def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not changes_a_training(name)} | dict(changes)
 
 
+def model_environment() -> dict[str, str]:
+    """Return the variables for a child process that uses a model for this one."""
+    return child_environment({"PYTHONSAFEPATH": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_WAIT_POLICY": "PASSIVE"})
+
+
 def failure_of(*arguments: str) -> str:
     """Run Python with these arguments, without a GPU; return the last line of its errors, "" if it succeeded."""
     environment = child_environment({"PYTHONSAFEPATH": "1", "CUDA_VISIBLE_DEVICES": ""})

@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from recipekit.runner.providers.limits import Budget, LimitReached, cost
+from recipekit.runner.providers.endpoints import cost
+from recipekit.runner.providers.limits import Budget, LimitReached
 from recipekit.runner.providers.request_log import Used
 from recipekit.runner.providers.requests import ProviderRequest, Reply
 from recipekit.schemas.generate_sections import Limits, Price, Sampling
