@@ -13,6 +13,7 @@ from .sample_prompts import sample_prompt_problems
 from .sections import Recipe
 from .smoke import smoke_document
 from .validation import check_document, without_unknown_keys
+from .values import KeyPath, replaced_at
 from .yaml_source import Document
 
 
@@ -24,6 +25,11 @@ class LoadedRecipe(NamedTuple):
     document: Document
     full: Recipe | None = None
     is_smoke: bool = False
+
+    def with_value(self, place: KeyPath, value: Any) -> "LoadedRecipe":
+        """Return the recipe with another value at a key path."""
+        data = replaced_at(self.document.data, place, value)
+        return self._replace(recipe=Recipe.from_values(data), document=self.document._replace(data=data))
 
 
 def check_recipe(path: Path, settings: tuple[str, ...] = ()) -> list[Problem]:
@@ -59,24 +65,25 @@ def is_prompt(document: Document) -> bool:
 
 def load_recipe(name: str, settings: tuple[str, ...] = (), smoke: bool = False) -> LoadedRecipe:
     """Load the recipe `name`: a path or a shipped name. Raises UserError with every problem."""
-    path = find_recipe(name)
-    document = load_layers(path, settings)
-    if problems := problems_of(document):
-        raise UserError(*problems)
-    return _loaded(document, path, smoke)
+    return _loaded(*_valid(name, settings), smoke)
 
 
 def load_sweep(name: str, settings: tuple[str, ...] = (), smoke: bool = False) -> list[tuple[LoadedRecipe, dict[str, Any]]]:
     """Load the recipes of a matrix, each with its values; [] for a recipe without one. Raises UserError with every problem."""
-    path = find_recipe(name)
-    document = load_layers(path, settings)
-    if problems := problems_of(document):
-        raise UserError(*problems)
+    document, path = _valid(name, settings)
     if not document.data.get("matrix"):
         return []
     if problems := _check_matrix(document, path):
         raise UserError(*problems)
     return [(_loaded(made.document, path, smoke), made.values) for made in combinations(document, path.parent)]
+
+
+def _valid(name: str, settings: tuple[str, ...]) -> tuple[Document, Path]:
+    path = find_recipe(name)
+    document = load_layers(path, settings)
+    if problems := problems_of(document):
+        raise UserError(*problems)
+    return document, path
 
 
 def _loaded(document: Document, path: Path, smoke: bool) -> LoadedRecipe:

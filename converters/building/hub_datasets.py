@@ -4,7 +4,6 @@ The commit is looked up before a row is read, and recorded in the manifest. `dat
 local folder of the same name, or an older cached copy if the hub does not answer.
 """
 
-import copy
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ...schemas.base.errors import Location, Problem, UserError, first_line
 from ...schemas.recipe import LoadedRecipe
-from ...schemas.sections import Recipe, Source
+from ...schemas.sections import Source
 from ..reading.plain_values import NotPlain, as_read
 from ..reading.records import Drop, Row
 from ..reading.tables import label_names
@@ -173,13 +172,8 @@ def _is_media(feature: Any) -> bool:
 
 def pin_commits(loaded: LoadedRecipe) -> LoadedRecipe:
     """Return the recipe with a commit as the revision of every hub source, so that resuming and reproducing read the same rows."""
-    if not any(is_on_hub(source) for _, source, _ in loaded.recipe.all_sources()):
-        return loaded
-    values: Any = copy.deepcopy(loaded.document.data)
+    pinned = loaded
     for place, source, _ in loaded.recipe.all_sources():
         if is_on_hub(source):
-            value = values
-            for key in place:
-                value = value[key]
-            value["revision"] = commit_of(source)
-    return loaded._replace(recipe=Recipe.from_values(values), document=loaded.document._replace(data=values))
+            pinned = pinned.with_value((*place, "revision"), commit_of(source))
+    return pinned

@@ -4,7 +4,6 @@ The pairs are JSON Lines files in a folder, one per paradigm, with sentence_good
 paradigm (hf:nyu-mll/blimp), which is downloaded into such a folder. worker/blimp_probe.py measures them with lm-eval.
 """
 
-import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from ...schemas.base.errors import Location, Problem, UserError, first_line
 from ...schemas.base.files import MANIFEST, new_folder, write_atomically
 from ...schemas.base.hashing import with_contents
 from ...schemas.recipe import LoadedRecipe
-from ...schemas.sections import Recipe, Source
+from ...schemas.sections import Source
 from ..models.resolve import cache_folder
 
 FIELDS = ("sentence_good", "sentence_bad")
@@ -47,11 +46,7 @@ def prepare(value: str) -> str:
 def pin_pairs(loaded: LoadedRecipe) -> LoadedRecipe:
     """Return the recipe with the commit of its pairs on the hub, so that resuming and reproducing measure the same pairs."""
     value = loaded.recipe.evaluation.blimp
-    if not value or not _source(value):
-        return loaded
-    values: Any = copy.deepcopy(loaded.document.data)
-    values["evaluation"]["blimp"] = identity(value)
-    return loaded._replace(recipe=Recipe.from_values(values), document=loaded.document._replace(data=values))
+    return loaded.with_value(("evaluation", "blimp"), identity(value)) if value and _source(value) else loaded
 
 
 def _source(value: str) -> Source | None:
