@@ -12,9 +12,8 @@ from typing import Any
 import orjson
 
 from ...schemas.base.counted import counted
-from ...schemas.base.errors import GateError, Location, Problem
 from ...schemas.sections import Data, RecordType
-from .leaks import COMPARED, SHOWN, Leak
+from .leaks import COMPARED, SHOWN, Leak, leak_error
 from .near_duplicates import compared_text, near_pairs, signatures
 from .row_encoder import group_keys, leak_digest
 
@@ -37,11 +36,9 @@ def refuse_seen_rows(data: Data, folder: Path, sets: Mapping[str, tuple[RecordTy
     if data.check_leaks == "near":
         leaks += _near(data, folder, alike)
     if leaks:
-        more = f" (the first {SHOWN} are listed)" if len(leaks) > SHOWN else ""
         hint = "remove the rows from the set or from the training data, or group them by a common key with data.split.group_by"
-        listed = [Problem(Location(""), str(leak), rule="leak") for leak in leaks[:SHOWN]]
-        what = f"{counted(len(leaks), 'evaluated row', 'are')} also in the training data{more}"
-        raise GateError(*listed, Problem(Location(""), what, hint, "leak"))
+        what = f"{counted(len(leaks), 'evaluated row', 'are')} also in the training data"
+        raise leak_error(leaks[:SHOWN], len(leaks), what, hint)
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

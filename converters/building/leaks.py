@@ -77,10 +77,15 @@ def refuse(pairs: Iterable[Pair], lines: Path, splits: Sequence[int]) -> None:
     count = len(shown) + sum(1 for _ in remaining)
     ids = ids_of([lines], {row for pair in shown for row in (pair.first, pair.second)})
     leaks = [Leak(kind, ids[first], split_name(splits[first]), ids[second], split_name(splits[second])) for kind, first, second in shown]
-    more = f" (the first {SHOWN} are listed)" if count > SHOWN else ""
     hint = "group the rows with data.split.group_by, remove duplicates with data.dedup, or remove the fixed split of a source"
-    listed = [Problem(Location(""), str(leak), rule="leak") for leak in leaks]
-    raise GateError(*listed, Problem(Location(""), f"{count} leaks between splits{more}", hint, "leak"))
+    raise leak_error(leaks, count, f"{count} leaks between splits", hint)
+
+
+def leak_error(shown: Iterable[Leak], count: int, what: str, hint: str) -> GateError:
+    """Return the error for `count` leaks, of which the first SHOWN are given."""
+    more = f" (the first {SHOWN} are listed)" if count > SHOWN else ""
+    listed = [Problem(Location(""), str(leak), rule="leak") for leak in shown]
+    return GateError(*listed, Problem(Location(""), f"{what}{more}", hint, "leak"))
 
 
 def ids_of(files: Iterable[Path], wanted: set[int]) -> dict[int, str]:

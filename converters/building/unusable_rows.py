@@ -79,36 +79,40 @@ def share_of(rows: int, of: int) -> float:
     return min(1.0, share if share * of >= rows else round(share + 10.0**-digits, digits))
 
 
+def _file_of(row: Row, files: Iterable[SourceFile]) -> SourceFile | None:
+    """Return the file that has the row, if it is one of the files."""
+    return next((file for file in files if file.name == row.file), None)
+
+
 def _encoding_hint(row: Row, files: Iterable[SourceFile]) -> str:
     """Return a hint for the encoding of the row's file."""
-    for file in files:
-        if file.name == row.file:
-            with open_source(file.path, file.encoding) as stream:
-                return encoding_hint(stream)
-    return ""
+    if (file := _file_of(row, files)) is None:
+        return ""
+    with open_source(file.path, file.encoding) as stream:
+        return encoding_hint(stream)
 
 
 def _one_object_hint(row: Row, files: Iterable[SourceFile]) -> str:
     """Return a hint if the row's file is one JSON object that holds the rows, as pandas writes a table and other programs a data set."""
-    for file in files:
-        kind, rows = read_file(file, "values") if file.name == row.file and row.line == 1 else ("", iter(()))
-        first = next(rows, None)
-        if kind.startswith("json") and isinstance(first, Row) and isinstance(first.value, dict):
-            if key := next((key for key, value in first.value.items() if isinstance(value, list) and {*map(type, value)} == {dict}), None):
-                return f"the file is one object, read as one row; if its rows are under {key!r}, set the source's field (--field)"
-            if all(isinstance(value, list | dict) for value in first.value.values()):
-                return "the file is one object, read as one row; pandas writes rows with to_json(PATH, orient='records', lines=True)"
+    file = _file_of(row, files)
+    kind, rows = read_file(file, "values") if file and row.line == 1 else ("", iter(()))
+    first = next(rows, None)
+    if kind.startswith("json") and isinstance(first, Row) and isinstance(first.value, dict):
+        if key := next((key for key, value in first.value.items() if isinstance(value, list) and {*map(type, value)} == {dict}), None):
+            return f"the file is one object, read as one row; if its rows are under {key!r}, set the source's field (--field)"
+        if all(isinstance(value, list | dict) for value in first.value.values()):
+            return "the file is one object, read as one row; pandas writes rows with to_json(PATH, orient='records', lines=True)"
     return ""
 
 
 def _has_no_header(row: Row, files: Iterable[SourceFile]) -> bool:
     """Return whether the row's file is a table whose first row reads like data."""
-    for file in files:
-        if file.name == row.file and not file.columns:
-            kind, rows = read_file(file, "values")
-            first = next(rows, None)
-            return kind in DELIMITERS and isinstance(first, Row) and looks_like_data([*first.value])
-    return False
+    file = _file_of(row, files)
+    if file is None or file.columns:
+        return False
+    kind, rows = read_file(file, "values")
+    first = next(rows, None)
+    return kind in DELIMITERS and isinstance(first, Row) and looks_like_data([*first.value])
 
 
 def _unusable(reason: str, detail: str, rows: list[Row]) -> Problem:

@@ -79,15 +79,16 @@ def skip_lines(stream: BinaryIO, number: int) -> None:
 
 def _refuse_idle(file: SourceFile, kind: str, way: Reads | Reader) -> None:
     """Raise UserError for settings of the source that have no effect on this file."""
-    if file.columns and kind != SKIPPED_TEXT and (kind not in DELIMITERS or way != "values"):
-        what = f"columns has no effect: the file is read as {kind}, not as a table without a header"
-        raise UserError(Problem(Location(file.name), what, "remove it", "columns"))
-    if file.skip_lines and kind != SKIPPED_TEXT and (kind not in DELIMITERS or way != "values"):
-        what = f"skip_lines has no effect: the file is read as {kind}, not as a table"
-        raise UserError(Problem(Location(file.name), what, "remove it", "skip-lines"))
-    if file.field is not None and kind != SKIPPED_TEXT and (not kind.startswith("json") or way != "values"):
-        what = f"field has no effect: the file is read as {kind}, not as JSON"
-        raise UserError(Problem(Location(file.name), what, "remove it", "field"))
+    is_table, is_json = kind in DELIMITERS and way == "values", kind.startswith("json") and way == "values"
+    settings = (
+        ("columns", bool(file.columns), is_table, "a table without a header"),
+        ("skip_lines", bool(file.skip_lines), is_table, "a table"),
+        ("field", file.field is not None, is_json, "JSON"),
+    )
+    for name, is_set, is_used, form in settings:
+        if is_set and not is_used and kind != SKIPPED_TEXT:
+            what = f"{name} has no effect: the file is read as {kind}, not as {form}"
+            raise UserError(Problem(Location(file.name), what, "remove it", name.replace("_", "-")))
     if not is_utf8(file.encoding) and kind in _BINARY:
         raise UserError(Problem(Location(file.name), f"encoding has no effect: the file is {kind}", "remove it", "encoding"))
 

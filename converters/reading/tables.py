@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError, first_line
 from .records import Drop, Row
 
 _ROWS = 1024
@@ -131,16 +131,9 @@ def _translate_errors(name: str) -> Iterator[None]:
 
     try:
         yield
-    except (
-        pyarrow.ArrowException,
-        OSError,
-        ValueError,
-        TypeError,
-        LookupError,
-        ArithmeticError,
-        MemoryError,
-    ) as error:  # Python's own errors come from damaged values
-        message = next(iter(str(error).splitlines()), type(error).__name__)[:200]
+    # Python's own errors come from damaged values.
+    except (pyarrow.ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError) as error:
+        message = first_line(error)[:200]
         raise UserError(Problem(Location(name), f"cannot be read to its end: {message}", "write it again", "unreadable")) from None
 
 

@@ -92,10 +92,9 @@ def _stories(row: Row, chunk_words: int, kept: tuple[str, ...]) -> Iterator[Reco
         for number, chunk in enumerate(chunks(story, chunk_words), 1):
             yield Record(row, {"text": chunk}, {**meta, "chunk": number}, ("chunked",))
         return
-    try:
-        scores = _scores(value)
-    except (KeyError, TypeError, ValueError) as error:
-        yield Drop(row, "bad_score", f"labels and scores do not match: {error}")
+    scores = _scores(row)
+    if isinstance(scores, Drop):
+        yield scores
         return
     meta |= {"score": max(scores.values())} if scores else {}
     meta |= {"emotion": [part.strip() for part in emotion.split(",")] if isinstance(emotion, str) else [], "source_text": text}
@@ -119,17 +118,20 @@ def chunks(text: str, words: int) -> Iterator[str]:
         yield text[start:end]
 
 
-def _scores(value: dict[str, Any]) -> dict[str, float]:
-    """Return the labels of a row with their scores; {} for a row without labels. Raises KeyError, TypeError or ValueError for others."""
-    return {value[f"label_{n}"]: float(value[f"score_{n}"]) for n in range(len(value)) if f"label_{n}" in value}
+def _scores(row: Row) -> dict[str, float] | Drop:
+    """Return the labels of a row with their scores; {} for a row without labels."""
+    value = row.value
+    try:
+        return {value[f"label_{n}"]: float(value[f"score_{n}"]) for n in range(len(value)) if f"label_{n}" in value}
+    except (KeyError, TypeError, ValueError) as error:
+        return Drop(row, "bad_score", f"labels and scores do not match: {error}")
 
 
 def _labelled(row: Row, min_words: int, emotional_only: bool, min_score: float) -> Record | Drop:
     value = row.value
-    try:
-        scores = _scores(value)
-    except (KeyError, TypeError, ValueError) as error:
-        return Drop(row, "bad_score", f"labels and scores do not match: {error}")
+    scores = _scores(row)
+    if isinstance(scores, Drop):
+        return scores
     text, top = value.get("text"), max(scores, key=lambda label: scores[label])
     if not isinstance(text, str):
         return Drop(row, "no_text", "text is missing")
