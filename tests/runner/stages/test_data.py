@@ -15,6 +15,7 @@ from recipekit.runner.stages import data as stage
 from recipekit.runner.stages.context import RunContext
 from recipekit.schemas.sections import Data, Source, Split
 
+from ...support.counting import bytes_read
 from ...support.jsonl import write_jsonl
 from ...support.tiny import emogpt_rows
 
@@ -116,12 +117,6 @@ def test_the_key_is_of_the_bytes_that_were_converted_not_of_what_was_written_sin
     monkeypatch.setattr(stage, "build", build_and_append)
     stage.run(context)
     assert context.keys["data"] == before != key_now(data)
-
-
-def bytes_read():
-    """How many bytes this process has read so far."""
-    counters = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
-    return int(counters["rchar"])
 
 
 @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="the system does not count what a process reads")
