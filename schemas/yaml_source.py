@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from yaml import AliasEvent, MappingEndEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent, StreamEndEvent
 
 from .base.errors import Location, Problem, UserError, first_line
 
@@ -111,12 +112,12 @@ class _Composer:
         """Return the one document of the file. Raises UserError if it has none, or several."""
         self.next()  # start of the stream
         first = self.next()
-        if isinstance(first, yaml.StreamEndEvent):
+        if isinstance(first, StreamEndEvent):
             raise UserError(Problem(Location(self.file), "the file is empty", "`recipe new NAME` writes a recipe", "yaml-empty"))
         data = self.node(self.next(), ())
         self.next()  # end of the document
         after = self.next()
-        if not isinstance(after, yaml.StreamEndEvent):
+        if not isinstance(after, StreamEndEvent):
             raise self.refuse(after, "more than one document", "remove everything after ---: one file is one recipe", "yaml-documents")
         return Document(data, self.keys, self.values)
 
@@ -124,7 +125,8 @@ class _Composer:
         return UserError(Problem(self.place(event), what, hint, rule))
 
     def place(self, event: Any) -> Location:
-        return Location(self.file, event.start_mark.line + 1, event.start_mark.column + 1)
+        mark = event.start_mark
+        return Location(self.file, mark.line + 1, mark.column + 1)
 
     def count(self, event: Any, nodes: int = 1) -> None:
         self.nodes += nodes
@@ -133,7 +135,7 @@ class _Composer:
 
     def node(self, event: Any, path: KeyPath) -> Any:
         self.values[path] = self.place(event)
-        if isinstance(event, yaml.AliasEvent):
+        if isinstance(event, AliasEvent):
             return self.alias(event)
         before = self.nodes
         self.count(event)
@@ -142,7 +144,7 @@ class _Composer:
             self.open_anchors.add(anchor)
         if event.tag and event.tag not in _TAGS and event.tag != "!":
             raise self.refuse(event, f"the tag {event.tag} is not allowed", "use plain values", "yaml-tag")
-        value = self.scalar(event) if isinstance(event, yaml.ScalarEvent) else self.collection(event, path)
+        value = self.scalar(event) if isinstance(event, ScalarEvent) else self.collection(event, path)
         if anchor:
             self.open_anchors.discard(anchor)
             self.anchors[anchor] = (value, self.nodes - before)
@@ -164,21 +166,21 @@ class _Composer:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise self.refuse(event, f"nested deeper than {MAX_DEPTH} levels", "recipes are only a few levels deep", "yaml-depth")
-        value = self.sequence(path) if isinstance(event, yaml.SequenceStartEvent) else self.mapping(path)
+        value = self.sequence(path) if isinstance(event, SequenceStartEvent) else self.mapping(path)
         self.depth -= 1
         return value
 
     def sequence(self, path: KeyPath) -> list[Any]:
         items: list[Any] = []
-        while not isinstance(event := self.next(), yaml.SequenceEndEvent):
+        while not isinstance(event := self.next(), SequenceEndEvent):
             items.append(self.node(event, (*path, len(items))))
         return items
 
     def mapping(self, path: KeyPath) -> dict[str, Any]:
         items: dict[str, Any] = {}
         merged: dict[str, Any] = {}
-        while not isinstance(event := self.next(), yaml.MappingEndEvent):
-            if not isinstance(event, yaml.ScalarEvent):
+        while not isinstance(event := self.next(), MappingEndEvent):
+            if not isinstance(event, ScalarEvent):
                 raise self.refuse(event, "a key must be plain text", "quote it, or write `key: value`", "yaml-key")
             key = self.text(event)
             if key == "<<" and event.implicit[0]:
@@ -220,7 +222,7 @@ class _Composer:
             return text
         if _NOT_FINITE.fullmatch(text):
             raise self.refuse(event, f"{text} is not a finite number", "write a number, or quote it if it is text", "yaml-number")
-        if _FLOAT.fullmatch(text) and len(text) > MAX_DIGITS:
+        if len(text) > MAX_DIGITS and _FLOAT.fullmatch(text):
             raise self.refuse(event, f"a number of {len(text)} digits", "quote it if it is text", "yaml-number")
         if _INT.fullmatch(text):
             return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
