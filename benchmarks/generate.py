@@ -31,7 +31,7 @@ from recipekit.runner.generate.generate import generate_rows
 from recipekit.schemas.generate_sections import Generate
 from recipekit.schemas.values import built
 folder, values = Path(sys.argv[1]), json.loads(sys.argv[2])
-import recipekit.runner.generate.client, recipekit.runner.generate.dispatcher
+import recipekit.runner.providers.client, recipekit.runner.providers.dispatcher
 started = time.perf_counter()
 with Display() as display:
     manifest = generate_rows(built(Generate, values), folder / "out", folder / "requests.sqlite", folder, display, "benchmark")

@@ -13,7 +13,7 @@ import orjson
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ..models.reference import resolve_target
-from ..runtime.child_environment import model_environment
+from ..runtime.child_environment import WITH_MODEL, child_environment
 from .request_log import Entry, RequestLog
 from .requests import ProviderRequest, Reply
 
@@ -29,7 +29,7 @@ def classify(asked: Iterable[ProviderRequest], name: str, runs: Path, log: Reque
         for key, request in pending.items():
             texts.write(orjson.dumps({"key": key, "text": request.messages[-1]["content"]}) + b"\n")
         texts.seek(0)
-        child = subprocess.Popen(argv, stdin=texts, stdout=subprocess.PIPE, stderr=errors, env=model_environment(), start_new_session=True)
+        child = subprocess.Popen(argv, stdin=texts, stdout=subprocess.PIPE, stderr=errors, env=child_environment(WITH_MODEL), start_new_session=True)
         try:
             assert child.stdout
             done = 0

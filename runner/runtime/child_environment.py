@@ -19,15 +19,13 @@ PREFIXES = (
 # In the name of a variable on Google Colab. Axolotl then asks for the name of the GPU, and stops on a machine without one.
 COLAB = "COLAB_"
 
+# For processes that use a model on behalf of this one.
+WITH_MODEL = {"PYTHONSAFEPATH": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_WAIT_POLICY": "PASSIVE"}
+
 
 def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
     """Return the variables for a child process: those of this one that do not change a training, and the changes."""
     return {name: value for name, value in os.environ.items() if not changes_a_training(name)} | dict(changes)
-
-
-def model_environment() -> dict[str, str]:
-    """Return the variables for a child process that uses a model for this one."""
-    return child_environment({"PYTHONSAFEPATH": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_WAIT_POLICY": "PASSIVE"})
 
 
 def failure_of(*arguments: str) -> str:
