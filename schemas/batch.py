@@ -22,7 +22,7 @@ class Batch(NamedTuple):
 
 def batch_of(recipe: Recipe) -> Batch:
     """Return the recipe's batch. With `micro_batch_size: auto` that is not chosen yet, a forward pass has one row: `rows` is the same."""
-    training, processes = recipe.training, recipe.launch.num_processes * recipe.launch.num_nodes
+    training, processes = recipe.training, recipe.launch.processes
     micro = 1 if training.micro_batch_size == AUTO else training.micro_batch_size
     if training.global_batch_size is None:
         return Batch(micro, training.gradient_accumulation_steps or 1, processes)
@@ -44,9 +44,8 @@ def possible_micro_batch_sizes(recipe: Recipe) -> list[int]:
 
 def rows_of_a_step(recipe: Recipe) -> Iterator[Finding]:
     """Yield what makes the rows of a step unknown, contradictory or uneven."""
-    training = recipe.training
+    training, processes = recipe.training, recipe.launch.processes
     rows, micro = training.global_batch_size, training.micro_batch_size
-    processes = batch_of(recipe._replace(training=training._replace(global_batch_size=None))).processes
     if rows is None:
         if micro == AUTO:
             hint = "set global_batch_size, the rows of an optimizer step: they must not depend on the machine"

@@ -19,7 +19,7 @@ def deepspeed_keys_without_zero(recipe: Recipe) -> Iterator[Finding]:
         yield Finding(("launch", "zero_stage"), what, "set engine: deepspeed, or remove zero_stage")
     if not launch.zero_stage:
         yield no_effect(("launch", "offload_optimizer"), " without zero_stage", "set zero_stage: 3")
-    if not launch.zero_stage and not launch.fsdp:
+    if not launch.is_sharded:
         yield no_effect(("launch", "offload_params"), " without zero_stage or fsdp", "set zero_stage: 3, or fsdp: true")
     if launch.zero_stage in (1, 2):
         yield no_effect(("launch", "offload_params"), f" with zero_stage: {launch.zero_stage}", "set zero_stage: 3")

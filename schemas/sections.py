@@ -165,6 +165,16 @@ class Launch(NamedTuple):
     offload_params: bool = False
     fsdp: bool = False
 
+    @property
+    def processes(self) -> int:
+        """Return the number of processes on all machines."""
+        return self.num_processes * self.num_nodes
+
+    @property
+    def is_sharded(self) -> bool:
+        """Return whether the processes share what they train: weights, gradients or the optimizer's state."""
+        return self.fsdp or bool(self.zero_stage)
+
 
 class EvaluationSet(NamedTuple):
     """A further set of held-out rows. Without `type`, the type of the data applies."""

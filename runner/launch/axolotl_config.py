@@ -221,9 +221,9 @@ def _sharding(recipe: Recipe, machine: Machine) -> dict[str, Any]:
     launch = recipe.launch
     ray: dict[str, Any] = {}
     if launch.engine == "ray":
-        ray = {"use_ray": True, "ray_num_workers": launch.num_processes * launch.num_nodes, "resources_per_worker": {"GPU": 1}}
+        ray = {"use_ray": True, "ray_num_workers": launch.processes, "resources_per_worker": {"GPU": 1}}
     packed: dict[str, Any] = {}
-    if recipe.training.adapter == "qlora" and precision(recipe.training, machine) == "fp16" and (launch.fsdp or launch.zero_stage):
+    if recipe.training.adapter == "qlora" and precision(recipe.training, machine) == "fp16" and launch.is_sharded:
         # Axolotl packs 4-bit weights into bf16 numbers. DeepSpeed and FSDP2 convert the model to fp16, which would change their bits.
         packed = {"bnb_config_kwargs": {"bnb_4bit_quant_storage": "float16"}}
     if launch.fsdp:

@@ -60,7 +60,7 @@ def of_node(argv: tuple[str, ...], node: int) -> tuple[str, ...]:
 
 def one_process(launch: Launch) -> bool:
     """Return whether a single process trains; sharding needs a process group even then."""
-    return launch.num_processes == launch.num_nodes == 1 and not launch.zero_stage and not launch.fsdp
+    return launch.processes == 1 and not launch.is_sharded
 
 
 def processes_environment(launch: Launch, machine: Machine) -> dict[str, str]:

@@ -138,7 +138,7 @@ def _optimizer(recipe: Recipe, installed: Mapping[str, str] | None) -> Kernel:
 def _loss(recipe: Recipe, model: Architecture | None) -> Kernel:
     if recipe.data.type == "classification":
         return Kernel("loss", "torch's cross entropy", "a row has one label")
-    if recipe.launch.zero_stage or recipe.launch.fsdp:
+    if recipe.launch.is_sharded:
         return Kernel("loss", "logits of the trained tokens", "a sharded head can only be used within the model")
     if model and model.changes_logits:
         return Kernel("loss", "logits of the trained tokens", "the model caps or scales its logits after the head")

@@ -107,8 +107,7 @@ def fit(
     if machine.is_cpu:
         return found
     evaluation, main = evaluation_memory(recipe, size, machine, memory.rows.longest), main_memory(recipe, size, machine, memory.trained)
-    gpus = recipe.launch.num_processes * recipe.launch.num_nodes
-    return found._replace(gpus=gpus, evaluation=evaluation, main=main, main_available=main_available)
+    return found._replace(gpus=recipe.launch.processes, evaluation=evaluation, main=main, main_available=main_available)
 
 
 def _of_gpu(machine: Machine, processes: int, held: int) -> tuple[int, int]:

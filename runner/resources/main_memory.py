@@ -18,7 +18,7 @@ OFFLOADED_BY_ZERO = 16
 def main_memory(recipe: Recipe, size: ModelSize, machine: Machine, trained: int) -> dict[str, int]:
     """Return the bytes by part; {} on a CPU, and where nothing is loaded, offloaded or gathered there."""
     launch, is_full = recipe.launch, recipe.training.adapter == "none"
-    if machine.is_cpu or not (launch.fsdp or launch.zero_stage):
+    if machine.is_cpu or not launch.is_sharded:
         return {}
     wide = 4 if has_fp32_weights(recipe, machine) else 2
     own = trained * (wide if is_full else 4)

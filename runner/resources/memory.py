@@ -100,8 +100,7 @@ def _saved_in_bf16(recipe: Recipe, size: ModelSize, machine: Machine) -> int:
 
 def _states(recipe: Recipe, size: ModelSize, machine: Machine, weights: _Weights) -> dict[str, int]:
     """Return the parts that last from step to step, as the launcher shards them over the processes."""
-    launch, has_adapter = recipe.launch, recipe.training.adapter != "none"
-    world = launch.num_processes * launch.num_nodes
+    launch, has_adapter, world = recipe.launch, recipe.training.adapter != "none", recipe.launch.processes
     stage = launch.zero_stage or (3 if launch.fsdp else 0)
     share = {part: world if stage >= since else 1 for part, since in (("optimizer", 1), ("gradients", 2), ("weights", 3))}
     autocast_copy = 2 * (weights.trained - _saved_in_bf16(recipe, size, machine)) if weights.width == 2 else 0
@@ -132,17 +131,16 @@ def _of_rows(
 
 def _on_gpu(recipe: Recipe, size: ModelSize, weights: _Weights, parts: dict[str, int], is_classifier: bool) -> dict[str, int]:
     """Return what only a GPU needs besides `parts`: buckets, gathered weights, and the peaks of the optimizer's step and of loading."""
-    launch, world = recipe.launch, recipe.launch.num_processes * recipe.launch.num_nodes
+    launch = recipe.launch
     found = {
         "buckets": 2 * ZERO_BUCKET * weights.width if launch.zero_stage in (1, 2) else 0,
         "gathered weights": _gathered(recipe, size, weights.everything, weights.width),
     }
     # Gathered weights are of another CUDA stream, and the allocator keeps the freed memory of a stream for it.
     released = parts["activations"] + parts["logits"] + found["buckets"] + (parts["weights"] if weights.are_fp32 else 0)
-    step = step_bytes(recipe, weights.trained, weights.stored, world, weights.width)
+    step = step_bytes(recipe, weights.trained, weights.stored, weights.width)
     found["optimizer step"] = max(step - released, 0)
-    is_whole = not launch.zero_stage and not launch.fsdp
-    loading = _loading(recipe.training, size, weights) if is_whole and not is_classifier else 0
+    loading = 0 if launch.is_sharded or is_classifier else _loading(recipe.training, size, weights)
     found["loading"] = max(loading - sum(parts.values()) - sum(found.values()) + parts["runtime"], 0)
     return found
 
@@ -190,7 +188,7 @@ def optimizer_bytes(recipe: Recipe, size: ModelSize, machine: Machine, trained: 
     return 2 * (trained + 3 * sum(embeddings) if training.adapter == "none" else trained)
 
 
-def step_bytes(recipe: Recipe, trained: int, stored: int, world: int, wide: int) -> int:
+def step_bytes(recipe: Recipe, trained: int, stored: int, wide: int) -> int:
     """Return what an optimizer step needs on a GPU besides the state, after the activations are freed: copies of what it updates at once.
 
     DeepSpeed flattens the gradients of a process's weights into a copy, and converts that to fp32; torch's foreach implementation takes the
@@ -200,9 +198,9 @@ def step_bytes(recipe: Recipe, trained: int, stored: int, world: int, wide: int)
     if launch.offload_optimizer:
         return 0
     if launch.zero_stage:
-        share = trained // world
+        share = trained // launch.processes
         return (4 + (4 if is_foreach else wide)) * (min(share, ZERO_3_STEPS) if launch.zero_stage == 3 else share)
-    return stored // (world if launch.fsdp else 1) if is_foreach else 0
+    return stored // (launch.processes if launch.fsdp else 1) if is_foreach else 0
 
 
 def _gathered(recipe: Recipe, size: ModelSize, everything: int, wide: int) -> int:
@@ -248,7 +246,7 @@ def _logits(recipe: Recipe, size: ModelSize, machine: Machine, wide: int, tokens
     launch = recipe.launch
     if size.family == "gemma2":  # its logits are capped after the head: they exist together, with tanh's output
         return tokens * size.vocabulary * (LOGITS_BYTES[wide] + wide)
-    if not machine.is_cpu and (launch.zero_stage or launch.fsdp) or size.family not in FAMILIES:
+    if not machine.is_cpu and launch.is_sharded or size.family not in FAMILIES:
         return tokens * size.vocabulary * LOGITS_BYTES[wide]
     chunk = min(tokens * size.vocabulary, CHUNK) * CHUNK_BYTES[wide]
     return chunk + (size.vocabulary * size.hidden * (4 + wide) if recipe.training.adapter == "none" else 0)

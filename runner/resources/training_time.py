@@ -57,7 +57,7 @@ def method(recipe: Recipe, machine: Machine) -> dict[str, Any]:
         "micro_batch_size": batch_of(recipe).micro_batch_size,
         "packed_to": training.sequence_len if training.sample_packing else None,
         "attention": recipe.model.attn_implementation,
-        "processes": launch.num_processes * launch.num_nodes,
+        "processes": launch.processes,
         "sharding": launch.zero_stage or ("fsdp" if launch.fsdp else None),
         "axolotl": recipe.axolotl,
     }
