@@ -13,8 +13,8 @@ from .sample_prompts import sample_prompt_problems
 from .sections import Recipe
 from .smoke import smoke_document
 from .validation import check_document, without_unknown_keys
-from .values import KeyPath, replaced_at
-from .yaml_source import Document
+from .values import replaced_at
+from .yaml_source import Document, KeyPath
 
 
 class LoadedRecipe(NamedTuple):

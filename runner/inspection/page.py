@@ -4,7 +4,7 @@ from typing import Any
 
 from ...schemas.base.counted import counted
 from ..reporting.bars import bars, histogram
-from ..reporting.report import environment
+from ..reporting.templates import environment
 from .inspect import ALL, Inspection
 from .previews import Previews
 from .text_statistics import AS_TRAINED

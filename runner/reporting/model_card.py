@@ -11,9 +11,9 @@ from ...schemas.base.files import write_atomically
 from ...schemas.sections import Recipe
 from ..runtime.run_files import LOCK, MANIFEST, METRICS
 from ..runtime.run_folder import RunFolder
-from .report_rows import cut
 from .sample_prompts import answered_prompts, sampling
-from .verdicts import LABELS, answer, columns_of, metric_name, number, pairs_line, verdicts
+from .templates import environment
+from .verdicts import answer, columns_of, metric_name, pairs_line, verdicts
 
 TASKS = {"chat": "text-generation", "text": "text-generation", "classification": "text-classification"}
 # Licences by the start of the base model's name, for models whose folder has none, as identifiers of the hub.
@@ -41,7 +41,6 @@ def write_cards(run: RunFolder, recipe: Recipe) -> None:
 def model_card(run: RunFolder, recipe: Recipe, merged: bool = False) -> str:
     """Return the card's text: YAML metadata, then what a reader must know. `merged`: the adapter is merged into the base's weights."""
     from huggingface_hub import EvalResult, ModelCardData
-    from jinja2 import Environment, PackageLoader, StrictUndefined
 
     metrics, lock, base = run.find(METRICS), run.find(LOCK), hub_name(recipe.model.base_model)
     licence = licence_of(recipe.model.base_model, lock["model"]["path"] if lock else None)
@@ -60,18 +59,11 @@ def model_card(run: RunFolder, recipe: Recipe, merged: bool = False) -> str:
         pipeline_tag=task, tags=["recipekit", "axolotl", recipe.data.type], model_name=recipe.name,
         eval_results=results or None, ignore_metadata_errors=False,
     )  # fmt: skip
-    environment = Environment(
-        loader=PackageLoader("recipekit.runner.reporting", "."),
-        autoescape=False,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "cell": cell, "cut": cut}
-    environment.globals["metric_name"] = metric_name
+    templates = environment(of_pages=False)
+    templates.filters["cell"] = cell
     columns = columns_of({"models": models})
-    body = environment.get_template("model_card.md.j2").render(
-        recipe=recipe, metrics=metrics, columns=columns, labels=LABELS, manifest=run.find(MANIFEST), lock=lock,
+    body = templates.get_template("model_card.md.j2").render(
+        recipe=recipe, metrics=metrics, columns=columns, manifest=run.find(MANIFEST), lock=lock,
         licence=licence, base=base, answer=answer(metrics, run.find(MANIFEST)) if metrics else "",
         verdicts=verdicts(metrics) if metrics else {},
         pairs=pairs_line(metrics["blimp"]) if metrics and "blimp" in metrics else "",

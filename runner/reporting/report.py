@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...converters.building.budgets import composition
 from ...schemas.base.counted import counted
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
-from ...schemas.base.terminal import printable
 from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.yaml_writing import dotted, one_line
 from ..evaluation.diversity import diversity_line
@@ -27,27 +26,12 @@ from .interval_plot import interval_plot
 from .ledger_table import leaks_line
 from .metrics_table import footnotes
 from .report_mark import REPORT, numbers_mark
-from .report_rows import classified_rows, cut, extremes, gains, ranking_metric, shown_rows
+from .report_rows import classified_rows, extremes, gains, ranking_metric, shown_rows
 from .run_summary import edited_note
 from .sample_prompts import answered_prompts, sampling
 from .token_summary import token_summary
-from .verdicts import (
-    LABELS,
-    answer,
-    change_title,
-    columns_of,
-    direction,
-    gate_lines,
-    metric_name,
-    number,
-    pairs_line,
-    rubric_lines,
-    verdicts,
-)
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
+from .templates import environment
+from .verdicts import answer, change_title, columns_of, gate_lines, pairs_line, rubric_lines, verdicts
 
 def write_report(run: RunFolder, ending: dict[str, str] | None = None) -> Path:
     """Write the run's report.html from the run's files; return its path. `ending` is the state, with its reason, that the run will have
@@ -56,27 +40,6 @@ def write_report(run: RunFolder, ending: dict[str, str] | None = None) -> Path:
     path = run / REPORT
     write_atomically(path, page.encode())
     return path
-
-
-def environment() -> "Environment":
-    """Return the environment of the pages' templates, which escapes everything by default."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("recipekit.runner.reporting", ".")
-    found = Environment(loader=loader, autoescape=True, finalize=_shown, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    found.filters |= {"number": number, "cut": cut}
-    found.globals |= {"labels": LABELS, "direction": direction, "metric_name": metric_name}
-    found.globals["heat"] = lambda counts: sorted({emotion for replies in counts.values() for emotion in replies})
-    return found
-
-
-def _shown(value: Any) -> Any:
-    """Return a value for a page, with control characters escaped."""
-    from markupsafe import Markup
-
-    if isinstance(value, str):
-        return Markup(printable(value)) if isinstance(value, Markup) else printable(value)
-    return value
 
 
 def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...schemas.base.files import write_atomically
 from ..evaluation.human_review import CHOICES, QUESTIONS, Pair, Review
-from .report import environment
+from .templates import environment
 
 
 def write_review_page(review: Review, title: str, path: Path) -> Path:
