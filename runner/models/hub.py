@@ -54,11 +54,8 @@ def small_files(name: str, revision: str | None = None, *, with_weights: bool = 
             raise refused from None
         folder = cached
     if folder is None or not _is_whole(folder):
-        what, hint = (
-            "is incomplete in the hub's cache: the configuration or the tokenizer is missing",
-            f"connect to the hub once, {_instead(name)}",
-        )
-        raise UserError(Problem(Location(name), what, hint, "no-model"))
+        what = "is incomplete in the hub's cache: the configuration or the tokenizer is missing"
+        raise UserError(Problem(Location(name), what, f"connect to the hub once, {_instead(name)}", "no-model"))
     check_model_folder(folder)
     return folder
 
