@@ -96,7 +96,7 @@ def score_models(evaluation: Evaluation, columns: Columns, baseline: str, of_lab
 def measured(
     measures: Mapping[str, Metric], columns: Mapping[str, Mapping[str, Sequence[Any]]], rows: int, confidence: float, seed: int,
     baseline: str = BASE,
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # fmt: skip
     """Return every metric for every model, given as model -> metric -> rows, and how the tuned model differs from `baseline`."""
     drawn = {count: draw_resamples(count, seed) for count in {len(cases) for found in columns.values() for cases in found.values()}}
     models = {
@@ -110,7 +110,7 @@ def measured(
 def as_table(
     measures: Mapping[str, Metric], rows: int, confidence: float, baseline: str, models: Mapping[str, Mapping[str, Estimate]],
     changes: Mapping[str, Difference],
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # fmt: skip
     """Return the numbers as a table of metrics.json."""
     return {
         "rows": rows, "confidence": confidence, "baseline": baseline,

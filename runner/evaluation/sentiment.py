@@ -34,7 +34,7 @@ def sentiment_scores(base: Replies, tuned: Replies, confidence: float, seed: int
     for group in GROUPS:
         if pairs := by_group.get(group):
             kinds = [{kind: [found == kind for found in of_model] for kind in GROUPS} for of_model in zip(*pairs, strict=True)]
-            columns = dict(zip((BASE, TUNED), kinds, strict=True))
+            columns: dict[str, Any] = dict(zip((BASE, TUNED), kinds, strict=True))
             tables[group] = measured(dict.fromkeys(GROUPS, YES), columns, len(pairs), confidence, seed)
     return {"models": {BASE: _counted(base), TUNED: _counted(tuned)}, "groups": tables}
 

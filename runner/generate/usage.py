@@ -34,8 +34,8 @@ class Usage:
             used["completion_tokens"] += reply.completion_tokens
             used["unmetered"] += not reply.metered
             self.redacted += reply.redacted
-            if endpoint.price:
-                paid = cost(endpoint.price, reply.prompt_tokens, reply.completion_tokens)
+            paid = cost(endpoint.price, reply.prompt_tokens, reply.completion_tokens)
+            if endpoint.price and paid is not None:
                 self.costs[endpoint.name][endpoint.price.currency] += paid  # pyright: ignore[reportArgumentType]
 
     def ended(self, endpoint: Endpoint, outcome: Rows | Rejected) -> None:

@@ -148,7 +148,8 @@ def _against_varlen(recipe: Recipe, machine: Machine, model: Architecture) -> It
     if precision(recipe.training, machine) == "fp32":
         yield "torch's kernel does not support fp32 queries"
     if recipe.training.adapter == "none":
-        yield "not tested with sharded weights" if recipe.launch.is_sharded else "torch's kernel does not support the fp32 queries of full training"
+        full = "torch's kernel does not support the fp32 queries of full training"
+        yield "not tested with sharded weights" if recipe.launch.is_sharded else full
     if model.head > VARLEN_HEAD:
         yield f"torch's kernel supports heads of up to {VARLEN_HEAD}, this model has {model.head}"
     if model.sliding:

@@ -11,7 +11,16 @@ from ...converters.reading.records import Record, RecordValue
 from ...schemas.base.errors import Problem
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Data, Model, Recipe
-from .chat_templates import NO_TEMPLATE_HINT, OWN_TEMPLATE, SYSTEM_HINT, axolotl_template, own_template, special_tokens, template_prefix, tokenizer_folder
+from .chat_templates import (
+    NO_TEMPLATE_HINT,
+    OWN_TEMPLATE,
+    SYSTEM_HINT,
+    axolotl_template,
+    own_template,
+    special_tokens,
+    template_prefix,
+    tokenizer_folder,
+)
 from .template_check import chat_texts, render_chats
 
 ROWS = 200  # of each source

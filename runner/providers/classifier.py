@@ -29,7 +29,9 @@ def classify(asked: Iterable[ProviderRequest], name: str, runs: Path, log: Reque
         for key, request in pending.items():
             texts.write(orjson.dumps({"key": key, "text": request.messages[-1]["content"]}) + b"\n")
         texts.seek(0)
-        child = subprocess.Popen(argv, stdin=texts, stdout=subprocess.PIPE, stderr=errors, env=child_environment(WITH_MODEL), start_new_session=True)
+        child = subprocess.Popen(
+            argv, stdin=texts, stdout=subprocess.PIPE, stderr=errors, env=child_environment(WITH_MODEL), start_new_session=True
+        )
         try:
             assert child.stdout
             done = 0

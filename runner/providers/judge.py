@@ -10,9 +10,8 @@ from ...converters.reading.records import Row
 from ...schemas.generate_sections import Judge, Limits, Sampling
 from ...schemas.prompts import Prompt, load_prompt
 from .endpoints import Endpoint
-from .requests import messages
 from .request_log import RequestLog
-from .requests import ProviderRequest, Reply, Request, seed_of
+from .requests import ProviderRequest, Reply, Request, messages, seed_of
 
 _OBJECT = re.compile(r"\{[^{}]*\}")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")

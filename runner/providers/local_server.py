@@ -27,7 +27,12 @@ def served(name: str, runs: Path) -> Iterator[tuple[str, str]]:
     argv = [sys.executable, "-m", "recipekit.runner.inference", orjson.dumps(target._asdict()).decode()]
     # The child ends when its standard input closes, however this process ends.
     with subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=child_environment(WITH_MODEL), start_new_session=True
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=child_environment(WITH_MODEL),
+        start_new_session=True,
     ) as child:
         assert child.stdout and child.stderr
         # The log is read all the time, and only its end is kept: a full pipe would block the server at its next message.

@@ -16,8 +16,8 @@ from ..runtime.run_files import LOCK, MANIFEST, Lock
 from ..runtime.run_folder import RunFolder
 from .comparison_numbers import compare_numbers
 from .interval_plot import interval_plot
-from .templates import environment
 from .tables import print_columns, table_width
+from .templates import environment
 from .verdicts import NO_DIFFERENCE, VERDICT_COLOURS, all_scores, changed_names, direction, metric_name, number, verdict
 
 _FACTS = ("metrics.json", "predictions.jsonl", "rows.jsonl")

@@ -29,9 +29,10 @@ from .report_mark import REPORT, numbers_mark
 from .report_rows import classified_rows, extremes, gains, ranking_metric, shown_rows
 from .run_summary import edited_note
 from .sample_prompts import answered_prompts, sampling
-from .token_summary import token_summary
 from .templates import environment
+from .token_summary import token_summary
 from .verdicts import answer, change_title, columns_of, gate_lines, pairs_line, rubric_lines, verdicts
+
 
 def write_report(run: RunFolder, ending: dict[str, str] | None = None) -> Path:
     """Write the run's report.html from the run's files; return its path. `ending` is the state, with its reason, that the run will have

@@ -1,4 +1,4 @@
-"""Audit which tokens are trained, and refuse rows that would train nothing and replies that cannot end. Counts are of the trainer's tensors."""
+"""Audit which tokens are trained, counted from the trainer's tensors; refuse rows that train nothing, and replies that cannot end."""
 
 import re
 from typing import Any

@@ -16,8 +16,7 @@ from ....converters.reading.records import Drop, Row
 from ....converters.sources.emotion_words import is_refusal, parse_emotions
 from ....schemas.options import Positive, Text
 from ....schemas.prompts import Prompt
-from ...providers.requests import messages
-from ...providers.requests import Request
+from ...providers.requests import Request, messages
 from ..outcomes import Passthrough, Rejected, Rows
 
 VERSION = 2

@@ -17,8 +17,7 @@ from ....converters.sources.alpaca_emotion import without_labels
 from ....schemas.options import Keyword, Natural, Text
 from ....schemas.prompts import Prompt
 from ...evaluation.metrics.cl100k import count_tokens
-from ...providers.requests import chosen_examples, messages
-from ...providers.requests import Request
+from ...providers.requests import Request, chosen_examples, messages
 from ..outcomes import Passthrough, Rejected, Rows
 
 VERSION = 2

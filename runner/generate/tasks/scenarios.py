@@ -15,8 +15,7 @@ from typing import Annotated, Any
 from ....converters.reading.records import GENERATED_BY, Drop, Row
 from ....schemas.options import Keyword, Positive, Text
 from ....schemas.prompts import Prompt
-from ...providers.requests import messages
-from ...providers.requests import Request
+from ...providers.requests import Request, messages
 from ..dialogue import parse_dialogue
 from ..outcomes import Passthrough, Rejected, Rows
 

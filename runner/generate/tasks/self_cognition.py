@@ -15,8 +15,7 @@ from ....converters.sources.counselling_forms import Fault, read_conversation
 from ....converters.sources.turns import fill
 from ....schemas.options import Keyword, Natural, Text
 from ....schemas.prompts import Prompt
-from ...providers.requests import messages
-from ...providers.requests import Request
+from ...providers.requests import Request, messages
 from ..outcomes import Passthrough, Rejected, Rows
 
 VERSION = 2

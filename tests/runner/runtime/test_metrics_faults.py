@@ -5,8 +5,8 @@ from copy import deepcopy
 
 import pytest
 from recipekit.runner.reporting.report import report_facts, write_report
-from recipekit.runner.reporting.templates import environment
 from recipekit.runner.reporting.run_summary import run_summary
+from recipekit.runner.reporting.templates import environment
 from recipekit.runner.runtime.run_files import METRICS, TOKENS
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.base.errors import UserError
