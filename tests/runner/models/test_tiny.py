@@ -9,6 +9,7 @@ import pytest
 from recipekit.runner.models import tiny
 from recipekit.runner.models.chat_templates import axolotl_template
 from recipekit.runner.models.tiny import tiny_model as make_tiny
+from recipekit.runner.runtime import child_environment
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.base.redact import redact
 from recipekit.schemas.sections import Model
@@ -35,7 +36,7 @@ def hub(tmp_path, monkeypatch):
 @pytest.fixture
 def forking(warm, monkeypatch):
     """What writes a tiny model is a fork of a process that has imported what it needs."""
-    monkeypatch.setattr(tiny, "subprocess", SimpleNamespace(run=lambda argv, env, **_: warm(*argv[1:], env=env)))
+    monkeypatch.setattr(child_environment, "subprocess", SimpleNamespace(run=lambda argv, env, **_: warm(*argv[1:], env=env)))
 
 
 def facts(warm, folder: Path) -> dict:
