@@ -100,3 +100,30 @@ def test_a_removed_folder_is_reported(tmp_path: Path) -> None:
     shell = 'mkdir gone && cd gone && rmdir ../gone && "$@"'
     result = subprocess.run(["sh", "-c", shell, "sh", *COMMAND, "check", "x.yml"], capture_output=True, text=True, cwd=tmp_path)
     assert (result.returncode, result.stderr) == (1, "error: the current folder was removed\n    hint: cd to another folder\n")
+
+
+# A command that is sent SIGTERM, and again while it removes its temporary folder.
+TERMINATED_TWICE = """
+import os, shutil, signal
+from pathlib import Path
+from recipekit.runner.cli import main as program
+from recipekit.schemas.base.files import replacing_folder
+
+remove = shutil.rmtree
+
+def work(**_):
+    with replacing_folder(Path("out")):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+def remove_and_be_terminated(*arguments, **named):
+    os.kill(os.getpid(), signal.SIGTERM)
+    remove(*arguments, **named)
+
+shutil.rmtree, program.cli.main = remove_and_be_terminated, work
+program.main()
+"""
+
+
+def test_a_second_sigterm_does_not_stop_the_first_one_from_tidying_up(tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", TERMINATED_TWICE], cwd=tmp_path, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr, [*tmp_path.iterdir()]) == (130, "interrupted\n", [])
