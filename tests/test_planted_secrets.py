@@ -6,12 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 from recipekit.runner.evaluation.human_review import add_votes, make_review
 from recipekit.runner.evaluation.judge import judge_all
 from recipekit.runner.evaluation.probes import PROBES
 from recipekit.runner.evaluation.rubric import judge_by_rubric
+from recipekit.runner.launch.trackers import ENVIRONMENT as TRACKERS
 from recipekit.runner.runtime.run_files import EVALUATING, METRICS, TOKENS
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.base.errors import UserError
@@ -70,7 +72,7 @@ def test_a_run_with_trackers_leaves_no_secret(recipe, tiny_model, tmp_path, nois
     write_jsonl(tmp_path / "further.jsonl", [{"messages": messages} for messages in turns])
     write_jsonl(tmp_path / "prompts.jsonl", [{"prompt": text} for text in own])
     settings = [
-        "training.max_steps=4", "evaluation.max_rows=2", "training.trackers=[tensorboard, wandb, trackio]",
+        "training.max_steps=4", "evaluation.max_rows=2", "training.trackers=[" + ", ".join(filter(find_spec, TRACKERS)) + "]",
         "evaluation.also={further: {sources: [{path: further.jsonl, converter: messages}], metrics: [perplexity]}}",
         "evaluation.prompts={path: prompts.jsonl, generation: {max_new_tokens: 2}}",
     ]  # fmt: skip
