@@ -7,6 +7,7 @@ from typing import Any, Self
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
+from ...schemas.base.counted import counted
 from ...schemas.base.redact import redact
 from ...schemas.base.screen import ProgressScreen
 from ...schemas.base.terminal import printable, wrapped
@@ -85,7 +86,8 @@ class Display:
             self.show("training", None, event["step"], _facts(event))
         elif kind in ("evaluate", "predict"):
             name = "predicting" if kind == "predict" else f"evaluating {event['model']}"
-            self.show(name, event["total"], event["done"], f"{event['written']:,} tokens written" if "written" in event else "")
+            written = f"{counted(event['written'], 'token')} written" if "written" in event else ""
+            self.show(name, event["total"], event["done"], written)
         elif kind in ("unsealed", "log"):
             self.say("", event["what"], "warning")
         elif kind == "stopping":

@@ -113,6 +113,7 @@ def test_during_the_first_batch_of_replies_its_tokens_are_shown(shown):
         *({"event": "evaluate", "model": "base", "done": 0, "total": 8, "written": tokens} for tokens in range(16, 1700, 16)),
     ]
     assert "0/8 · 0:00 elapsed · 1,696 tokens written" in shown(events, terminal=True)
+    assert "1 token written" in shown([{**events[0], "written": 1}], terminal=False)
     (line,) = shown(events, terminal=False).splitlines()
     assert line == "  evaluating base 0/8 · 0:00 elapsed"
 
