@@ -1,4 +1,4 @@
-"""A run in unusual environments: names, homes, caches, links, permissions, Python's own settings."""
+"""A run in unusual environments: names, homes, caches, links, permissions, Python's own settings, Google Colab."""
 
 import json
 import os
@@ -17,6 +17,7 @@ HOSTILE = {
     "XDG_CACHE_HOME": "/proc/nothing/cache",
     "PYTHONOPTIMIZE": "2",
     "LC_ALL": "C",
+    "COLAB_RELEASE_TAG": "release-colab",  # with such a name Axolotl asks for a GPU
 }
 
 
