@@ -68,6 +68,6 @@ def positions_of(config: Mapping[str, Any]) -> int | None:
     if family in _FROM_PADDING:  # their positions start after the id of the padding token
         return count - (1 if config.get("pad_token_id") is None else config["pad_token_id"]) - 1
     scaling = config.get("rope_scaling") or config.get("rope_parameters")
-    factor = scaling.get("factor") if isinstance(scaling, dict) else None
-    scaled = factor * (scaling.get("original_max_position_embeddings") or count) if isinstance(factor, int | float) else 0
-    return max(count, int(scaled))
+    if not isinstance(scaling, dict) or not isinstance(factor := scaling.get("factor"), int | float):
+        return count
+    return max(count, int(factor * (scaling.get("original_max_position_embeddings") or count)))
