@@ -163,3 +163,9 @@ def test_every_reply_to_a_prompt_with_an_emotion_is_classified(tiny_gpt2, warm, 
     for model in ("base", "tuned"):
         assert [prompt for prompt, _ in found[model]] == ["joy", "fear", "joy", "surprise"]
         assert {reply for _, reply in found[model]} <= GROUP_OF.keys()
+
+
+def test_the_prompts_of_a_classifier_get_the_form_of_its_training_rows(minimal):
+    source = {"path": "posts.csv", "converter": "mbti", "options": {"max_posts": 2}}
+    changes = {"data.type": "classification", "data.sources": [source], "evaluation.prompts": {"texts": ["so INFJ|||second|||third"]}}
+    assert requested_probes(Recipe.from_values(minimal(changes)))["prompts"]["texts"] == ["1. so [TYPE]\n2. second"]
