@@ -48,7 +48,7 @@ def find_recipe(name: str, folder: Path | None = None) -> Path:
         return path
     names = [found.stem for found in (*local, *shipped_recipes())]
     hint = did_you_mean(name, names, "`recipe ls` lists the shipped recipes", cutoff=0.5)
-    raise UserError(Problem(Location(name), "no such recipe", hint, "no-such-recipe"))
+    raise UserError(Problem(name, "no such recipe", hint, "no-such-recipe"))
 
 
 def is_recipe_name(name: str) -> bool:
@@ -72,7 +72,7 @@ def recipe_files(name: str) -> list[Path]:
         return [find_recipe(name)]
     found = [path for path in yaml_files(Path(name)) if is_recipe_file(path)]
     if not found:
-        raise UserError(Problem(Location(name), "no recipes in this folder", "a recipe is a .yml file with `recipe: 1`", "no-such-recipe"))
+        raise UserError(Problem(name, "no recipes in this folder", "a recipe is a .yml file with `recipe: 1`", "no-such-recipe"))
     return found
 
 
@@ -155,9 +155,9 @@ def _extended(path: Path, above: list[Path]) -> Document:
     real = Path(os.path.realpath(path))
     chain = " -> ".join(p.name for p in [*above, real])
     if real in above:
-        raise UserError(Problem(Location(str(above[-1])), f"extends itself: {chain}", "remove one `extends`", "extends-cycle"))
+        raise UserError(Problem(above[-1], f"extends itself: {chain}", "remove one `extends`", "extends-cycle"))
     if len(above) > MAX_EXTENDS:
-        raise UserError(Problem(Location(str(path)), f"more than {MAX_EXTENDS} levels of extends", chain, "extends-depth"))
+        raise UserError(Problem(path, f"more than {MAX_EXTENDS} levels of extends", chain, "extends-depth"))
     document = _read(path)
     document = absolute_paths(document, path.parent)
     parent = document.data.get("extends")
@@ -188,7 +188,7 @@ def _read(path: Path) -> Document:
             raise
         raise UserError(*(problem.replaced(hint=_DATA_HINT) for problem in error.problems)) from None
     if path.suffix not in SUFFIXES and not {"recipe", "extends"} & set(document.data):
-        raise UserError(Problem(Location(str(path)), "not a recipe", _DATA_HINT, "yaml-not-recipe"))
+        raise UserError(Problem(path, "not a recipe", _DATA_HINT, "yaml-not-recipe"))
     return document
 
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .base.errors import Location, Problem, UserError
+from .base.errors import Problem, UserError
 from .extends import SHIPPED
 from .paths import SUFFIXES
 from .validation import check_document
@@ -43,7 +43,7 @@ def load_prompt(name: str) -> Prompt:
     path = Path(name) if Path(name).suffix in SUFFIXES else PROMPTS / f"{name}.yml"
     if path.parent == PROMPTS and not path.is_file():
         shipped = ", ".join(sorted(found.stem for found in PROMPTS.glob("*.yml")))
-        raise UserError(Problem(Location(name), "no such prompt", f"give a .yml file, or one of: {shipped}", "no-such-prompt"))
+        raise UserError(Problem(name, "no such prompt", f"give a .yml file, or one of: {shipped}", "no-such-prompt"))
     document = parse_yaml(read_text(path), str(path))
     if problems := check_document(document, "prompt"):
         raise UserError(*problems)

@@ -22,7 +22,7 @@ def sample_texts(prompts: SamplePrompts) -> list[str]:
     lines = [(number, line) for number, line in enumerate(_text(path).split("\n"), 1) if line.strip()]
     if not lines or len(lines) > MAX_PROMPTS:
         hint = "`recipe predict RUN FILE` takes a file of any length" if lines else "write one prompt per line"
-        raise UserError(Problem(Location(str(path)), f"has {len(lines):,} prompts; 1 to {MAX_PROMPTS} are allowed", hint, "prompts"))
+        raise UserError(Problem(path, f"has {len(lines):,} prompts; 1 to {MAX_PROMPTS} are allowed", hint, "prompts"))
     if path.suffix != ".jsonl":
         return [line.strip() for _, line in lines]
     found = [_prompt(Location(str(path), number), line) for number, line in lines]

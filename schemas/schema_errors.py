@@ -13,7 +13,7 @@ from jsonschema.exceptions import ValidationError, best_match
 from jsonschema.validators import extend
 
 from .aliases import suggestion
-from .base.errors import MAX_PROBLEMS, Location, Problem
+from .base.errors import MAX_PROBLEMS, Problem
 from .base.suggestion import did_you_mean
 from .json_schema import key_paths
 from .yaml_source import Document, KeyPath
@@ -35,7 +35,7 @@ def explain(document: Document, schema: dict[str, Any]) -> list[Problem]:
     problems = _without_misspelt(sorted(set(islice(found, MAX_PROBLEMS)), key=lambda p: (p.location, p.what)))
     if next(found, None):
         what = f"more than {MAX_PROBLEMS} problems: the rest are not listed"
-        problems.append(Problem(Location(document.location(()).file), what, rule="too-many"))
+        problems.append(Problem(document.location(()).file, what, rule="too-many"))
     return problems
 
 

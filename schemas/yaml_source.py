@@ -80,12 +80,12 @@ def read_text(path: Path, name: str | None = None) -> str:
 def parse_yaml(text: str, file: str) -> Document:
     """Read one YAML document. Raises UserError with the location of the error."""
     if len(text) > MAX_BYTES:
-        raise UserError(Problem(Location(file), f"too large for a recipe: {len(text):,} characters", rule="yaml-size"))
+        raise UserError(Problem(file, f"too large for a recipe: {len(text):,} characters", rule="yaml-size"))
     try:
         text.encode()
         return _Composer(text, file).document()
     except UnicodeEncodeError:  # a command-line argument that is not UTF-8
-        raise UserError(Problem(Location(file), "not UTF-8 text", rule="yaml-encoding")) from None
+        raise UserError(Problem(file, "not UTF-8 text", rule="yaml-encoding")) from None
     except yaml.MarkedYAMLError as error:
         location = error.problem_mark or error.context_mark
         place = Location(file, location.line + 1, location.column + 1) if location else Location(file)
@@ -113,7 +113,7 @@ class _Composer:
         self.next()  # start of the stream
         first = self.next()
         if isinstance(first, StreamEndEvent):
-            raise UserError(Problem(Location(self.file), "the file is empty", "`recipe new NAME` writes a recipe", "yaml-empty"))
+            raise UserError(Problem(self.file, "the file is empty", "`recipe new NAME` writes a recipe", "yaml-empty"))
         data = self.node(self.next(), ())
         self.next()  # end of the document
         after = self.next()

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any, BinaryIO, Protocol
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ..reading.bounded_lines import Readable, bounded_lines
 from ..reading.compressed import FAULTS, bad_stream, is_uncompressed
 from ..reading.file_hashes import Version, remember, source_sha256
@@ -124,8 +124,7 @@ class SourceFiles:
         """Raise UserError if none of a folder's files holds data."""
         if self.files and all(self.formats.get(file.name) == SKIPPED_TEXT for file in self.files):
             hint = "a table that looks like text (one column, no header) is read if the source names the file itself"
-            what = f"none of the folder's {len(self.files)} files is data"
-            raise UserError(Problem(Location(str(self.files[0].path.parent)), what, hint, "no-data"))
+            raise UserError(Problem(self.files[0].path.parent, f"none of the folder's {len(self.files)} files is data", hint, "no-data"))
 
     def facts(self) -> list[dict[str, Any]]:
         """Return name, format, hash and size of each file. Raises UserError if one has changed since it was read."""
@@ -149,7 +148,7 @@ class SourceFiles:
         changed = [file for file, version in self.versions.items() if not file.path.exists() or Version.of(file.path) != version]
         if changed:
             hint = "wait until nothing writes to it, then convert again; no output was written"
-            raise UserError(*(Problem(Location(str(file.path)), "changed while it was read", hint, "input-changed") for file in changed))
+            raise UserError(*(Problem(file.path, "changed while it was read", hint, "input-changed") for file in changed))
 
 
 class Hashed:

@@ -91,7 +91,7 @@ class HubRows:
     def __init__(self, source: Source, module: Converter, batch_bytes: int) -> None:
         if module.INPUT in ("lines", "files"):
             what = f"the converter {source.converter} reads text files, but a dataset has rows with columns"
-            raise UserError(Problem(Location(source.path), what, "the converter table reads texts from columns", "converter"))
+            raise UserError(Problem(source.path, what, "the converter table reads texts from columns", "converter"))
         self.source = source
         self.batch_bytes = batch_bytes
         self.handed_out = 0
@@ -154,7 +154,7 @@ class HubRows:
     def check_some_read(self) -> None:
         """Raise UserError if the split is empty."""
         if not self.given:
-            raise UserError(Problem(Location(self.source.path), f"{self.name} has no rows", rule="no-data"))
+            raise UserError(Problem(self.source.path, f"{self.name} has no rows", rule="no-data"))
 
     def facts(self) -> list[dict[str, Any]]:
         """Return what was read, and at which commit."""

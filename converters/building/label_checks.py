@@ -12,7 +12,7 @@ from unicodedata import normalize
 
 import orjson
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.yaml_writing import one_line
 from .artifacts import MISSING
 from .manifest import LabelConflicts
@@ -61,7 +61,7 @@ def _same_words(places: Mapping[str, str], suspects: Mapping[str, str]) -> Itera
     named = "; ".join(" and ".join(f"{shown} ({places[label]})" for label, shown in _distinct(alike)) for alike in groups)
     names = f", for example {one_line(one_spelling(places))}" if len(places) <= _FEW else ""
     hint = f"use one spelling, map every label with the table converter's option label_names{names}, or list both in data.labels"
-    yield Problem(Location(""), f"labels that differ only in spaces, case, marks, Unicode form or digits: {named}", hint, "labels-alike")
+    yield Problem("", f"labels that differ only in spaces, case, marks, Unicode form or digits: {named}", hint, "labels-alike")
 
 
 def _distinct(alike: list[str]) -> list[tuple[str, str]]:
@@ -85,7 +85,7 @@ def _lists(places: Mapping[str, str], suspects: Mapping[str, str]) -> Iterator[P
         parts = [part.strip() for part in _SEPARATOR.split(label)]
         is_written = label.startswith("[") and label.endswith("]")  # as JSON, or as Python writes a list
         if is_written or len(parts) > 1 and all(part in places or part.isdecimal() for part in parts):
-            yield Problem(Location(""), f"{label!a} ({place}) is a list of labels", hint, "label-list")
+            yield Problem("", f"{label!a} ({place}) is a list of labels", hint, "label-list")
 
 
 def _missing(places: Mapping[str, str], suspects: Mapping[str, str]) -> Iterator[Problem]:
@@ -93,7 +93,7 @@ def _missing(places: Mapping[str, str], suspects: Mapping[str, str]) -> Iterator
     # Beside 0, 1, 2, ... datasets mean by -1 that a row has no label (SNLI, and the test splits of GLUE); -1, 0, 1 may be a scale.
     is_index = {"0", "1", "2"} <= places.keys() and all(label.isdecimal() for label in places if label != _UNLABELLED)
     for label in (MISSING | {_UNLABELLED} if is_index else MISSING) & suspects.keys():
-        yield Problem(Location(""), f"{label!a} ({suspects[label]}) is what programs write where a label is missing", hint, "label-missing")
+        yield Problem("", f"{label!a} ({suspects[label]}) is what programs write where a label is missing", hint, "label-missing")
 
 
 def split_labels(folder: Path, splits: Iterable[str]) -> tuple[LabelConflicts, dict[str, int]]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import orjson
 
-from ...schemas.base.errors import GateError, Location, Problem
+from ...schemas.base.errors import GateError, Problem
 from ...schemas.sections import RecordType, SplitName
 from .row_hashes import WIDTH
 from .splits import key_at, sorted_positions, split_name
@@ -84,8 +84,8 @@ def refuse(pairs: Iterable[Pair], lines: Path, splits: Sequence[int]) -> None:
 def leak_error(shown: Iterable[Leak], count: int, what: str, hint: str) -> GateError:
     """Return the error for `count` leaks, of which the first SHOWN are given."""
     more = f" (the first {SHOWN} are listed)" if count > SHOWN else ""
-    listed = [Problem(Location(""), str(leak), rule="leak") for leak in shown]
-    return GateError(*listed, Problem(Location(""), f"{what}{more}", hint, "leak"))
+    listed = [Problem("", str(leak), rule="leak") for leak in shown]
+    return GateError(*listed, Problem("", f"{what}{more}", hint, "leak"))
 
 
 def ids_of(files: Iterable[Path], wanted: set[int]) -> dict[int, str]:

@@ -8,7 +8,7 @@ from typing import Any, NotRequired, TypedDict
 import msgspec
 import orjson
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import MANIFEST, open_regular
 from ...schemas.base.hashing import file_sha256
 from ...schemas.sections import RecordType
@@ -87,7 +87,7 @@ def read_manifest(folder: Path) -> Manifest:
         with open_regular(path) as stream:
             return msgspec.json.decode(stream.read(), type=Manifest)
     except (OSError, ValueError, msgspec.MsgspecError) as error:
-        raise UserError(Problem(Location(str(path)), f"is damaged: {error}", "convert the sources again", "damaged")) from None
+        raise UserError(Problem(path, f"is damaged: {error}", "convert the sources again", "damaged")) from None
 
 
 def own_files(folder: Path, possible: Iterable[str]) -> set[str]:

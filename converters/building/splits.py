@@ -6,7 +6,7 @@ from hashlib import blake2b
 from itertools import pairwise
 from typing import NamedTuple
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.sections import SPLITS, Data, Split, SplitName
 from ..sources.registry import optional_meta
 from .row_hashes import WIDTH
@@ -178,6 +178,4 @@ def _problem(option: str, key: str, possible: set[str]) -> Problem:
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
     hint = f"rows have {', '.join(names[:SHOWN])}{more}" if names else "no row has a key for this"
     hint += "; the option keep_meta of many converters adds keys"
-    return Problem(
-        Location(""), f"data.split.{option} (or --{option.replace('_', '-')}) names {key!r}: no row has this key", hint, "split-key"
-    )
+    return Problem("", f"data.split.{option} (or --{option.replace('_', '-')}) names {key!r}: no row has this key", hint, "split-key")

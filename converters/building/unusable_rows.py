@@ -39,7 +39,7 @@ def check_budget(ledger: Ledger, allowed: float, files: Iterable[SourceFile] = (
         hint = _one_object_hint(ledger.examples[0].row, files) or hint
     if bad := next((drop.row for drop in ledger.examples if drop.reason == "not_utf8"), None):
         hint = _encoding_hint(bad, files) or hint
-    raise (GateError if allowed else UserError)(*problems, Problem(Location(""), summary, hint, SUMMARY))
+    raise (GateError if allowed else UserError)(*problems, Problem("", summary, hint, SUMMARY))
 
 
 _ROLE = re.compile(r"role is ('.*?'|\".*?\");")
@@ -136,7 +136,7 @@ def refuse_empty(data: Data, manifest: Manifest) -> None:
     names = " or ".join(dict.fromkeys(source.converter for source in data.sources))
     hint = f"recipe show --converter {names} shows which rows it reads and what its options drop"
     if not manifest["rows_in"]:
-        raise UserError(Problem(Location(""), "the sources have no rows", "check their paths and files", "no-rows"))
+        raise UserError(Problem("", "the sources have no rows", "check their paths and files", "no-rows"))
     weighed = {"left out by the sources' weights": manifest["rows_kept"]} if manifest["rows_kept"] else {}
     what = f"none of {counted(manifest['rows_in'], 'row')} is left: {listed(manifest['dropped'] | weighed)}"
-    raise UserError(Problem(Location(""), what, hint, "no-rows"))
+    raise UserError(Problem("", what, hint, "no-rows"))

@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from .forward import ForwardReader
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -56,7 +56,7 @@ class _Decompressed(ForwardReader):
         self.given += len(block)
         if self.given > FREE_BYTES and self.given > MAX_RATIO * self.packed:
             what = f"{self.packed:,} compressed bytes expand more than {MAX_RATIO} times: refused as a decompression bomb"
-            raise UserError(Problem(Location(str(self.path)), what, "if it is real data, decompress it first", "decompression-bomb"))
+            raise UserError(Problem(self.path, what, "if it is real data, decompress it first", "decompression-bomb"))
         return len(block)
 
     def close(self) -> None:
@@ -67,4 +67,4 @@ class _Decompressed(ForwardReader):
 
 def bad_stream(name: str, error: Exception) -> UserError:
     """Return the error for a file that cannot be read to its end."""
-    return UserError(Problem(Location(name), f"cannot be read to its end: {error}", rule="unreadable"))
+    return UserError(Problem(name, f"cannot be read to its end: {error}", rule="unreadable"))

@@ -5,7 +5,7 @@ import io
 import re
 from typing import Any, BinaryIO
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from .forward import ForwardReader
 
 BLOCK = 1 << 16
@@ -83,7 +83,7 @@ class _Transcoded(ForwardReader):
         except UnicodeDecodeError as error:
             place = self.read_bytes - held + error.start
             what = f"byte {place + 1:,} (0x{error.object[error.start]:02x}) is not {self.encoding}"
-            raise UserError(Problem(Location(self.name), what, "set encoding to the file's encoding", "encoding")) from None
+            raise UserError(Problem(self.name, what, "set encoding to the file's encoding", "encoding")) from None
         self.read_bytes += len(block)
         return text
 

@@ -7,7 +7,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import require_utf8_name
 from ...schemas.sections import UTF8, Source
 from .compressed import decompressed
@@ -52,7 +52,7 @@ def files_of(source: Source) -> list[SourceFile]:
     if len(splits) > 1 and source.split is None:
         what = f"holds files of several splits: {' and '.join(sorted(splits.values()))}"
         hint = f"name each as a source of its own, with its split: {{path: ..., split: {min(splits)}}}"
-        raise UserError(Problem(Location(source.path), what, hint, "several-splits"))
+        raise UserError(Problem(source.path, what, hint, "several-splits"))
     keys = {"encoding": source.encoding, "columns": source.columns, "skip_lines": source.skip_lines, "field": source.field}
     return [file._replace(**keys) for file in files]
 
@@ -85,7 +85,7 @@ def source_files(path: str) -> list[SourceFile]:
         names = [SourceFile(Path(path), Path(path).name)] if Path(path).is_file() else []
     if not names:
         what = "no files match" if has_magic(path) else "no files in the folder" if Path(path).is_dir() else "no such file"
-        raise UserError(Problem(Location(path), what, _near(Path(path)) or _RELATIVE, "no-such-file"))
+        raise UserError(Problem(path, what, _near(Path(path)) or _RELATIVE, "no-such-file"))
     for file in names:
         require_utf8_name(file.name)
     return names
@@ -107,7 +107,7 @@ def _refuse_links(links: list[Path]) -> None:
     if links:
         what = "is a link out of the folder" if links[0].exists() else "is a link to a file that is not there"
         hint = "name the file, or a glob such as FOLDER/*, to follow it" if links[0].exists() else "fetch the file, or remove the link"
-        raise UserError(Problem(Location(str(links[0])), what, hint, "link"))
+        raise UserError(Problem(links[0], what, hint, "link"))
 
 
 def open_source(path: Path, encoding: str = UTF8) -> BinaryIO:
@@ -117,13 +117,13 @@ def open_source(path: Path, encoding: str = UTF8) -> BinaryIO:
             head = raw.read(4)
         stream = decompressed(path, head) or path.open("rb")
     except OSError as error:
-        raise UserError(Problem(Location(str(path)), f"cannot be read: {error.strerror}", rule="unreadable")) from None
+        raise UserError(Problem(path, f"cannot be read: {error.strerror}", rule="unreadable")) from None
     if is_utf8(encoding):
         return stream
     if is_plainly_utf8(stream, encoding):
         stream.close()
         hint = "remove encoding (--encoding); if other files of the source need it, save those as UTF-8"
-        raise UserError(Problem(Location(str(path)), f"is UTF-8, not {encoding}", hint, "encoding"))
+        raise UserError(Problem(path, f"is UTF-8, not {encoding}", hint, "encoding"))
     return as_utf8(stream, encoding, path.name)
 
 

@@ -53,7 +53,7 @@ def open_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, BinaryIO, Re
             kind = table_format(head, kind) if file.named or is_table(head, file.columns) else SKIPPED_TEXT
         if kind in REFUSED or (way == "values" and kind not in READERS):
             hint = REFUSED.get(kind, "") + _GLOB * (not file.named)
-            raise UserError(Problem(Location(file.name), f"holds {kind}, which cannot be read", hint, "unknown-format"))
+            raise UserError(Problem(file.name, f"holds {kind}, which cannot be read", hint, "unknown-format"))
         _refuse_idle(file, kind, way)
     except FAULTS as error:
         stream.close()
@@ -88,9 +88,9 @@ def _refuse_idle(file: SourceFile, kind: str, way: Reads | Reader) -> None:
     for name, is_set, is_used, form in settings:
         if is_set and not is_used and kind != SKIPPED_TEXT:
             what = f"{name} has no effect: the file is read as {kind}, not as {form}"
-            raise UserError(Problem(Location(file.name), what, "remove it", name.replace("_", "-")))
+            raise UserError(Problem(file.name, what, "remove it", name.replace("_", "-")))
     if not is_utf8(file.encoding) and kind in _BINARY:
-        raise UserError(Problem(Location(file.name), f"encoding has no effect: the file is {kind}", "remove it", "encoding"))
+        raise UserError(Problem(file.name, f"encoding has no effect: the file is {kind}", "remove it", "encoding"))
 
 
 def _closing(stream: BinaryIO, rows: Iterator[Row | Drop]) -> Iterator[Row | Drop]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from tempfile import TemporaryFile
 from typing import IO, BinaryIO
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from .compressed import is_uncompressed
 from .records import Drop, Row
 from .table_messages import End, Refused, received, send_refusal, send_rows
@@ -55,9 +55,7 @@ def _crashed(process: subprocess.Popen[bytes], name: str) -> UserError:
         process.kill()
         code = process.wait()
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return UserError(
-        Problem(Location(name), f"cannot be read: its reader crashed ({how})", "the file is damaged: write it again", "unreadable")
-    )
+    return UserError(Problem(name, f"cannot be read: its reader crashed ({how})", "the file is damaged: write it again", "unreadable"))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from ...schemas.base.errors import Location, Problem, UserError, first_line
+from ...schemas.base.errors import Problem, UserError, first_line
 from .records import Drop, Row
 
 _ROWS = 1024
@@ -47,12 +47,12 @@ def read_arrow(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
         watched.drain()
     if not watched.last.endswith(_FILE if framed else _END):
         what = "has no end mark: it is truncated, or is still being written"
-        raise UserError(Problem(Location(name), what, "write it again, and close its writer", "unreadable"))
+        raise UserError(Problem(name, what, "write it again, and close its writer", "unreadable"))
 
 
 def _rows(batches: Iterable[Any], schema: Any, name: str) -> Iterator[Row]:
     if len(set(schema.names)) != len(schema.names):
-        raise UserError(Problem(Location(name), "has the same column twice", "rename one of them", "columns"))
+        raise UserError(Problem(name, "has the same column twice", "rename one of them", "columns"))
     named = class_labels(schema.metadata or {})
     before = 0
     for batch in batches:
@@ -134,7 +134,7 @@ def _translate_errors(name: str) -> Iterator[None]:
     # Python's own errors come from damaged values.
     except (pyarrow.ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError) as error:
         message = first_line(error)[:200]
-        raise UserError(Problem(Location(name), f"cannot be read to its end: {message}", "write it again", "unreadable")) from None
+        raise UserError(Problem(name, f"cannot be read to its end: {message}", "write it again", "unreadable")) from None
 
 
 _METADATA_FILES = ("state.json", "dataset_info.json", "dataset_dict.json")
@@ -159,9 +159,7 @@ def _listed(state: Path) -> list[Path] | None:
         return None
     if facts.get("_indices_data_files"):
         hint = "load it with datasets and save it again with save_to_disk"
-        raise UserError(
-            Problem(Location(str(state.parent)), "was saved with row indices by an old version of datasets", hint, "saved-dataset")
-        )
+        raise UserError(Problem(state.parent, "was saved with row indices by an old version of datasets", hint, "saved-dataset"))
     if missing := [path for path in files if not path.is_file()]:
-        raise UserError(Problem(Location(str(missing[0])), "is listed in state.json but missing", "copy the whole folder", "saved-dataset"))
+        raise UserError(Problem(missing[0], "is listed in state.json but missing", "copy the whole folder", "saved-dataset"))
     return files

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from sys import getsizeof
 from typing import IO, Any, BinaryIO, NamedTuple, NoReturn, cast
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from .plain_values import NotPlain, Plain
 from .records import Drop, Row
 
@@ -74,7 +74,7 @@ class _Bounded:
 
     def refuse(self, what: str, hint: str = _HINT, rule: str = "pickle") -> NoReturn:
         """Raise UserError for this file."""
-        raise UserError(Problem(Location(self.name), f"pickle: {what}", hint, rule))
+        raise UserError(Problem(self.name, f"pickle: {what}", hint, rule))
 
 
 class _Frame(NamedTuple):

@@ -12,7 +12,7 @@ import orjson
 
 from ...converters.building.hub_datasets import SCHEME, HubRows, commit_of
 from ...converters.sources.registry import converter
-from ...schemas.base.errors import Location, Problem, UserError, first_line
+from ...schemas.base.errors import Problem, UserError, first_line
 from ...schemas.base.files import MANIFEST, new_folder, write_atomically
 from ...schemas.base.hashing import with_contents
 from ...schemas.recipe import LoadedRecipe
@@ -39,7 +39,7 @@ def prepare(value: str) -> str:
     source = _source(value)
     folder = downloaded(source) if source else Path(value)
     if wrong := faults(folder):
-        raise UserError(*(Problem(Location("evaluation.blimp"), line, "JSON Lines of minimal pairs", "blimp") for line in wrong[:20]))
+        raise UserError(*(Problem("evaluation.blimp", line, "JSON Lines of minimal pairs", "blimp") for line in wrong[:20]))
     return str(folder.absolute())
 
 
@@ -82,7 +82,7 @@ def _subsets(source: Source, commit: str) -> list[str]:
         return get_dataset_config_names(f"hf://datasets/{source.path.removeprefix(SCHEME)}", revision=commit)
     except (ValueError, OSError, RuntimeError) as error:
         what = f"cannot be loaded: {first_line(error)}"
-        raise UserError(Problem(Location(source.path), what, "check the name, or give a folder of JSON Lines", "no-dataset")) from None
+        raise UserError(Problem(source.path, what, "check the name, or give a folder of JSON Lines", "no-dataset")) from None
 
 
 def files(folder: Path) -> dict[str, Path]:
@@ -133,7 +133,7 @@ def _accuracy(path: Path) -> float:
         values = json.loads(path.read_text(encoding="utf-8"))
         return float(values["eval_accuracy"])
     except FileNotFoundError:
-        problem = Problem(Location(str(path)), "no such result file", f"BLiMP has {len(PHENOMENA)} phenomena", "no-such-file")
+        problem = Problem(path, "no such result file", f"BLiMP has {len(PHENOMENA)} phenomena", "no-such-file")
         raise UserError(problem) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(Problem(Location(str(path)), f"has no eval_accuracy: {error}", '{"eval_accuracy": 0.79}', "no-accuracy")) from None
+        raise UserError(Problem(path, f"has no eval_accuracy: {error}", '{"eval_accuracy": 0.79}', "no-accuracy")) from None

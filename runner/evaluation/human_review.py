@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.base.redact import redact
 from ..runtime.progress import read_lines
@@ -206,4 +206,4 @@ def _rubric_sums(run: RunFolder) -> dict[tuple[str, str], float]:
 
 
 def _not_votes(path: Path, what: str) -> UserError:
-    return UserError(Problem(Location(str(path)), what, "use the file saved by the review page", "not-votes"))
+    return UserError(Problem(path, what, "use the file saved by the review page", "not-votes"))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.reply_labels import label_form
 from ...schemas.sections import Evaluation
 from ..runtime.progress import read_lines
@@ -55,8 +55,7 @@ def require_same_rows(predictions: Path, by_model: Mapping[str, Mapping[str, Any
 
 def damaged(predictions: Path, what: str) -> UserError:
     """Return the error for a file of predictions that lacks or changed lines."""
-    hint = "restore the file, or evaluate again: recipe eval RUN"
-    return UserError(Problem(Location(str(predictions)), f"is damaged: {what}", hint, "damaged"))
+    return UserError(Problem(predictions, f"is damaged: {what}", "restore the file, or evaluate again: recipe eval RUN", "damaged"))
 
 
 def score(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from .scoring import BASE, TUNED, YES, measured
 
 POSITIVE = ("admiration", "amusement", "approval", "caring", "curiosity", "desire", "excitement", "gratitude", "joy", "love", "optimism",
@@ -52,7 +52,7 @@ def emotion_prompts(path: Path) -> list[tuple[str, str]]:
     """Return the (emotion, prompt) pairs of a JSON file of prompts by emotion. Raises UserError if it is not one."""
 
     def wrong(what: str) -> UserError:
-        return UserError(Problem(Location(str(path)), what, 'an object of lists: {"joy": ["Describe ..."], ...}', "prompts"))
+        return UserError(Problem(path, what, 'an object of lists: {"joy": ["Describe ..."], ...}', "prompts"))
 
     try:
         found = json.loads(path.read_text(encoding="utf-8-sig"))

@@ -9,7 +9,7 @@ import orjson
 from ...converters.reading.files import source_files
 from ...converters.sources.registry import converter
 from ...schemas import VERSION
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.hashing import file_sha256
 from ...schemas.extends import shipped_recipes
 from ...schemas.generate_rules import ROWS
@@ -71,7 +71,7 @@ def with_generated_rows(loaded: LoadedRecipe, root: Path) -> Data:
     if any(source.path == ROWS for source in loaded.recipe.data.sources) and not rows.is_file():
         name = (loaded.path.stem if loaded.path in shipped_recipes() else str(loaded.path)) + " --smoke" * loaded.is_smoke
         hint = f"run recipe generate {name}; recipe run also generates them"
-        raise UserError(Problem(Location(str(rows)), "the rows have not been generated yet", hint, "not-generated"))
+        raise UserError(Problem(rows, "the rows have not been generated yet", hint, "not-generated"))
     return with_rows_file(loaded.recipe.data, rows)
 
 

@@ -35,7 +35,7 @@ def lines_to_skip(files: list[SourceFile]) -> int:
         number = max(found)
         what = f"has {number} {'line' if number == 1 else 'lines'} above its header, and {found[min(found)].name} has {min(found)}"
         hint = "remove the lines, or name the files as sources of their own, each with its skip_lines"
-        raise UserError(Problem(Location(str(found[number].path)), what, hint, "skip-lines"))
+        raise UserError(Problem(found[number].path, what, hint, "skip-lines"))
     return next(iter(found), 0)
 
 
@@ -71,7 +71,7 @@ def refuse_undeclared(file: SourceFile, files: list[SourceFile]) -> None:
             hint, likely = encoding_hint(stream), next(iter(likely_encodings(stream).values()), "")
             if likely and any(_holds_utf8(other) for other in files):
                 hint = f"other files are UTF-8, and a source has one encoding: save it as UTF-8, e.g. iconv -f {likely} -t utf-8 FILE > NEW"
-            raise UserError(Problem(Location(str(file.path)), "is not UTF-8", hint, "encoding"))
+            raise UserError(Problem(file.path, "is not UTF-8", hint, "encoding"))
     if not file.columns and _may_be_a_table(file, head) and is_headerless(head):
         raise UserError(
             Problem(

@@ -74,7 +74,7 @@ def _recognised(files: list[SourceFile], path: str, record_type: RecordType | No
     if values and not rows:
         kind = type(values[0]).__name__.replace("str", "text")
         hint = 'write one object per row, for example {"text": "..."} or {"question": "...", "answer": "..."}'
-        raise UserError(Problem(Location(path), f"its rows have no keys: each is a {kind}", hint, "unknown-data"))
+        raise UserError(Problem(path, f"its rows have no keys: each is a {kind}", hint, "unknown-data"))
     if not rows:
         _refuse_labelled_lines(path, head_of(files[0]))
     found = list(candidates(rows) if rows else text_candidates(files))
@@ -142,7 +142,7 @@ def _unreadable(candidate: Candidate, files: list[SourceFile], rows: list[dict[s
     """Return why the first rows cannot be used, if their keys clearly belong to the converter."""
     trial = try_converter(candidate.converter, candidate.record_type, candidate.options, files, SAMPLE)
     if not trial.unusable:
-        return UserError(Problem(Location(files[0].name), "contains no rows", rule="unknown-data"))
+        return UserError(Problem(files[0].name, "contains no rows", rule="unknown-data"))
     drop = trial.unusable[0]
     what = f"{drop.reason.replace('_', ' ')}: {drop.detail}; {candidate.why}, but most rows cannot be used"
     hint = f"fix the rows, or set the converter's options in a recipe: recipe show --converter {candidate.converter}"
@@ -162,7 +162,7 @@ def _unknown(path: str, columns: Columns, found: list[Candidate], record_type: R
         hint = "see docs/converters.md; the converter table reads any columns that you name in its options, also within others: data.text"
     if len(columns.rows) == 1 and len(columns.names) > 1 and all(isinstance(value, dict) for value in columns.rows[0].values()):
         hint = "the file is one object: if its values are the rows, write them one per line, e.g. jq -c '.[]' FILE > rows.jsonl"
-    return UserError(Problem(Location(path), what, hint, "unknown-data"))
+    return UserError(Problem(path, what, hint, "unknown-data"))
 
 
 def _refuse_other_data(rows: list[dict[str, Any]], path: str) -> None:
@@ -172,12 +172,11 @@ def _refuse_other_data(rows: list[dict[str, Any]], path: str) -> None:
     elif any({"prompt", "completion", "label"} <= set(row) and isinstance(row["label"], bool) for row in rows):
         what, hint = "is preference data (a completion and whether it is good)", "keep the rows whose label is true, without the label"
     elif any(isinstance(chats := row.get("chats"), dict) and isinstance(chats.get("list"), list) for row in rows):
-        what = "holds all chats of a Telegram account"
         hint = "export a single chat (Export chat history), or take one from the file, here the first: jq '.chats.list[0]' FILE > chat.json"
-        raise UserError(Problem(Location(path), what, hint, "unknown-data"))
+        raise UserError(Problem(path, "holds all chats of a Telegram account", hint, "unknown-data"))
     else:
         return
-    raise UserError(Problem(Location(path), what, f"recipes support supervised fine-tuning: {hint}", "unknown-data"))
+    raise UserError(Problem(path, what, f"recipes support supervised fine-tuning: {hint}", "unknown-data"))
 
 
 def _refuse_labelled_lines(path: str, head: bytes) -> None:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, cast
 
 from ...converters.building.manifest import read_manifest, verify_folder
 from ...converters.building.pipeline import build
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import MANIFEST
 from ...schemas.extends import find_recipe
 from ...schemas.paths import SUFFIXES
@@ -56,7 +56,7 @@ def load_named(what: str, settings: tuple[str, ...] = ()) -> LoadedRecipe:
         path = find_recipe(what)
     except UserError:
         hint = "give a record file, a folder written by `recipe convert`, a run's directory, or a recipe"
-        raise UserError(Problem(Location(what), "no such file, folder or recipe", hint, "no-such-file")) from None
+        raise UserError(Problem(what, "no such file, folder or recipe", hint, "no-such-file")) from None
     return load_recipe(str(path), settings)
 
 
@@ -68,11 +68,11 @@ def files_in(folder: Path) -> Inputs:
             splits = {name: home / f"{name}.jsonl" for name in SPLITS if (home / f"{name}.jsonl").is_file()}
             if faults := verify_folder(home):
                 hint = "convert the sources again, or inspect a file by its name"
-                raise UserError(*(Problem(Location(""), fault, hint, "damaged") for fault in faults))
+                raise UserError(*(Problem("", fault, hint, "damaged") for fault in faults))
             if splits:
                 return Inputs(folder.resolve().name, splits, manifest)
     files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file() and path.name.endswith(RECORD_FILES)}
     if not files:
         hint = f"expected {MANIFEST} of a conversion, or {', '.join(RECORD_FILES)} files"
-        raise UserError(Problem(Location(str(folder)), "no record files in this folder", hint, "no-records"))
+        raise UserError(Problem(folder, "no record files in this folder", hint, "no-records"))
     return Inputs(folder.resolve().name, files, {})

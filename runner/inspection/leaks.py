@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...converters.reading.records import Drop
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from .inputs import Inputs
 from .previews import Previews
 from .record_rows import fields_of, meta_of, record_rows, record_type
@@ -51,9 +51,7 @@ def find_leaks(sides: Sides, scratch: Path, near: float | None, group_by: Sequen
     kind = record_type([path for _, path in sides.files[: sides.border]])
     other = record_type([path for _, path in sides.files[sides.border :]])
     if kind != other:
-        raise UserError(
-            Problem(Location(sides.files[sides.border][0]), f"contains {other} records, and the other side {kind} records", rule="types")
-        )
+        raise UserError(Problem(sides.files[sides.border][0], f"contains {other} records, and the other side {kind} records", rule="types"))
     repeats = DuplicateIndex(kind, scratch / "signatures" if near else None, group_by)
     counts, bad = [0, 0], [0, 0]
     for number, (_, path) in enumerate(sides.files):
@@ -66,7 +64,7 @@ def find_leaks(sides: Sides, scratch: Path, near: float | None, group_by: Sequen
                 repeats.add(fields_of(row.value), meta_of(row.value), Position(number, row.line, row.item))
     if group_by and not repeats.owners:
         hint = "group_by names keys of meta (or text), as data.split.group_by does"
-        raise UserError(Problem(Location(f"--group-by {' '.join(group_by)}"), "no row has this key", hint, "group-by"))
+        raise UserError(Problem(f"--group-by {' '.join(group_by)}", "no row has this key", hint, "group-by"))
     border = counts[0] - bad[0]
     found = {name: _first(pairs, limit) for name, pairs in _kinds(repeats, border, near).items()}
     rows = {name: count for name, (count, _) in found.items()}

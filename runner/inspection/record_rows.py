@@ -9,7 +9,7 @@ from ...converters.building.chat_checks import record_fault
 from ...converters.reading.files import SourceFile
 from ...converters.reading.readers import open_file
 from ...converters.reading.records import Drop, Row
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.sections import RecordType
 from .validate import RECORD_TYPES, infer_record_type, require_file
 
@@ -27,7 +27,7 @@ def record_type(paths: list[Path]) -> RecordType:
         for row in raw_rows(path):
             if isinstance(row, Row) and (kind := infer_record_type(row.value)):
                 return kind
-    raise UserError(Problem(Location(str(paths[0])), "no record of a known type", RECORD_TYPES, "unknown-type"))
+    raise UserError(Problem(paths[0], "no record of a known type", RECORD_TYPES, "unknown-type"))
 
 
 def raw_rows(path: Path) -> Iterator[Row | Drop]:
@@ -37,7 +37,7 @@ def raw_rows(path: Path) -> Iterator[Row | Drop]:
     with stream:
         if kind not in READABLE:
             hint = "convert it first: recipe convert --converter NAME PATH --out DIR"
-            raise UserError(Problem(Location(str(path)), f"is {kind}, not JSONL records", hint, "not-records"))
+            raise UserError(Problem(path, f"is {kind}, not JSONL records", hint, "not-records"))
         yield from numbered(reader(stream, str(path)))
 
 

@@ -56,14 +56,14 @@ def check_file(path: Path, kind: RecordType | None, limit: int) -> Checked:
             if bad <= limit:
                 problems += [first, *faults]
     if not rows:
-        problems.append(Problem(Location(name), "no records in this file", rule="no-records"))
+        problems.append(Problem(name, "no records in this file", rule="no-records"))
     return Checked(name, kind, rows, bad, problems)
 
 
 def require_file(path: Path) -> None:
     """Raise UserError if there is no such file."""
     if not path.is_file():
-        raise UserError(Problem(Location(str(path)), "no such file", "give a JSONL file of records", "no-such-file"))
+        raise UserError(Problem(path, "no such file", "give a JSONL file of records", "no-such-file"))
 
 
 def _refuse_other_format(path: Path) -> None:
@@ -78,7 +78,7 @@ def _refuse_other_format(path: Path) -> None:
         if kind in DELIMITERS and any(isinstance(row, Row) for row in islice(read_jsonl(stream, ""), LINES)):
             return
     what = {"json": "a JSON document", "csv": "a CSV table or plain text", "tsv": "a TSV table"}.get(kind, kind)
-    raise UserError(Problem(Location(str(path)), f"holds {what}, not records as JSONL", _NOT_RECORDS, "not-records"))
+    raise UserError(Problem(path, f"holds {what}, not records as JSONL", _NOT_RECORDS, "not-records"))
 
 
 def infer_record_type(value: Any) -> RecordType | None:

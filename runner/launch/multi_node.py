@@ -2,7 +2,7 @@
 
 import time
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.sections import Launch
 from ..runtime.child_process import run_child
 from ..runtime.console import Display
@@ -42,9 +42,7 @@ def _announced(run: RunFolder, display: Display) -> LaunchCommand:
             return facts
         time.sleep(_POLL_SECONDS)
     hint = "start `recipe run` on the first machine, in a folder that both can access"
-    raise UserError(
-        Problem(Location(str(run.path)), f"no training has started here within {PATIENCE_SECONDS // 60} minutes", hint, "no-leader")
-    )
+    raise UserError(Problem(run.path, f"no training has started here within {PATIENCE_SECONDS // 60} minutes", hint, "no-leader"))
 
 
 def _holder(run: RunFolder) -> str:

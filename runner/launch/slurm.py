@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.sections import Recipe
 from ..runtime.console import Display
@@ -55,10 +55,10 @@ def submit(run: RunFolder, recipe: Recipe, display: Display) -> None:
 def _submitted(run: RunFolder) -> str:
     if not shutil.which("sbatch"):
         hint = f"run this on a login node of the cluster, or in {run.path} there: sbatch {SCRIPT}"
-        raise UserError(Problem(Location(""), "engine: slurm needs sbatch, which is not installed", hint, "no-slurm"))
+        raise UserError(Problem("", "engine: slurm needs sbatch, which is not installed", hint, "no-slurm"))
     env = {**os.environ, "RECIPEKIT_PYTHON": sys.executable}
     done = subprocess.run(["sbatch", "--parsable", SCRIPT], cwd=run.path, env=env, capture_output=True, text=True, check=False)
     job = _JOB.search(done.stdout)
     if done.returncode or not job:
-        raise UserError(Problem(Location(str(run / SCRIPT)), f"sbatch failed: {done.stderr.strip()}", "check launch.sbatch", "sbatch"))
+        raise UserError(Problem(run / SCRIPT, f"sbatch failed: {done.stderr.strip()}", "check launch.sbatch", "sbatch"))
     return job[1]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from .template_check import template_fault
 
 CONFIGS = ("config.json", "generation_config.json", "adapter_config.json", "tokenizer_config.json", "model.safetensors.index.json")
@@ -107,4 +107,4 @@ def _template_problems(folder: Path, tokenizer: dict[str, Any]) -> Iterator[Prob
 
 
 def _problem(path: Path, what: str, hint: str = "") -> Problem:
-    return Problem(Location(str(path)), what, hint, "unsafe-model")
+    return Problem(path, what, hint, "unsafe-model")

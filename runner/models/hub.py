@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...converters.building.hub_client import hub_reply, is_invalid_reply, limit_hub_client, with_timeout
-from ...schemas.base.errors import Location, Problem, UserError, first_line
+from ...schemas.base.errors import Problem, UserError, first_line
 from ...schemas.model_rules import EMBEDDED
 from .folder_check import check_model_folder, check_weight_names
 from .size import public_models
@@ -55,7 +55,7 @@ def small_files(name: str, revision: str | None = None, *, with_weights: bool = 
         folder = cached
     if folder is None or not _is_whole(folder):
         what = "is incomplete in the hub's cache: the configuration or the tokenizer is missing"
-        raise UserError(Problem(Location(name), what, f"connect to the hub once, {_instead(name)}", "no-model"))
+        raise UserError(Problem(name, what, f"connect to the hub once, {_instead(name)}", "no-model"))
     check_model_folder(folder)
     return folder
 
@@ -125,7 +125,7 @@ def _refusal(name: str, revision: str | None, error: BaseException) -> UserError
     else:
         what = f"the hub cannot be reached ({_endpoint()}), and the model is not in its cache"
         hint = "check the network" if name in public_models() else _near(name, "check the network")
-    return UserError(Problem(Location(name), what, f"{hint}, {_instead(name)}", rule))
+    return UserError(Problem(name, what, f"{hint}, {_instead(name)}", rule))
 
 
 def _answer(error: "HfHubHTTPError") -> str:

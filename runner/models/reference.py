@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.hashing import folder_identity
 from ...schemas.base.suggestion import did_you_mean
 from ...schemas.extends import is_recipe_name, shipped_recipes
@@ -102,11 +102,11 @@ def _of_adapter(name: str, folder: Path, runs: Path) -> ModelReference:
         config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
         base = config["base_model_name_or_path"]
         if config.get("task_type") == "SEQ_CLS":
-            raise UserError(Problem(Location(name), "is a classification adapter without its labels", "recipe merge RUN", "no-model"))
+            raise UserError(Problem(name, "is a classification adapter without its labels", "recipe merge RUN", "no-model"))
         found = resolve_model(Model(base), runs)
     except (OSError, ValueError, KeyError, TypeError) as error:
         what = f"adapter_config.json does not name its base model: {error}"
-        raise UserError(Problem(Location(name), what, "merge it on the machine where it was trained", "no-model")) from None
+        raise UserError(Problem(name, what, "merge it on the machine where it was trained", "no-model")) from None
     identity = f"{found.identity}+{folder_identity(folder)}"
     tokenizer = str(folder) if any(folder.glob("tokenizer*")) else found.path
     note = f"the adapter {folder}, on {found.note}"
@@ -116,7 +116,7 @@ def _of_adapter(name: str, folder: Path, runs: Path) -> ModelReference:
 def base_of(target: ModelReference) -> ModelReference:
     """Return the base model of a run, with the run's tokenizer, so that both tokenize a prompt alike. Raises UserError if there is none."""
     if not target.run:
-        raise UserError(Problem(Location(target.name), "is not a run: it has no base model to compare with", rule="no-model"))
+        raise UserError(Problem(target.name, "is not a run: it has no base model to compare with", rule="no-model"))
     run = RunFolder(Path(target.run))
     base = run.read(LOCK)["model"]
     revision = load_recipe(run.recipe_file).recipe.model.revision
@@ -143,7 +143,7 @@ def _newest(recipe: str, runs: Path) -> RunFolder:
     """Return a recipe's newest run with a model. Raises UserError if it has none."""
     if run := _trained(recipe, runs):
         return run
-    raise UserError(Problem(Location(recipe), "has no run with a trained model", f"recipe run {recipe}", "no-model"))
+    raise UserError(Problem(recipe, "has no run with a trained model", f"recipe run {recipe}", "no-model"))
 
 
 def _refuse_misspelt(name: str, runs: Path) -> None:
@@ -155,7 +155,7 @@ def _refuse_misspelt(name: str, runs: Path) -> None:
     shipped = {path.stem for path in shipped_recipes()}
     hint = near_names(name, runs) or did_you_mean(name, sorted(shipped), cutoff=0.75)
     what = "no such run, recipe or model folder"
-    raise UserError(Problem(Location(name), what, f"{hint} A model on the hub is named OWNER/NAME".lstrip(), "no-model"))
+    raise UserError(Problem(name, what, f"{hint} A model on the hub is named OWNER/NAME".lstrip(), "no-model"))
 
 
 def _kind(folder: Path) -> str:

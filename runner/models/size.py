@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 
 _MAX_HEADER = 100 << 20
 _NOT_LINEAR = ("embed", "wte", "wpe", "lm_head", "score", "classifier", "norm", "ln_")
@@ -81,7 +81,7 @@ def _headers(folder: Path) -> dict[str, tuple[int, ...]]:
                 shapes |= {name: tuple(facts["shape"]) for name, facts in header.items() if name != "__metadata__"}
             except (struct.error, orjson.JSONDecodeError, AttributeError, KeyError, TypeError):
                 what = "is damaged: its header cannot be read"
-                raise UserError(Problem(Location(str(path)), what, "copy or download the model again", "damaged-weights")) from None
+                raise UserError(Problem(path, what, "copy or download the model again", "damaged-weights")) from None
     return shapes
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import new_folder
 from ...schemas.sections import Model
 from ..runtime.child_environment import failure_of
@@ -110,7 +110,7 @@ def _digest(folder: Path) -> str:
 
 def _impossible(name: str, why: str) -> UserError:
     hint = "use another model for the smoke run: --set smoke.model.base_model=embedded:smollm2-135m-instruct"
-    return UserError(Problem(Location(name), f"no tiny model can be made from it for the smoke run: {why}", hint, "no-tiny-model"))
+    return UserError(Problem(name, f"no tiny model can be made from it for the smoke run: {why}", hint, "no-tiny-model"))
 
 
 LAYERS = 2

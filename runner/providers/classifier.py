@@ -11,7 +11,7 @@ from tempfile import TemporaryFile
 
 import orjson
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ..models.reference import resolve_target
 from ..runtime.child_environment import WITH_MODEL, child_environment
 from .request_log import Entry, RequestLog
@@ -43,7 +43,7 @@ def classify(asked: Iterable[ProviderRequest], name: str, runs: Path, log: Reque
                 errors.seek(0)
                 output = errors.read().decode("utf-8", "replace").strip().splitlines()[-_TAIL:]
                 what = "cannot classify:\n" + "\n".join(f"    | {text}" for text in output)
-                raise UserError(Problem(Location(name), what, "use a model with a text-classification head", "no-model"))
+                raise UserError(Problem(name, what, "use a model with a text-classification head", "no-model"))
         finally:
             child.kill()
             child.communicate()

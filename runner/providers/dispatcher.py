@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
-from ...schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
+from ...schemas.base.errors import GateError, Interrupted, Problem, UserError
 from ...schemas.generate_sections import Limits
 from .client import CallFailed, Client
 from .endpoints import Endpoint, cost
@@ -98,7 +98,7 @@ class Dispatcher:
             reserved = await self.budget.reserve(asked, endpoint.price)
         except LimitReached as reached:
             hint = "raise the limit and start again: answered requests are not repeated"
-            self._stop(GateError(Problem(Location(""), str(reached), hint, "limit-reached")))
+            self._stop(GateError(Problem("", str(reached), hint, "limit-reached")))
             return None
         reply, paid = None, None
         try:
@@ -160,7 +160,7 @@ class Dispatcher:
         if error.fatal or self.failing[endpoint] >= MAX_FAILURES:
             often = "" if error.fatal else f" ({MAX_FAILURES} requests in a row failed)"
             hint = "fix it and start again: answered requests are not repeated"
-            self._stop(UserError(Problem(Location(endpoint.name), f"{error}{often}", hint, "provider")))
+            self._stop(UserError(Problem(endpoint.name, f"{error}{often}", hint, "provider")))
 
     def _stop(self, why: UserError) -> None:
         self.stopped = self.stopped or why
@@ -174,7 +174,7 @@ class Dispatcher:
         def interrupt(number: int) -> None:
             if self.stopped and task and number == signal.SIGINT:  # SIGTERM may come twice: to a process and to its group
                 task.cancel()
-            self._stop(Interrupted(Problem(Location(""), f"stopped by {signal.Signals(number).name}", hint, "interrupted")))
+            self._stop(Interrupted(Problem("", f"stopped by {signal.Signals(number).name}", hint, "interrupted")))
 
         wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         numbers = [number for number in wanted if signal.getsignal(number) != signal.SIG_IGN]  # keep nohup's setting

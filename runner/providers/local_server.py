@@ -13,7 +13,7 @@ from threading import Thread
 
 import orjson
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ..models.reference import resolve_target
 from ..runtime.child_environment import WITH_MODEL, child_environment
 
@@ -44,7 +44,7 @@ def served(name: str, runs: Path) -> Iterator[tuple[str, str]]:
             if not line:
                 reader.join()
                 output = "\n".join(f"    | {text.decode('utf-8', 'replace').rstrip()}" for text in log)
-                raise UserError(Problem(Location(name), f"cannot be served:\n{output}", rule="no-model"))
+                raise UserError(Problem(name, f"cannot be served:\n{output}", rule="no-model"))
             yield orjson.loads(line)["base_url"], target.identity
         finally:
             child.kill()

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from .requests import ProviderRequest, Reply
 
 _TABLES = """
@@ -118,7 +118,7 @@ class RequestLog:
 
     def _unusable(self, error: sqlite3.DatabaseError) -> UserError:
         hint = "free some space, or move the file away if it is damaged; answered requests are not repeated"
-        return UserError(Problem(Location(str(self.path)), f"cannot be used as the request log: {error}", hint, "request-log"))
+        return UserError(Problem(self.path, f"cannot be used as the request log: {error}", hint, "request-log"))
 
 
 @contextmanager
@@ -129,8 +129,7 @@ def open_log(path: Path) -> Iterator[RequestLog]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            hint = "wait for it, or stop it"
-            raise UserError(Problem(Location(str(path)), "is in use by another process", hint, "locked")) from None
+            raise UserError(Problem(path, "is in use by another process", "wait for it, or stop it", "locked")) from None
         log = RequestLog(path)
         try:
             yield log

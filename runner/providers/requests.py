@@ -8,7 +8,7 @@ import orjson
 
 from ...converters.reading.records import Row
 from ...converters.sources.turns import fill
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.generate_sections import Sampling
 from ...schemas.prompts import Prompt
 
@@ -74,8 +74,7 @@ def messages(prompt: Prompt, values: dict[str, Any]) -> tuple[Message, ...]:
     """Return the messages of a prompt filled with `values`. Raises UserError for a placeholder without a value."""
     if missing := sorted(prompt.placeholders - set(values)):
         known = ", ".join(f"{{{name}}}" for name in sorted(values))
-        what = f"{{{missing[0]}}} has no value"
-        raise UserError(Problem(Location(prompt.name), what, f"valid keys: {known}", "prompt-place"))
+        raise UserError(Problem(prompt.name, f"{{{missing[0]}}} has no value", f"valid keys: {known}", "prompt-place"))
     parts = (("system", prompt.system), ("user", prompt.user))
     return tuple({"role": role, "content": fill(text, **values)} for role, text in parts if text)
 

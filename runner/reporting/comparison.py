@@ -6,7 +6,7 @@ from typing import Any
 
 from ...converters.building.manifest import Manifest
 from ...schemas.base.counted import counted
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.base.screen import Screen
 from ...schemas.recipe import load_recipe
@@ -31,7 +31,7 @@ def compare(runs: list[RunFolder]) -> dict[str, Any]:
     names = short_names([run.path for run in runs])
     for run in runs:
         if absent := [name for name in _FACTS if not (run / "eval" / name).is_file()]:
-            raise UserError(Problem(Location(str(run.path)), f"has not been evaluated: no eval/{absent[0]}", f"recipe eval {run.path}"))
+            raise UserError(Problem(run.path, f"has not been evaluated: no eval/{absent[0]}", f"recipe eval {run.path}"))
     recipes = [load_recipe(run.recipe_file) for run in runs]
     measured = compare_numbers(runs, recipes[0].recipe.evaluation.generation.seed)
     keys = [{dotted(path): found.value for path, found in effective_values(loaded).items()} for loaded in recipes]

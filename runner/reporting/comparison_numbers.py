@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.evaluation_sections import Criterion
 from ..evaluation.classification import read_classified
 from ..evaluation.intervals import bootstrap, differences, draw_resamples
@@ -72,7 +72,7 @@ def require_same_rows(runs: list[RunFolder]) -> None:
                 f"was evaluated on different rows than {runs[0].path}: {len(rows)} and {len(sets[0])} rows, {len(rows & sets[0])} in common"
             )
             hint = "evaluate both on the same split: the same data section, evaluation.split, max_rows and generation.seed"
-            raise UserError(Problem(Location(str(run.path)), what, hint, "other-rows"))
+            raise UserError(Problem(run.path, what, hint, "other-rows"))
 
 
 def row_set(run: RunFolder, folder: str) -> frozenset[bytes]:

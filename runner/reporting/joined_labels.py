@@ -7,7 +7,7 @@ them by the whole label (`stratify_by: type`), not by the letter, which differs 
 
 from typing import Any
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ..evaluation.label_schemes import LabelScheme, pair_of, scheme_of
 from ..evaluation.metrics import LabelPrediction, metric
 from ..runtime.progress import read_lines
@@ -56,8 +56,7 @@ def _read_runs(runs: list[RunFolder]) -> tuple[LabelScheme, dict[str, Lines], di
         elif scheme_of(labels):
             whole[name] = lines
         else:
-            what = f"has labels that are neither types nor their letters: {', '.join(labels[:4])}"
-            raise UserError(Problem(Location(str(run.path)), what))
+            raise UserError(Problem(run.path, f"has labels that are neither types nor their letters: {', '.join(labels[:4])}"))
     return require_all_letters(schemes, of_letters), of_letters, whole
 
 
@@ -96,7 +95,7 @@ def predictions(run: RunFolder) -> dict[str, dict[str, Any]]:
     """Return id -> the tuned model's line. Raises UserError if the run has not been evaluated."""
     found = {line["id"]: line for line in read_lines(run / "eval" / "predictions.jsonl") if line["model"] == "tuned"}
     if not found:
-        raise UserError(Problem(Location(str(run.path)), "has not been evaluated", f"recipe eval {run.path}"))
+        raise UserError(Problem(run.path, "has not been evaluated", f"recipe eval {run.path}"))
     return found
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...converters.reading.json_values import write_json
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.base.terminal import csv_rows
 
@@ -36,9 +36,7 @@ def write_csv(out: Path, rows: Rows) -> None:
 def require_free_column(place: str, columns: dict[str, Any]) -> None:
     """Raise UserError if a row has a column with the prediction's name, which would be overwritten."""
     if clash := next((name for name in columns if name.partition(".")[0] == COLUMN), None):
-        raise UserError(
-            Problem(Location(place), f"has a column {clash!r}, the name used for predictions", "rename it", "prediction-column")
-        )
+        raise UserError(Problem(place, f"has a column {clash!r}, the name used for predictions", "rename it", "prediction-column"))
 
 
 def _flat(prediction: dict[str, Any], at: str = COLUMN) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...converters.building.budgets import composition
 from ...schemas.base.counted import counted
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.yaml_writing import dotted, one_line
@@ -156,7 +156,7 @@ def row_facts(run: RunFolder, metrics: Metrics) -> dict[str, Any]:
     rows = {row["id"]: row for row in read_lines(run / "eval" / "rows.jsonl", "id")}
     if missing := [line["id"] for line in predictions if line["id"] not in rows]:
         what = f"is damaged: no row {missing[0]!r}, which was evaluated"
-        raise UserError(Problem(Location(str(run / "eval" / "rows.jsonl")), what, f"recipe eval {run.path}", "damaged"))
+        raise UserError(Problem(run / "eval" / "rows.jsonl", what, f"recipe eval {run.path}", "damaged"))
     if "by_label" in metrics:
         right, wrong = classified_rows(predictions, rows)
         return {"right": right, "wrong": wrong}

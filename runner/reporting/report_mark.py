@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import open_regular
 from ..runtime.run_files import METRICS
 from ..runtime.run_folder import RunFolder
@@ -20,7 +20,7 @@ def numbers_mark(run: RunFolder) -> str:
     except FileNotFoundError:
         return ""
     except OSError as error:
-        raise UserError(Problem(Location(str(path)), f"is damaged: {error.strerror}", f"recipe eval {run.path}", "damaged")) from None
+        raise UserError(Problem(path, f"is damaged: {error.strerror}", f"recipe eval {run.path}", "damaged")) from None
 
 
 def is_outdated(run: RunFolder) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.sections import Recipe
 from ..launch.cpu_adam import cpu_adam_lacks
 from ..launch.precision import has_fp32_weights, precision
@@ -137,10 +137,10 @@ def problems(found: Fit, full_rows: bool) -> list[Problem]:
     refused = []
     sure = (found.memory.total if full_rows else found.memory.certain) * found.processes
     if found.memory_available and sure > found.memory_available * MARGIN:
-        refused.append(Problem(Location(""), f"the training does not fit in memory: {memory_sum(found)}", less_memory(found), "memory"))
+        refused.append(Problem("", f"the training does not fit in memory: {memory_sum(found)}", less_memory(found), "memory"))
     if found.disk_needed > found.disk_available:
         hint = "free some space, lower training.save_total_limit, or choose another disk with --runs-dir"
-        refused.append(Problem(Location(""), f"the checkpoints do not fit on the disk: {disk_sum(found)}", hint, "disk"))
+        refused.append(Problem("", f"the checkpoints do not fit on the disk: {disk_sum(found)}", hint, "disk"))
     return refused
 
 

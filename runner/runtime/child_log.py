@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 
 _CLOSE_SECONDS = 10
 _MOST_WRITERS = 5
@@ -42,8 +42,7 @@ class ChildLog:
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         what = f"the process that writes the log ended {how}"
         if self.started == _MOST_WRITERS:
-            what = f"{what}, for the {self.started}th time"
-            raise UserError(Problem(Location(str(self.path)), what, "check whether the disk is full", "log"))
+            raise UserError(Problem(self.path, f"{what}, for the {self.started}th time", "check whether the disk is full", "log"))
         note = f"{what} and was restarted; lines may be missing here"
         self.writer = self._start(note)
         return note

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ...schemas.base.errors import Interrupted, Location, Problem, UserError
+from ...schemas.base.errors import Interrupted, Problem, UserError
 from .child_environment import child_environment
 from .child_log import ChildLog
 from .progress import Follower
@@ -75,12 +75,12 @@ def run_child(
         progress.read()
     if hung:
         hint = f"the end of {folder / log} shows where; to resume from the newest checkpoint: recipe resume {folder}"
-        raise UserError(Problem(Location(str(folder / log)), f"{what} {hung}", hint, "hung"))
+        raise UserError(Problem(folder / log, f"{what} {hung}", hint, "hung"))
     if process.returncode == 0:
         return
     if received:
         stopped = f"{what} was stopped by {signal.Signals(received[0]).name}"
-        raise Interrupted(Problem(Location(""), stopped, f"recipe resume {folder}", "interrupted"))
+        raise Interrupted(Problem("", stopped, f"recipe resume {folder}", "interrupted"))
     raise failure(what, process.returncode, folder / log, progress.refused)
 
 
@@ -125,7 +125,7 @@ def _wait(process: subprocess.Popen[bytes], log: ChildLog, progress: _Progress, 
 def failure(what: str, code: int, log: Path, refused: list[str]) -> UserError:
     """Return why a child failed: its own message, a known cause in its log, or the log's last lines."""
     if refused:
-        return UserError(*(Problem(Location(""), line, rule="refused") for text in refused for line in text.splitlines()))
+        return UserError(*(Problem("", line, rule="refused") for text in refused for line in text.splitlines()))
     output = _end_of(log).decode("utf-8", "replace").replace("\r", "\n")
     lines = [line for line in output.splitlines() if line.strip()]
     text = "\n".join(lines[-40:])
@@ -136,9 +136,9 @@ def failure(what: str, code: int, log: Path, refused: list[str]) -> UserError:
             found = next((line for line in reversed(lines) if pattern.search(line)), lines[-1]).strip()
             if cause == _NO_MEMORY and what in _AFTER_TRAINING:
                 hint = _MORE_MEMORY
-            return UserError(Problem(Location(str(log)), f"{what} failed: {cause}\n    | {found[:300]}", hint, "child-failed"))
+            return UserError(Problem(log, f"{what} failed: {cause}\n    | {found[:300]}", hint, "child-failed"))
     hint = "the system killed it, probably for lack of memory: use smaller batches" if code == -signal.SIGKILL else ""
-    return UserError(Problem(Location(str(log)), f"{what} ended {died}\n{end}", hint, "child-failed"))
+    return UserError(Problem(log, f"{what} ended {died}\n{end}", hint, "child-failed"))
 
 
 @contextmanager

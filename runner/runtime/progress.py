@@ -99,7 +99,7 @@ def read_lines(path: Path, *keys: str) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise UserError(Problem(Location(str(path)), f"cannot be read: {error.strerror}", rule="damaged")) from None
+        raise UserError(Problem(path, f"cannot be read: {error.strerror}", rule="damaged")) from None
     complete = [line for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
     return [_read_line(path, number, line, keys) for number, line in enumerate(complete, 1)]
 

@@ -69,8 +69,7 @@ def explained(loaded: LoadedRecipe, key: str) -> list[dict[str, Any]]:
         section, _, last = key.rpartition(".")
         depth = len(section.split(".")) if section else 0
         here = sorted({str(path[depth]) for path in values if dotted(path[:depth]) == section and len(path) > depth})
-        hint = suggestion(last, section, here, list(key_paths()))
-        raise UserError(Problem(Location(str(loaded.path)), f"unknown key {key!r}", hint, "unknown-key"))
+        raise UserError(Problem(loaded.path, f"unknown key {key!r}", suggestion(last, section, here, list(key_paths())), "unknown-key"))
     return rows
 
 

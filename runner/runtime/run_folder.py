@@ -13,7 +13,7 @@ from typing import IO, Any, TypeVar, cast
 import msgspec
 import orjson
 
-from ...schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
+from ...schemas.base.errors import GateError, Interrupted, Problem, UserError
 from ...schemas.base.files import cannot_write, sweep_folder, write_atomically
 from ...schemas.base.redact import redacted_json
 from ...schemas.base.suggestion import did_you_mean
@@ -54,13 +54,12 @@ class RunFolder:
         except (OSError, ValueError, msgspec.MsgspecError) as error:
             is_other_form = isinstance(error, msgspec.ValidationError)
             otherwise = "read the run with the version of recipekit that wrote it" if is_other_form else "remove the run"
-            raise UserError(Problem(Location(str(path)), f"is damaged: {error}", f"restore the file, or {otherwise}", "damaged")) from None
+            raise UserError(Problem(path, f"is damaged: {error}", f"restore the file, or {otherwise}", "damaged")) from None
 
     def read(self, file: RunFile[T]) -> T:
         """Return the content of a JSON file of the run. Raises UserError if it is damaged or missing."""
         if (values := self.find(file)) is None:
-            hint = f"recipe resume {self.path} completes the run"
-            raise UserError(Problem(Location(str(self.path / file.name)), "does not exist", hint, "incomplete"))
+            raise UserError(Problem(self.path / file.name, "does not exist", f"recipe resume {self.path} completes the run", "incomplete"))
         return values
 
     @property
@@ -70,7 +69,7 @@ class RunFolder:
         try:
             read_sealed(path)
         except OSError as error:
-            raise UserError(Problem(Location(str(path)), f"cannot be read: {error.strerror}", "restore the file", "damaged")) from None
+            raise UserError(Problem(path, f"cannot be read: {error.strerror}", "restore the file", "damaged")) from None
         return str(path)
 
     def write(self, file: RunFile[T], values: T) -> None:
@@ -124,7 +123,7 @@ class RunFolder:
                 hint = "wait for it, or stop it"
                 if left := [pid for pid in _users(self.path / "lock") if f"process {pid} on " not in holder]:
                     hint += f"; processes that it started: {', '.join(map(str, left))}"
-                raise UserError(Problem(Location(str(self.path)), f"is in use by {holder}", hint, "locked"))
+                raise UserError(Problem(self.path, f"is in use by {holder}", hint, "locked"))
             stream.truncate(0)
             stream.write(_holder())
             stream.flush()
@@ -150,7 +149,7 @@ class RunFolder:
     def no_model(self) -> UserError:
         """Return the error for a run without a trained model: it is running, or was interrupted."""
         hint = "it is running: wait until it has ended" if self.is_in_use() else f"recipe resume {self.path}"
-        return UserError(Problem(Location(str(self.path)), "has no trained model yet", hint, "no-model"))
+        return UserError(Problem(self.path, "has no trained model yet", hint, "no-model"))
 
     def is_in_use(self) -> bool:
         """Return whether a process other than this one is using the run."""
@@ -251,7 +250,7 @@ def find_run(name: str, root: Path) -> RunFolder:
     if found := named_run(name, root):
         return found
     hint = f"it has not been run: recipe run {name}" if is_recipe_name(name) else near_names(name, root) or "`recipe runs` lists the runs"
-    raise UserError(Problem(Location(name), "no such run", hint, "no-such-run"))
+    raise UserError(Problem(name, "no such run", hint, "no-such-run"))
 
 
 def near_names(name: str, root: Path) -> str:

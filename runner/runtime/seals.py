@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import open_regular, write_atomically
 from ...schemas.base.hashing import SEAL, file_sha256
 
@@ -137,17 +137,16 @@ def _sealed(path: Path) -> tuple[Path, Facts] | None:
 def require_sealed(folder: Path) -> None:
     """Raise UserError if a file of the folder differs from its seal."""
     if faults := seal_faults(folder):
-        raise UserError(*(Problem(Location(str(folder)), fault, HINT, "changed") for fault in faults))
+        raise UserError(*(Problem(folder, fault, HINT, "changed") for fault in faults))
 
 
 def changed(path: Path, folder: Path) -> Problem:
     """Return the problem of a file that differs from the folder's seal."""
-    what = f"was changed after it was written: its hash is not the one in {folder / SEAL}"
-    return Problem(Location(str(path)), what, HINT, "changed")
+    return Problem(path, f"was changed after it was written: its hash is not the one in {folder / SEAL}", HINT, "changed")
 
 
 def _missing(path: Path, folder: Path) -> Problem:
-    return Problem(Location(str(path)), f"is missing: {folder / SEAL} says that it was written", HINT, "changed")
+    return Problem(path, f"is missing: {folder / SEAL} says that it was written", HINT, "changed")
 
 
 def _names(folder: Path) -> list[str]:
@@ -164,4 +163,4 @@ def _write(folder: Path, sealed: dict[str, Facts]) -> None:
 
 
 def _damaged(folder: Path, what: str) -> UserError:
-    return UserError(Problem(Location(str(folder / SEAL)), f"is damaged: {what}", "restore the file, or start a new run", "damaged"))
+    return UserError(Problem(folder / SEAL, f"is damaged: {what}", "restore the file, or start a new run", "damaged"))

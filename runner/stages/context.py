@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ...converters.building.manifest import Manifest
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Data
 from ..generate.stage import ROWS_FILE, with_rows_file
@@ -92,9 +92,8 @@ class RunContext:
             return before
         found = resolve_model(self.recipe.model, self.root, self.loaded.is_smoke)
         if lock and found.identity != lock["identity"]:
-            what = f"was trained on {lock['note']}, but {found.note} has changed"
             hint = "restore it: an adapter on another base is another model"
-            raise UserError(Problem(Location(str(self.run.path)), what, hint, "other-model"))
+            raise UserError(Problem(self.run.path, f"was trained on {lock['note']}, but {found.note} has changed", hint, "other-model"))
         return found
 
     @cached_property

@@ -1,6 +1,6 @@
 """The report stage ends a run: it writes the model card and the report, sets the state, and checks the gates."""
 
-from ...schemas.base.errors import GateError, Location, Problem
+from ...schemas.base.errors import GateError, Problem
 from ..reporting.model_card import write_cards
 from ..reporting.report import write_report
 from ..reporting.verdicts import failed_gates, gate_lines
@@ -37,4 +37,4 @@ def run(context: RunContext) -> None:
 def require_gates(metrics: Metrics) -> None:
     """Raise GateError with every gate that failed."""
     if failed := gate_lines(metrics, passed=(False,)):
-        raise GateError(*(Problem(Location(""), f"gate {line}", "see the report", "gate") for line in failed))
+        raise GateError(*(Problem("", f"gate {line}", "see the report", "gate") for line in failed))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import MANIFEST, replacing_folder
 from ...schemas.base.hashing import SEAL
 from ..runtime.run_folder import RunFolder
@@ -119,7 +119,7 @@ def require(stages: Iterable[Stage], context: RunContext) -> None:
 def _unusable(stage: Stage, run: RunFolder) -> UserError:
     what = f"has no usable {' or '.join(stage.OUTPUTS)}: the stage {stage.NAME} is incomplete, or its files were changed"
     hint = f"restore the files, or start a new run; recipe verify {run.path}" if run.is_finished else f"recipe resume {run.path}"
-    return UserError(Problem(Location(str(run.path)), what, hint, "incomplete"))
+    return UserError(Problem(run.path, what, hint, "incomplete"))
 
 
 def complete(stages: Iterable[Stage], context: RunContext) -> None:

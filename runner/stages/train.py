@@ -6,7 +6,7 @@ from typing import Any
 
 from ...schemas import VERSION
 from ...schemas.base.counted import counted
-from ...schemas.base.errors import Interrupted, Location, Problem, UserError
+from ...schemas.base.errors import Interrupted, Problem, UserError
 from ...schemas.base.files import new_folder, remove_folder
 from ...schemas.base.hashing import SEAL, key_of
 from ...schemas.recipe import LoadedRecipe
@@ -195,12 +195,12 @@ def _record_end(context: RunContext, ends: list[dict[str, Any]]) -> None:
     """Write training.json. Raises UserError if the training has not taken the planned steps and gives no reason."""
     run, rows = context.run, context.manifest["splits"]["train"]
     if not ends:
-        raise UserError(Problem(Location(str(run / "train.log")), "the trainer ended without reporting its last step", rule="other-steps"))
+        raise UserError(Problem(run / "train.log", "the trainer ended without reporting its last step", rule="other-steps"))
     end = TrainingEnd(**{key: ends[-1][key] for key in ("steps", "planned_steps", "reason")})
     planned = end["planned_steps"] if steps_depend_on_tokens(context.recipe) else optimizer_steps(context.recipe, rows)
     if end["planned_steps"] != planned or (end["steps"] != planned and not end["reason"]):
         what = f"training ended after step {end['steps']} of {end['planned_steps']}, but {planned} were planned"
-        raise UserError(Problem(Location(str(run.path)), what, "its model is not used: start a new run", "other-steps"))
+        raise UserError(Problem(run.path, what, "its model is not used: start a new run", "other-steps"))
     if end["reason"]:
         is_best = context.recipe.training.load_best_model_at_end
         kept = "" if is_best else ": the last weights are kept, not the best (load_best_model_at_end: true keeps those)"
@@ -214,7 +214,7 @@ def _refuse_other_training(run: RunFolder, loaded: LoadedRecipe, lock: Lock) -> 
     if left and (changed := other_training(run.find(LOCK), lock)):
         hint = f"restore the previous state, or start a new run: recipe run {loaded.recipe.name}"
         what = f"{left[-1]} belongs to a different training: {'; '.join(changed)}"
-        raise UserError(Problem(Location(str(run / "checkpoints")), what, hint, "other-training"))
+        raise UserError(Problem(run / "checkpoints", what, hint, "other-training"))
 
 
 def publish_model(run: RunFolder) -> None:
@@ -223,5 +223,5 @@ def publish_model(run: RunFolder) -> None:
     with new_folder(run / "model", "tokenizer_config.json") as folder:
         shutil.copytree(run / "checkpoints", folder, ignore=shutil.ignore_patterns(*NOT_MODEL), dirs_exist_ok=True)
         if not any(folder.glob("*.safetensors")):
-            raise UserError(Problem(Location(str(run / "checkpoints")), "training ended without weights", "see train.log", "no-weights"))
+            raise UserError(Problem(run / "checkpoints", "training ended without weights", "see train.log", "no-weights"))
         write_seal(folder)

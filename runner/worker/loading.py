@@ -144,7 +144,7 @@ def with_adapter(base: LoadedModel, reference: ModelReference) -> LoadedModel:
             return base._replace(name=reference.name, model=PeftModel.from_pretrained(base.model, reference.adapter).eval())
     except UserWarning as warning:
         what = f"lacks weights of its own layers, so it was trained on another model: {str(warning)[:200]}"
-        raise UserError(Problem(Location(reference.adapter), what, "load it on the model that it was trained on", "no-model")) from None
+        raise UserError(Problem(reference.adapter, what, "load it on the model that it was trained on", "no-model")) from None
 
 
 def _fitting_bits(reference: ModelReference, device: str) -> int:

@@ -47,8 +47,7 @@ def main() -> None:
     whole = reference_of(cfg)._replace(base=str(folder), adapter="", tokenizer=str(folder), revision=None)
     found = largest_difference(before, answers(load(whole, head_of(cfg), device=device, dtype=dtype, bits=0).model, probes))
     if not found <= LARGEST[dtype]:
-        what = f"the merged model does not answer like base and adapter: its logits differ by {found:.2g} of their size"
-        raise UserError(what)
+        raise UserError(f"the merged model does not answer like base and adapter: its logits differ by {found:.2g} of their size")
     result = MergeResult(
         base_model=cfg.base_model, dtype=str(dtype).removeprefix("torch."), largest_difference=found, rows_compared=len(probes)
     )

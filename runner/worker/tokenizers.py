@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...schemas.base.errors import Location, Problem, UserError, first_line
+from ...schemas.base.errors import Problem, UserError, first_line
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Model, Recipe
 from ..models.chat_templates import NO_TEMPLATE_HINT, OWN_TEMPLATE, axolotl_template, template_prefix
@@ -67,7 +67,7 @@ def _loaded(path: str, named: str, revision: str | None = None, trust_remote_cod
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
         hint = f"--tokenizer {DEFAULT} counts without a model"
-        raise UserError(Problem(Location(named), f"cannot be loaded: {first_line(error)}", hint, "tokenizer")) from None
+        raise UserError(Problem(named, f"cannot be loaded: {first_line(error)}", hint, "tokenizer")) from None
 
 
 def recipe_tokenizer(loaded: LoadedRecipe, runs: Path) -> Tokenizer:
@@ -102,5 +102,5 @@ def _template(recipe: Recipe, tokenizer: Any) -> str:
         raise ModuleNotFoundError("axolotl is not installed", name="axolotl")
     if not template:
         what = f"Axolotl has no chat template {name}" if name != OWN_TEMPLATE else f"{recipe.model.base_model} has no chat template"
-        raise UserError(Problem(Location("model.chat_template"), what, NO_TEMPLATE_HINT, "chat-template"))
+        raise UserError(Problem("model.chat_template", what, NO_TEMPLATE_HINT, "chat-template"))
     return template_prefix(recipe.data.system_role == "fold", recipe.data.reasoning == "drop") + template

@@ -13,7 +13,7 @@ from ...converters.building.trial import LIMIT, Trial, try_converter
 from ...converters.building.unusable_rows import check_budget
 from ...converters.reading.files import SourceFile, files_of
 from ...schemas.base.counted import listed
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.extends import load_layers
 from ...schemas.generate_rules import GENERATED
 from ...schemas.recipe import is_prompt, load_recipe
@@ -129,5 +129,4 @@ def _require_records(source: Source, trial: Trial) -> None:
         return
     what = f"the converter {source.converter} can use none of the first {len(trial.unusable)} rows"
     what += f", e.g. {trial.unusable[0]}" if trial.unusable else ""
-    hint = f"recipe new NAME --data {source.path} proposes a converter and its options"
-    raise UserError(Problem(Location(""), what, hint, "unusable-data"))
+    raise UserError(Problem("", what, f"recipe new NAME --data {source.path} proposes a converter and its options", "unusable-data"))

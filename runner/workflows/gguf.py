@@ -15,7 +15,7 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Kind
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import cannot_write
 from ..runtime.run_files import LOCK
 from ..runtime.run_folder import RunFolder, find_run
@@ -51,7 +51,7 @@ def export_source(name: str, root: Path) -> tuple[Path, Path]:
             return made, run / run.path.resolve().parent.name
     if (run / "model").is_dir():
         _require_exportable(run)
-        raise UserError(Problem(Location(str(run.path)), "has an adapter, but no merged model", f"recipe merge {run.path}", "no-model"))
+        raise UserError(Problem(run.path, "has an adapter, but no merged model", f"recipe merge {run.path}", "no-model"))
     raise run.no_model()
 
 
@@ -60,7 +60,7 @@ def _require_exportable(run: RunFolder) -> None:
     adapter = run / "model" / "adapter_config.json"
     if adapter.is_file() and json.loads(adapter.read_text(encoding="utf-8")).get("task_type") == "SEQ_CLS":
         hint = f"recipe serve {run.path} classifies over HTTP; recipe merge writes the whole model for transformers"
-        raise UserError(Problem(Location(str(run.path)), "is a classifier: a GGUF file is for models that generate text", hint, "no-gguf"))
+        raise UserError(Problem(run.path, "is a classifier: a GGUF file is for models that generate text", hint, "no-gguf"))
     base = Path(lock["model"]["path"]) if (lock := run.find(LOCK)) else Path()
     if (base / "config.json").is_file():
         _config(base)
@@ -73,7 +73,7 @@ def write_gguf(folder: Path, target: Path, quantise: str = "f16") -> GgufInfo:
     Raises UserError for a model that cannot be written, or for another file in its place, before writing anything.
     """
     if target.exists() and not _is_gguf(target):
-        raise UserError(Problem(Location(str(target)), "exists and is not a GGUF file", "choose another file with --out", "not-ours"))
+        raise UserError(Problem(target, "exists and is not a GGUF file", "choose another file with --out", "not-ours"))
     config, words = require_known(folder)
     writer = gguf.GGUFWriter(None, gguf.MODEL_ARCH_NAMES[architecture(config).arch])
     writer.add_name(_name(folder, words))
@@ -120,8 +120,7 @@ def require_known(folder: Path) -> tuple[dict[str, Any], Vocabulary]:
 def _config(folder: Path) -> dict[str, Any]:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     if what := [*faults(config)]:
-        hint = "llama.cpp's own convert_hf_to_gguf.py supports more models"
-        raise UserError(*(Problem(Location(str(folder)), line, hint, "no-gguf") for line in what))
+        raise UserError(*(Problem(folder, line, "llama.cpp's own convert_hf_to_gguf.py supports more models", "no-gguf") for line in what))
     return config
 
 

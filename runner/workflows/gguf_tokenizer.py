@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import gguf
 from gguf import TokenType
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 
 _DIGITS = {"type": "Digits", "individual_digits": True}
 _LLAMA_3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -66,8 +66,7 @@ def vocabulary(folder: Path, size: int) -> Vocabulary:
         tokens[added["id"]] = added["content"]
         types[added["id"]] = TokenType.CONTROL if added["special"] else TokenType.USER_DEFINED
     if tokens and max(tokens) >= size:
-        what = f"its tokenizer has the id {max(tokens):,}, but its model has only {size:,} rows"
-        raise UserError(Problem(Location(str(folder)), what, rule="no-gguf"))
+        raise UserError(Problem(folder, f"its tokenizer has the id {max(tokens):,}, but its model has only {size:,} rows", rule="no-gguf"))
     if _is_bpe(tokenizer) and tokenizer["model"].get("byte_fallback") and "ByteLevel" not in _kinds(tokenizer):
         return _sentencepiece(path, tokenizer, tokens, types)
     normalizer = tokenizer.get("normalizer") or {"normalizers": []}
@@ -180,4 +179,4 @@ def _is_bpe(tokenizer: dict[str, Any]) -> bool:
 
 def _refused(path: Path, what: str) -> UserError:
     hint = "the tokenizers of SmolLM2, Llama 2 and 3, Qwen2, GPT-2, Mistral, Phi-3 and Gemma 2 can be exported"
-    return UserError(Problem(Location(str(path)), what, hint, "no-gguf"))
+    return UserError(Problem(path, what, hint, "no-gguf"))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ..runtime.console import Display
 from ..runtime.run_files import MERGE_RESULT, MergeResult
 from ..runtime.run_folder import RunFolder
@@ -32,4 +32,4 @@ def _require_adapter(run: RunFolder) -> None:
         raise run.no_model()
     if not (run / "model" / "adapter_config.json").is_file():
         hint = f"{run / 'model'} is a full model"
-        raise UserError(Problem(Location(str(run.path)), "has no adapter to merge: all weights were trained", hint, "no-adapter"))
+        raise UserError(Problem(run.path, "has no adapter to merge: all weights were trained", hint, "no-adapter"))

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.extends import shipped_recipes
 from ...schemas.json_schema import SCHEMA_DIR, schema, schema_text
@@ -59,7 +59,7 @@ def new_path(name: str, folder: Path) -> Path:
     """Return the path of a new recipe in the folder. Raises UserError for an invalid name, or if the file exists."""
     of_name = schema("recipe")["properties"]["name"]
     if not re.search(of_name["pattern"], name):
-        raise UserError(Problem(Location(name), "not a valid recipe name", of_name["description"], "pattern"))
+        raise UserError(Problem(name, "not a valid recipe name", of_name["description"], "pattern"))
     path = folder / f"{name}.yml"
     if path.exists():
         raise _already_there(path)
@@ -98,9 +98,9 @@ def write_new(path: Path, text: str, option: str) -> None:
         raise _already_there(path) from None
     except OSError as error:
         what = f"cannot be written: {error.strerror or error}"
-        raise UserError(Problem(Location(str(path)), what, f"choose another folder with {option}", "unwritable")) from None
+        raise UserError(Problem(path, what, f"choose another folder with {option}", "unwritable")) from None
 
 
 def _already_there(path: Path) -> UserError:
     """Return the error for a file that is not overwritten."""
-    return UserError(Problem(Location(str(path)), "already exists", "choose another name, or remove it", "exists"))
+    return UserError(Problem(path, "already exists", "choose another name, or remove it", "exists"))

@@ -18,7 +18,7 @@ from ...converters.reading.files import files_of, keys_for
 from ...converters.reading.json_values import parse_json, write_json
 from ...converters.sources.registry import converter
 from ...schemas import VERSION
-from ...schemas.base.errors import Interrupted, Location, Problem, UserError
+from ...schemas.base.errors import Interrupted, Problem, UserError
 from ...schemas.base.files import refuse_inputs_in, write_atomically
 from ...schemas.base.hashing import key_of
 from ...schemas.evaluation_sections import Generation
@@ -96,7 +96,7 @@ def _reading(target: ModelReference, file: str, named: tuple[str, dict[str, Any]
     Raises UserError if there is neither, or if the converter makes no records of the model's type.
     """
     if "*" not in file and ":" not in file and not Path(file).exists():
-        raise UserError(Problem(Location(file), "no such file", rule="no-such-file"))
+        raise UserError(Problem(file, "no such file", rule="no-such-file"))
     if named:
         source = Source(file, *named)
     elif data:
@@ -134,8 +134,7 @@ def predict_joined(jobs: list[Job], out: Path, display: Display) -> Predicted:
     for job, found in zip(jobs, pairs, strict=True):
         if found is None:
             what = f"has labels that are not the letters of a type: {', '.join(job.model.labels[:4])}"
-            hint = "several models must each predict one letter of the same label"
-            raise UserError(Problem(Location(job.model.name), what, hint, "not-letters"))
+            raise UserError(Problem(job.model.name, what, "several models must each predict one letter of the same label", "not-letters"))
     given = [pair for found in pairs if found for pair in [found[1]]]
     scheme = require_all_letters([found[0] for found in pairs if found], dict.fromkeys(given))
     if len(given) > len(scheme.pairs):
@@ -201,7 +200,7 @@ def _written(out: Path, rows: Rows) -> Predicted:
 def _begin(work: RunFolder) -> None:
     """Make the folder. Raises UserError if it exists and does not belong to a prediction."""
     if work.path.is_dir() and any(work.path.iterdir()) and not (work / "lock").is_file():
-        raise UserError(Problem(Location(str(work.path)), "exists and was not written by recipekit", "choose another --out", "not-ours"))
+        raise UserError(Problem(work.path, "exists and was not written by recipekit", "choose another --out", "not-ours"))
     work.path.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
@@ -221,8 +220,8 @@ def _prepare(work: RunFolder, key: str, job: Job) -> None:
             "each line; recipe show --converter NAME lists the options"
         )
         what = "no row can be predicted" if counts else "holds no rows"
-        raise UserError(*(Problem(Location(""), fault, rule="not-predicted") for fault in faults),
-                        Problem(Location(job.reading.source.path), what, hint, "no-rows"))  # fmt: skip
+        raise UserError(*(Problem("", fault, rule="not-predicted") for fault in faults),
+                        Problem(job.reading.source.path, what, hint, "no-rows"))  # fmt: skip
     work.write(PREDICT_REQUEST, {
         "key": key, "model": _absolute(job.model)._asdict(), "record_type": job.reading.record_type, "settings": job.settings,
         "rows": counts[True], "count": counts.total(),

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...schemas.base.errors import Interrupted, Location, Problem, UserError
+from ...schemas.base.errors import Interrupted, Problem, UserError
 from ...schemas.recipe import LoadedRecipe
 from ..launch.plan import TrainingJob, require_startable
 from ..launch.slurm import must_submit
@@ -148,9 +148,9 @@ def _numbers(lines: list[dict[str, Any]], steps: int) -> tuple[list[_Key], dict[
 def _require_trained(run: RunFolder) -> None:
     if "train" not in run.stages or not (run / "model").is_dir():
         what = f"has not finished training: it is {run.status.get('state')}"
-        raise UserError(Problem(Location(str(run.path)), what, f"recipe resume {run.path}", "not-trained"))
+        raise UserError(Problem(run.path, what, f"recipe resume {run.path}", "not-trained"))
     if absent := [name for name in ("recipe.yml", MANIFEST.name, TRAINING_LOG, LOCK.name) if not (run / name).is_file()]:
-        raise UserError(Problem(Location(str(run.path)), f"has no {absent[0]}: nothing to compare with", rule="not-a-run"))
+        raise UserError(Problem(run.path, f"has no {absent[0]}: nothing to compare with", rule="not-a-run"))
 
 
 def _require_startable(loaded: LoadedRecipe) -> None:

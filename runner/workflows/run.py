@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...converters.building.hub_datasets import is_commit, is_on_hub, pin_commits
-from ...schemas.base.errors import Interrupted, Location, Problem, UserError
+from ...schemas.base.errors import Interrupted, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.base.hashing import key_of
 from ...schemas.base.screen import Screen
@@ -82,7 +82,7 @@ def resume_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome
     if own.is_smoke != loaded.is_smoke:
         kinds = [("a smoke run" if one.is_smoke else "a full run") for one in (own, loaded)]
         what = f"the newest run, {run.path}, is {kinds[0]}, but {kinds[1]} was requested"
-        raise UserError(Problem(Location(str(loaded.path)), what, _resume_hint(run), "other-values"))
+        raise UserError(Problem(loaded.path, what, _resume_hint(run), "other-values"))
     problems = []
     for path, (there, here) in changed_values(own.recipe, with_commits_of(own.recipe, loaded.recipe)).items():
         what = f"{dotted(path)} is {one_line(here)}, and {one_line(there)} in the unfinished run {run.path}"
@@ -193,7 +193,7 @@ def _execute(context: RunContext) -> Outcome:
                 _run_prerequisite(context)
                 complete(model_stages(recipe), context)
         except KeyboardInterrupt:
-            raise Interrupted(Problem(Location(""), "the run was stopped", f"recipe resume {run.path}", "interrupted")) from None
+            raise Interrupted(Problem("", "the run was stopped", f"recipe resume {run.path}", "interrupted")) from None
         finally:
             display.clear()
         metrics = run.read(METRICS)

@@ -11,7 +11,7 @@ import orjson
 
 from ...converters.building.hub_client import hub_reply, is_invalid_reply, limit_hub_client
 from ...schemas import VERSION
-from ...schemas.base.errors import Location, Problem, UserError, first_line
+from ...schemas.base.errors import Problem, UserError, first_line
 from ...schemas.base.hashing import SEAL
 from ...schemas.base.redact import redact
 from ..reporting.report_mark import outdated_note
@@ -41,20 +41,20 @@ def folder_to_upload(run: RunFolder, merged: bool) -> Path:
     """Return the folder to upload. Raises UserError for an unfinished run or a smoke run."""
     status = run.status
     if status.get("smoke"):
-        raise UserError(Problem(Location(str(run.path)), "is a smoke run: it cannot be uploaded", rule="not-pushed"))
+        raise UserError(Problem(run.path, "is a smoke run: it cannot be uploaded", rule="not-pushed"))
     if status.get("state") != "done":
         reason = status.get("reason") or status.get("state", "it has no state")
         hint = f"recipe resume {run.path}"
         if status.get("state") == "refused":
             hint = f"recipe eval {run.path} --set evaluation.gates=... decides by other gates"
-        raise UserError(Problem(Location(str(run.path)), f"cannot be uploaded: {reason}", hint, "not-pushed"))
+        raise UserError(Problem(run.path, f"cannot be uploaded: {reason}", hint, "not-pushed"))
     folder = run / ("merged" if merged else "model")
     if not folder.is_dir():
         hint = f"recipe merge {run.path}" if merged else f"recipe resume {run.path}"
-        raise UserError(Problem(Location(str(folder)), "no such folder", hint, "not-pushed"))
+        raise UserError(Problem(folder, "no such folder", hint, "not-pushed"))
     require_sealed(folder)
     if note := outdated_note(run):
-        raise UserError(Problem(Location(str(run.path)), f"its model card may have older metrics: {note}", rule="not-pushed"))
+        raise UserError(Problem(run.path, f"its model card may have older metrics: {note}", rule="not-pushed"))
     return folder
 
 
@@ -67,14 +67,14 @@ def uploads(folder: Path, base: str | None) -> list[Upload]:
     paths = (path for path in sorted(folder.rglob("*")) if (path.is_file() or path.is_symlink()) and path.name not in left_out)
     files = [_file(folder, path, base) for path in paths]
     names = {file.path for file in files}
-    problems = [Problem(Location(str(file.source)), *wrong, "not-pushed") for file in files if (wrong := _fault(file))]
+    problems = [Problem(file.source, *wrong, "not-pushed") for file in files if (wrong := _fault(file))]
     if CARD not in names:
-        problems.append(Problem(Location(str(folder / CARD)), "there is no model card", "recipe eval writes it again", "not-pushed"))
+        problems.append(Problem(folder / CARD, "there is no model card", "recipe eval writes it again", "not-pushed"))
     if not any(name.endswith(WEIGHTS) for name in names):
-        problems.append(Problem(Location(str(folder)), "has no weights in safetensors", rule="not-pushed"))
+        problems.append(Problem(folder, "has no weights in safetensors", rule="not-pushed"))
     if ADAPTER in names and base is None:
         what = "names the base model by a folder on this machine, which others do not have"
-        problems.append(Problem(Location(str(folder / ADAPTER)), what, "recipe merge RUN, then push with --merged", "not-pushed"))
+        problems.append(Problem(folder / ADAPTER, what, "recipe merge RUN, then push with --merged", "not-pushed"))
     if problems:
         raise UserError(*problems)
     return files
@@ -98,15 +98,13 @@ def send(files: Sequence[Upload], repo: str, private: bool, message: str) -> str
         if bool(found.private) != private:
             seen, option = ("private", "--private") if found.private else ("public", "--public")
             hint = f"push with {option}, or change it in the repository's settings"
-            raise UserError(Problem(Location(repo), f"already exists and is {seen}: nothing was uploaded", hint, "not-pushed"))
+            raise UserError(Problem(repo, f"already exists and is {seen}: nothing was uploaded", hint, "not-pushed"))
         _refuse_other_weights(repo, [sibling.rfilename for sibling in found.siblings or ()], files)
         return str(hub_reply(lambda: api.create_commit(repo, operations, commit_message=message)).commit_url)
     except HFValidationError as error:
-        raise UserError(
-            Problem(Location(repo), f"is not a valid repository name: {error}", "for example you/model", "not-pushed")
-        ) from None
+        raise UserError(Problem(repo, f"is not a valid repository name: {error}", "for example you/model", "not-pushed")) from None
     except (httpx.HTTPError, OSError, ValueError) as error:
-        raise UserError(Problem(Location(repo), *_refusal(error), "not-pushed")) from None
+        raise UserError(Problem(repo, *_refusal(error), "not-pushed")) from None
 
 
 def require_token() -> None:
@@ -181,7 +179,7 @@ def _refuse_other_weights(repo: str, there: Sequence[str], files: Sequence[Uploa
     ours = {file.path for file in files}
     if stale := sorted(name for name in there if name.endswith((WEIGHTS, ".bin")) and name not in ours):
         what = f"has weights that would remain next to these: {', '.join(stale[:5])}"
-        raise UserError(Problem(Location(repo), what, "delete them there, or push to another repository", "not-pushed"))
+        raise UserError(Problem(repo, what, "delete them there, or push to another repository", "not-pushed"))
 
 
 def _refusal(error: Any) -> tuple[str, str]:

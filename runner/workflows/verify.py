@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...converters.building.manifest import verify_folder
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.hashing import SEAL
 from ..reporting.report_mark import outdated_note
 from ..runtime.run_files import GENERATED_MANIFEST, MANIFEST
@@ -23,7 +23,7 @@ class Verified(NamedTuple):
 def verify_run(run: RunFolder) -> Verified:
     """Hash every sealed file of the run. Raises UserError for a run that has completed no stage."""
     if not run.stages:
-        raise UserError(Problem(Location(str(run.path)), "has completed no stage: nothing is sealed", f"recipe resume {run.path}"))
+        raise UserError(Problem(run.path, "has completed no stage: nothing is sealed", f"recipe resume {run.path}"))
     found, files = [], 0
     if not (run / SEAL).is_file():
         found.append(f"{run / SEAL} is missing: the files of the run's folder cannot be checked")
@@ -49,7 +49,7 @@ def accept_edits(run: RunFolder) -> list[str]:
     """
     if damaged := [fault for name in ("generated", "data") if (run / name).is_dir() for fault in verify_folder(run / name)]:
         hint = "restore the file, or start a new run"
-        raise UserError(*(Problem(Location(""), f"{fault}; edited training rows cannot be accepted", hint) for fault in damaged))
+        raise UserError(*(Problem("", f"{fault}; edited training rows cannot be accepted", hint) for fault in damaged))
     *folders, _ = _sealed_folders(run)
     edited = [(folder / name).relative_to(run.path).as_posix() for folder in (*folders, run.path) for name in _changed(folder)]
     for folder in folders:

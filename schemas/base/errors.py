@@ -7,6 +7,7 @@
 Any other exception is a bug: exit 70, with a traceback to report.
 """
 
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 SUMMARY = "max-dropped"  # the rule of a problem that counts others
@@ -44,10 +45,12 @@ class Problem(_Fields):
 
     __slots__ = ()
 
-    def __new__(cls, location: Location, what: str, hint: str = "", rule: str = "invalid") -> Self:
+    def __new__(cls, location: Location | Path | str, what: str, hint: str = "", rule: str = "invalid") -> Self:
+        """Return the problem with a place, which may be a whole file, or no place: ""."""
         from .redact import redact  # compiling the patterns is slow, and most files have no problem
 
-        return super().__new__(cls, location._replace(file=redact(location.file)), redact(what), redact(hint), rule)
+        place = location if isinstance(location, Location) else Location(str(location))
+        return super().__new__(cls, place._replace(file=redact(place.file)), redact(what), redact(hint), rule)
 
     def replaced(self, **changes: Any) -> Self:
         """Return the problem with other values, redacted as well."""

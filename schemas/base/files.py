@@ -10,7 +10,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from .errors import Location, Problem, UserError
+from .errors import Problem, UserError
 
 if TYPE_CHECKING:
     from ctypes import CDLL
@@ -88,7 +88,7 @@ class NewFile:
         self.stream.close()
         if (size := self.path.stat().st_size) != self.bytes:
             what = f"{self.bytes:,} bytes were written, but the file has {size:,}"
-            raise UserError(Problem(Location(str(self.path)), what, "check the disk", "bytes-lost"))
+            raise UserError(Problem(self.path, what, "check the disk", "bytes-lost"))
 
     def facts(self) -> dict[str, Any]:
         """Return the file's entry for the manifest."""
@@ -110,7 +110,7 @@ def require_utf8_name(name: str) -> None:
         name.encode()
     except UnicodeEncodeError:
         what = "is not UTF-8: the files that recipekit writes cannot contain this name"
-        raise UserError(Problem(Location(name), what, "rename the file or the folder", "name")) from None
+        raise UserError(Problem(name, what, "rename the file or the folder", "name")) from None
 
 
 def send_to_disk(stream: BinaryIO, start: int, end: int) -> None:
@@ -146,8 +146,7 @@ def cannot_write(path: Path, error: OSError, size: int | None = None) -> UserErr
         errno.EBUSY: "a mount point cannot be replaced: choose a folder inside it",
         errno.EXDEV: "a folder of a container's image cannot be replaced (overlayfs): choose another folder, or use a volume",
     }
-    what = f"cannot be written{needed}: {error.strerror or error}"
-    return UserError(Problem(Location(str(path)), what, hints.get(error.errno or 0, ""), "unwritable"))
+    return UserError(Problem(path, f"cannot be written{needed}: {error.strerror or error}", hints.get(error.errno or 0, ""), "unwritable"))
 
 
 @contextmanager
@@ -159,7 +158,7 @@ def new_folder(target: Path, marker: str, own: Collection[str] | None = None) ->
     Raises UserError if recipekit did not write the target, or if nothing can be written.
     """
     if target.exists() and not (target.is_dir() and ((target / marker).is_file() or not any(target.iterdir()))):
-        raise UserError(Problem(Location(str(target)), "exists and was not written by recipekit", "choose another folder", "not-ours"))
+        raise UserError(Problem(target, "exists and was not written by recipekit", "choose another folder", "not-ours"))
     refuse_others(target, own)
     with replacing_folder(target) as temporary:
         yield temporary
@@ -231,7 +230,7 @@ def refuse_others(target: Path, own: Collection[str] | None) -> None:
     if names:
         more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
         what = f"contains files that recipekit did not write and would delete: {', '.join(names[:NAMED])}{more}"
-        raise UserError(Problem(Location(str(target)), what, "move them, or choose another folder", "others-files"))
+        raise UserError(Problem(target, what, "move them, or choose another folder", "others-files"))
 
 
 def refuse_inputs_in(target: Path, inputs: Iterable[Path]) -> None:
@@ -240,7 +239,7 @@ def refuse_inputs_in(target: Path, inputs: Iterable[Path]) -> None:
     for path in inputs:
         if path.resolve().is_relative_to(whole):
             what = f"is an input inside {target}, which would be overwritten"
-            raise UserError(Problem(Location(str(path)), what, "choose another folder", "input-in-output"))
+            raise UserError(Problem(path, what, "choose another folder", "input-in-output"))
 
 
 def _flush(path: Path) -> None:

@@ -9,7 +9,7 @@ from click.core import ParameterSource
 from ....converters.building.hub_datasets import SCHEME
 from ....converters.building.pipeline import build
 from ....converters.sources.registry import CONVERTERS, converter, option_problems, takes_text
-from ....schemas.base.errors import Location, Problem, UserError
+from ....schemas.base.errors import Problem, UserError
 from ....schemas.recipe import load_recipe
 from ....schemas.sections import UTF8, Data, RecordType, Source, Split
 from ....schemas.yaml_source import parse_yaml
@@ -107,7 +107,7 @@ def converter_options(name: str, options: tuple[str, ...]) -> dict[str, Any]:
     """Return the converter's options given as key=value. Raises UserError for an unknown option or an invalid value."""
     values = dict(_option(name, text) for text in options)
     if problems := option_problems(name, values):
-        raise UserError(*(Problem(Location("--option"), problem, rule="option") for problem in problems))
+        raise UserError(*(Problem("--option", problem, rule="option") for problem in problems))
     return values
 
 

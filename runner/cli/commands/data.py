@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ....schemas.base.counted import counted
-from ....schemas.base.errors import Location, Problem, UserError
+from ....schemas.base.errors import Problem, UserError
 from ....schemas.sections import RecordType
 from ..options import RECORD_TYPES, Between, json_option, print_json, runs_dir_option, set_option
 from ..problem_formats import as_text
@@ -57,7 +57,7 @@ def _files(path: Path) -> list[Path]:
 
     found = [file for file in files_in(path).files.values() if file.suffix != ".json"]
     if not found:
-        raise UserError(Problem(Location(str(path)), "no JSONL record files in this folder", "name the files", "no-records"))
+        raise UserError(Problem(path, "no JSONL record files in this folder", "name the files", "no-records"))
     return found
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ....schemas.base.errors import Location, Problem, UserError
+from ....schemas.base.errors import Problem, UserError
 from ....schemas.recipe import load_recipe
 from ...runtime.run_folder import find_run
 from ..options import print_json, runs_dir_option
@@ -28,7 +28,7 @@ def command(run: str, repo: str | None, merged: bool, private: bool, dry_run: bo
     recipe = load_recipe(found.recipe_file).recipe
     repo = repo or recipe.export.push_to_hub
     if not repo:
-        raise UserError(Problem(Location(""), "no repository", "give REPO, or set export.push_to_hub in the recipe", "not-pushed"))
+        raise UserError(Problem("", "no repository", "give REPO, or set export.push_to_hub in the recipe", "not-pushed"))
     from ...reporting.model_card import hub_name
     from ...workflows.upload import folder_to_upload, require_token, send, uploads
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ....schemas.base.errors import GateError, Location, Problem
+from ....schemas.base.errors import GateError, Problem
 from ...runtime.run_folder import find_run
 from ..options import json_option, print_json, runs_dir_option
 from .run import require_train_extra
@@ -35,7 +35,7 @@ def command(run: str, steps: int | None, root: Path, as_json: bool) -> None:
         _print(found)
     if found.differences:
         hint = f"the new run is {found.again.path}" if found.again else ""
-        raise GateError(*(Problem(Location(""), f"{part}: {what}", hint, "not-the-same") for part, what in found.differences))
+        raise GateError(*(Problem("", f"{part}: {what}", hint, "not-the-same") for part, what in found.differences))
 
 
 def _facts(found: "Reproduction") -> dict[str, Any]:

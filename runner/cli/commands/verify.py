@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ....schemas.base.errors import Location, Problem, UserError
+from ....schemas.base.errors import Problem, UserError
 from ...runtime.run_folder import find_run
 from ..options import json_option, print_json, runs_dir_option
 
@@ -29,11 +29,11 @@ def command(run: str, accept: bool, root: Path, as_json: bool) -> None:
     result = verify_run(found)
     if result.faults and found.is_locked():
         what = "is in use by another process, which may be replacing the files that differ"
-        raise UserError(Problem(Location(str(found.path)), what, "verify it again when that has ended", "locked"))
+        raise UserError(Problem(found.path, what, "verify it again when that has ended", "locked"))
     if as_json:
         print_json({"run": str(found.path), "files": result.files, "faults": result.faults})
     if result.faults:
         hint = f"restore the file, or accept it as it is: recipe verify {found.path} --accept"
-        raise UserError(*(Problem(Location(""), fault, hint, "changed") for fault in result.faults))
+        raise UserError(*(Problem("", fault, hint, "changed") for fault in result.faults))
     if not as_json:
         click.echo(f"{result.files} files are unchanged: {found.path}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ....schemas.base.errors import GateError, Interrupted, Location, Problem
+from ....schemas.base.errors import GateError, Interrupted, Problem
 from ....schemas.recipe import load_recipe
 from ..options import json_option, print_json, runs_dir_option, set_option
 from .run import require_train_extra
@@ -43,7 +43,7 @@ def command(recipe: str, settings: tuple[str, ...], smoke: bool, half: int, kill
     _print(proof, as_json)
     if proof.different:
         hint = f"both trainings are in {folder}"
-        raise GateError(*(Problem(Location(""), f"{part}: {found}", hint, "not-the-same") for part, found in proof.different.items()))
+        raise GateError(*(Problem("", f"{part}: {found}", hint, "not-the-same") for part, found in proof.different.items()))
     shutil.rmtree(folder)
 
 
@@ -55,7 +55,7 @@ def _folder_of_trainings(root: Path, name: str) -> Iterator[Path]:
         yield folder
     except (Interrupted, KeyboardInterrupt):
         shutil.rmtree(folder)
-        raise Interrupted(Problem(Location(""), "the check was stopped", "it cannot be resumed: start it again", "interrupted")) from None
+        raise Interrupted(Problem("", "the check was stopped", "it cannot be resumed: start it again", "interrupted")) from None
     except BaseException:
         if not any(folder.rglob("train.log")):
             shutil.rmtree(folder)
