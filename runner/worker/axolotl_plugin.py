@@ -14,6 +14,7 @@ import yaml
 from axolotl.common.datasets import TrainDatasetMeta
 from axolotl.integrations.base import BasePlugin
 from pydantic import BaseModel
+from transformers.pytorch_utils import Conv1D
 
 from ...converters.building.hub_client import limit_hub_client
 from ...schemas.batch import with_micro_batch_size
@@ -158,7 +159,10 @@ class RecipekitPlugin(BasePlugin):
             self.progress.event("log", what=note)
 
     def pre_lora_load(self, cfg: Any, model: Any) -> None:
-        """Seed again: loading the base may have drawn random numbers."""
+        """Seed again, as loading the base may have drawn random numbers. For Axolotl GPT-2's Conv1D is no linear layer; it is one."""
+        layers = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, Conv1D)}
+        if cfg.lora_target_linear and layers:
+            cfg.lora_target_modules = sorted({*(cfg.lora_target_modules or []), *layers})
         transformers.set_seed(cfg.seed)
 
     def post_model_load(self, cfg: Any, model: Any) -> None:

@@ -141,3 +141,14 @@ def test_a_mask_shows_a_text_trained_but_for_its_first_token(workplace, recipe):
     first, rest = row["segments"]
     assert (first, rest["trained"]) == ({"text": "<|endoftext|>", "trained": False}, True)
     assert rest["text"].startswith("Story") and rest["text"].endswith("<|endoftext|>")
+
+
+def test_an_adapter_of_gpt_2_has_its_conv1d_layers(workplace, recipe):
+    """They are linear layers, but not to Axolotl, which would find none in GPT-2 and stop."""
+    settings = ("name=tiny_lora", "training.adapter=lora", "training.lora_r=4", "training.learning_rate=1e-2")
+    done = recipe("run", "tiny_text.yml", "--json", *(part for one in settings for part in ("--set", one)), cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    run = workplace / json.loads(done.stdout)["run"]
+    assert set(json.loads((run / "model" / "adapter_config.json").read_text())["target_modules"]) == {"c_attn", "c_proj", "c_fc"}
+    merged = recipe("merge", "tiny_lora", cwd=workplace)  # which compares the logits with those of base and adapter
+    assert merged.returncode == 0, merged.stderr
