@@ -98,7 +98,7 @@ def theirs(group: dict[str, Any], recipe: Recipe, size: ModelSize, plan: MemoryP
     elif group.get("keeps") == "inputs":
         parts["kept"] = 2 * tokens * size.layers * (3 * size.hidden + size.intermediate)
     passing = sum(parts.get(name, 0) for name in ("activations", "logits", "kept"))
-    step = group.get("adam_copies", 1) * step_bytes(recipe, plan.trained, plan.parts["gradients"], group.get("gpus", 1), 2)
+    step = group.get("adam_copies", 1) * step_bytes(recipe, plan.trained, plan.parts["gradients"], 2)
     is_apart = group.get("segments") and recipe.launch.zero_stage == 3  # two buffers of gigabytes fit into no freed gap
     parts["optimizer step"] = step if is_apart else max(step - passing - parts.get("buckets", 0), 0)
     parts["gaps"] = GAPS * passing if group.get("segments") else 0

@@ -1,5 +1,5 @@
-"""Find what a source names and no row has: keys (keep_meta, ignore_keys, system_key), and values (roles, label_names, languages). A
-misspelt name would do nothing.
+"""Find what a source names and no row has: keys (keep_meta, ignore_keys, system_key), and values (roles, label_names, languages,
+keep_rows). A misspelt name would do nothing.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -42,6 +42,15 @@ class UsedList(list[str]):
         return found
 
 
+class UsedLists(dict[str, UsedList]):
+    """An option that lists values of columns. It records which were found, as `column: value`."""
+
+    @property
+    def used(self) -> set[str]:
+        """Return the values that were found."""
+        return {f"{column}: {value}" for column, values in self.items() for value in values.used}
+
+
 class NamedInRows:
     """What a source names, compared with its rows. `options` are those to give to the converter, which records the values it looks up."""
 
@@ -56,14 +65,20 @@ class NamedInRows:
 
     def absent(self, present: Collection[Named]) -> list[list[str]]:
         """Return the settings, and what they name, that are not in `present`."""
-        values = ((f"options.{name}", entry) for name, value in self._tracked() for entry in value)
+        values = ((f"options.{name}", entry) for name, value in self._tracked() for entry in _entries(value))
         return [[*one] for one in (*self.keys, *values) if one not in present]
 
-    def _tracked(self) -> Iterator[tuple[str, UsedMapping | UsedList]]:
-        yield from ((name, value) for name, value in self.options.items() if isinstance(value, UsedMapping | UsedList))
+    def _tracked(self) -> Iterator[tuple[str, UsedMapping | UsedList | UsedLists]]:
+        yield from ((name, value) for name, value in self.options.items() if isinstance(value, UsedMapping | UsedList | UsedLists))
+
+
+def _entries(value: UsedMapping | UsedList | UsedLists) -> Iterable[str]:
+    return [f"{column}: {entry}" for column, entries in value.items() for entry in entries] if isinstance(value, UsedLists) else value
 
 
 def _tracked(setting: str, value: Any) -> Any:
+    if isinstance(value, dict) and value and all(isinstance(entry, list | tuple) for entry in value.values()):
+        return UsedLists({column: UsedList(entries) for column, entries in value.items()})
     if isinstance(value, dict):
         return UsedMapping(value)
     is_list = isinstance(value, list | tuple) and setting not in _KEYS and all(isinstance(entry, str) for entry in value)

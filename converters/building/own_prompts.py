@@ -4,10 +4,23 @@ from pathlib import Path
 
 import orjson
 
-_SYSTEM = b'"role":"system"'  # as a converted file writes it; within a text the quotes are escaped
+from ...schemas.base.files import NewFile
+from ...schemas.sections import Data
+
+_SYSTEM = b'"role":"system"'  # as a converted file has it; within a text the quotes are escaped
 
 
-def count_own_prompts(train: Path) -> int:
-    """Return how many chats of a converted file begin with a system message."""
-    with train.open("rb") as lines:
-        return sum(_SYSTEM in line and orjson.loads(line)["messages"][0]["role"] == "system" for line in lines)
+class TrainFile(NewFile):
+    """The training rows being written. `own_prompts` are its chats that begin with a system message, unless the recipe sets one for all."""
+
+    def __init__(self, path: Path, data: Data) -> None:
+        super().__init__(path)
+        self.counts = data.type == "chat" and not data.system_prompt
+        self.own_prompts = 0
+
+    def write(self, content: bytes | memoryview) -> None:
+        """Append whole lines."""
+        super().write(content)
+        if self.counts:
+            lines = bytes(content).split(b"\n")
+            self.own_prompts += sum(_SYSTEM in line and orjson.loads(line)["messages"][0]["role"] == "system" for line in lines)

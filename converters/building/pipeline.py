@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from hashlib import blake2b
 from itertools import accumulate, chain, compress
@@ -28,7 +28,7 @@ from .manifest import LeakCheck, Manifest, NearDuplicates, own_files
 from .named_in_rows import NamedInRows
 from .near_duplicates import near_pairs, repeated_rows
 from .near_leaks import count_near_leaks, count_same_questions
-from .own_prompts import count_own_prompts
+from .own_prompts import TrainFile
 from .row_store import RowStore
 from .splits import assign_splits, refuse_unknown_keys
 from .unusable_rows import check_budget, refuse_empty
@@ -64,8 +64,6 @@ def build(
         refuse_empty(data, manifest)
         if data.system_prompt:
             manifest["prompted"] = kept.prompted
-        elif data.type == "chat" and "train" in manifest["splits"] and (own := count_own_prompts(folder / "train.jsonl")):
-            manifest["own_prompts"] = own
         if data.type == "classification":
             check_labels(kept.labels, data.labels)
             manifest["labels"] = _label_order(data, {*kept.labels})
@@ -119,7 +117,12 @@ def _whole(kept: RowStore) -> dict[str, Any]:
     if not kept.ledger.kept:
         kept.file.path.unlink()
         return {**kept.ledger.as_json(), "splits": {}, "files": {}}
-    return {**kept.ledger.as_json(), "splits": {"train": kept.ledger.kept}, "files": {"train.jsonl": kept.file.facts()}}
+    facts = {"splits": {"train": kept.ledger.kept}, "files": {"train.jsonl": kept.file.facts()}}
+    return kept.ledger.as_json() | facts | _own_prompts(kept.file)
+
+
+def _own_prompts(train: NewFile) -> dict[str, int]:
+    return {"own_prompts": train.own_prompts} if isinstance(train, TrainFile) and train.own_prompts else {}
 
 
 def divide(kept: RowStore, folder: Path) -> dict[str, Any]:
@@ -138,9 +141,10 @@ def divide(kept: RowStore, folder: Path) -> dict[str, Any]:
         groups = find_leaks("group", kept.keys, kept.owners, splits)
         near = (Pair("near-duplicate", *pair) for pair in pairs if splits[pair[0]] != splits[pair[1]])
         refuse(chain(rows, groups, near), lines, splits)
-    counts, files, left_out = write_splits(lines, folder, kept, splits)
+    files = [TrainFile(folder / "train.jsonl", kept.data), *(NewFile(folder / f"{name}.jsonl") for name in SPLITS[1:])]
+    counts, facts, left_out = write_splits(lines, files, kept, splits)
     lines.unlink()
-    account = {**kept.ledger.as_json(), "splits": counts, "files": files}
+    account = kept.ledger.as_json() | {"splits": counts, "files": facts} | _own_prompts(files[0])
     if left_out:
         account["left_out"] = left_out
     if repeated := sum(counts.values()) - len(splits) + left_out:
@@ -207,7 +211,7 @@ def _renumbered(pairs: Iterable[tuple[int, int]], gone: bytearray) -> Iterator[t
     return ((numbers[first], numbers[second]) for first, second in pairs if not gone[first] and not gone[second])
 
 
-def write_splits(lines: Path, folder: Path, kept: RowStore, splits: bytearray) -> tuple[dict[str, int], dict[str, Any], int]:
+def write_splits(lines: Path, files: Sequence[NewFile], kept: RowStore, splits: bytearray) -> tuple[dict[str, int], dict[str, Any], int]:
     """Write each line to its split's file, training rows according to their source's weight. Return rows and facts by file, and how many
     training rows a weight below 1 leaves out."""
     weights = [source.weight for source in kept.data.sources]
@@ -215,7 +219,6 @@ def write_splits(lines: Path, folder: Path, kept: RowStore, splits: bytearray) -
     seed = str(kept.data.split.seed).encode()
     counts = [0] * len(SPLITS)
     with lines.open("rb") as stream, ExitStack() as stack:
-        files = [NewFile(folder / f"{name}.jsonl") for name in SPLITS]
         for file in files:
             stack.callback(file.stream.close)
         for line, source, split in zip(stream, kept.sources, splits, strict=True):

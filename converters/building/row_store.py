@@ -14,6 +14,7 @@ from .conversion import Converted
 from .key_use import KeyCounts
 from .named_in_rows import Named
 from .near_duplicates import WIDTH as SIGNATURE
+from .own_prompts import TrainFile
 from .row_counts import Ledger
 from .row_hashes import Digests
 from .splits import FREE, Placed, key_at
@@ -24,11 +25,11 @@ class RowStore:
 
     def __init__(self, data: Data, path: Path) -> None:
         self.data = data
-        self.file = NewFile(path)
+        self.divided = needs_second_pass(data)
+        self.file = NewFile(path) if self.divided else TrainFile(path, data)
         self.ledger = Ledger()
         self.labels: dict[str, str] = {}
         self.digests = Digests()
-        self.divided = needs_second_pass(data)
         self.counts_words = has_budget(data)
         self.thinned = data.compares_near or self.counts_words
         self.signatures = NewFile(path.with_name("signatures")) if data.compares_near else None

@@ -49,6 +49,7 @@ VALUES = [
     ("sharegpt", {"roles": {"client": "user", "Human": "user"}},
      {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}, "client"),
     ("table", {"label_names": {"0": "bad", "1": "good"}}, {"text": "a", "label": 1}, "0"),
+    ("table", {"keep_rows": {"answer": ["accept", "maybe"]}}, {"text": "a", "label": "good", "answer": "accept"}, "answer: maybe"),
     ("lmsys", {"languages": ["English", "german"]}, LMSYS | {"language": "English"}, "german"),
     ("lmsys", {"models": ["a", "b"]}, LMSYS | {"model": "b"}, "a"),
 ]  # fmt: skip

@@ -175,7 +175,7 @@ def test_a_checkpoint_without_an_optimizer_is_not_sealed(resumed, tmp_path, file
     [({"loss": float("nan"), "grad_norm": 1.0}, False, "the loss is nan at step 4: lower learning_rate"),
      ({"loss": 2.0, "grad_norm": float("nan")}, False, "the norm of the gradients is nan at step 4: lower learning_rate"),
      ({"loss": 2.0, "grad_norm": float("inf")}, False, "the norm of the gradients is inf at step 4: lower learning_rate"),
-     ({"loss": float("inf")}, True, "the loss is inf at step 4: lower learning_rate")],
+     ({"loss": float("inf")}, True, "the loss is inf at step 4: lower learning_rate, or set precision: fp32, because fp16 ends at 65,504")],
 )  # fmt: skip
 def test_a_step_with_a_number_that_is_not_finite_ends_the_training(resumed, tmp_path, numbers, fp16, what):
     args, callback, _ = resumed(0, epoch=0)
