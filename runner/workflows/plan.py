@@ -12,7 +12,7 @@ from ..generate.stage import with_generated_rows
 from ..launch.kernels import installed_kernels, kernels
 from ..launch.steps import early_stopping_note, optimizer_steps, require_rows, step_problems
 from ..models.architecture import architecture_of
-from ..models.resolve import require_model_of
+from ..models.resolve import require_model_of, require_unquantised_of
 from ..resources.batch_size import locked_batch, with_batch
 from ..resources.context import context_problems
 from ..resources.estimate_fit import estimate_fit, size_of
@@ -45,6 +45,8 @@ def _estimated(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, 
     recipe = loaded.recipe
     if size_of(recipe) is None:
         require_model_of(loaded, root)  # this also fetches its configuration
+    else:
+        require_unquantised_of(loaded)
     with TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         manifest = build(with_generated_rows(loaded, root), data)

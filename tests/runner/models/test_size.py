@@ -81,8 +81,9 @@ def test_only_linear_layers_are_adapted():
 def test_unknown_sizes_are_none(tmp_path):
     assert model_size("some/model") is None
     assert model_size("some/model", public={"x": {"config": {"model_type": "mamba"}}}) is None
-    (tmp_path / "config.json").write_text('{"model_type": "mamba"}')
-    assert model_size(str(tmp_path)) is None
+    for config in ('{"model_type": "mamba"}', '{"model_type": "llama"}'):  # the latter has its class's defaults
+        (tmp_path / "config.json").write_text(config)
+        assert model_size(str(tmp_path)) is None
 
 
 def test_a_model_in_the_hubs_cache_is_found_by_its_revision(tmp_path, monkeypatch):
