@@ -78,8 +78,7 @@ def convert(
     other = {"chat": [assistant_key, *([system_key] if system_key else [])], "classification": [label_key], "text": []}[record_type]
     joined = _PLACE.findall(template) if template else []
     needed = [*(joined or [given_key]), *other]
-    names = label_names or {}
-    are_nested = any(map(is_path, needed))
+    names, are_nested = label_names or {}, any(map(is_path, needed))
     for row in rows:
         value = _cells(row, needed, keep_rows or {}, are_nested)
         if isinstance(value, Drop):
