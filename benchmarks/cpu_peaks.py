@@ -82,7 +82,7 @@ def main() -> None:
     for name in options.cases or CASES:
         found[name] = line = measure(CASES[name])
         off = line["predicted"] / line["measured"] - 1
-        print(f"{name}: predicted {line['predicted'] / 1e9:.2f} GB, measured {line['measured'] / 1e9:.2f} GB, {off:+.0%}", flush=True)
+        print(f"{name}: predicted {line['predicted'] / 1e9:.2f} GB, measured {line['measured'] / 1e9:.2f} GB, {off:+z.0%}", flush=True)
     print(json.dumps(found))
 
 

@@ -145,7 +145,7 @@ def page(found: list[Row], note: str) -> str:
     whole = [f"| {name} | {_figures(summary(rows))} |" for name, rows in parts.items()]
     groups = {row.group: [other for other in found if other.group == row.group] for row in found}
     lines = [f"| {group} | {_figures(summary(rows))} |" for group, rows in groups.items()]
-    each = [f"| {r.group}, {r.case} | {r.measured / 1e9:.1f} GB | {r.predicted / 1e9:.1f} GB | {r.error:+.0%} |" for r in found]
+    each = [f"| {r.group}, {r.case} | {r.measured / 1e9:.1f} GB | {r.predicted / 1e9:.1f} GB | {r.error:+z.0%} |" for r in found]
     sources = "\n".join(f"- {source}" for source in dict.fromkeys(row.source for row in found))
     return f"""# Predicted memory against published measurements
 

@@ -89,7 +89,7 @@ def _memory(newest: dict[str, dict[str, Any]]) -> str:
         memory = line.get("memory") or {}
         if memory.get("predicted") and memory.get("peak"):
             off = memory["predicted"] / memory["peak"] - 1
-            rows.append((name, f"{memory['predicted'] / 1e9:.2f} GB", f"{memory['peak'] / 1e9:.2f} GB", f"{off:+.0%}"))
+            rows.append((name, f"{memory['predicted'] / 1e9:.2f} GB", f"{memory['peak'] / 1e9:.2f} GB", f"{off:+z.0%}"))
     heads = ("measurement", "predicted", "peak", "prediction is off by")
     return _table(heads, rows) and "## Memory\n\n" + _table(heads, rows)
 

@@ -216,7 +216,7 @@ def peak_text(memory: PeakMemory) -> str:
     if not predicted or not memory["peak"]:
         return measured
     off = predicted["needed"] / memory["peak"] - 1
-    return f"{measured}; predicted {size_text(predicted['needed'])} at {rows_text(predicted)} ({off:+.0%})"
+    return f"{measured}; predicted {size_text(predicted['needed'])} at {rows_text(predicted)} ({off:+z.0%})"
 
 
 def rows_text(memory: MemoryForecast) -> str:

@@ -152,4 +152,4 @@ def measured_line(line: Timing) -> str:
     measured = f"trained for {duration(line['seconds'])}{' since it was resumed' if line['resumed'] else ''}"
     if off is None or predicted is None:
         return measured
-    return f"{measured}; predicted {duration(predicted['seconds'])} by {predicted['source']} ({off:+.0%})"
+    return f"{measured}; predicted {duration(predicted['seconds'])} by {predicted['source']} ({off:+z.0%})"

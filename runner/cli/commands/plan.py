@@ -120,7 +120,7 @@ def _time_figures(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for path in facts["damaged_timings"]:
         yield "", f"not used: {path} is damaged"
     if facts["past_errors"]:
-        errors = ", ".join(f"{error:+.0%}" for error in facts["past_errors"])
+        errors = ", ".join(f"{error:+z.0%}" for error in facts["past_errors"])
         yield "", f"the last predictions here were off by {errors}"
     if facts["cost"] is not None:
         yield "cost", f"{facts['cost']:,.2f}"
