@@ -87,11 +87,10 @@ class Disk:
         self._strike(number)
 
     def torn_write(self, write: Callable[[memoryview], int], whole: memoryview, path: Any) -> int:
-        """Write it; half of it is on the disk when a fault comes."""
-        if self.fault.at == self.count.value + 1:
-            write(whole[: len(whole) // 2])
+        """Write it; half of it is on the disk when a fault comes, and the rest follows if the process goes on, as after a signal it handles."""
+        written = write(whole[: len(whole) // 2]) if self.fault.at == self.count.value + 1 else 0
         self.operation("write", path)
-        return write(whole)
+        return written + write(whole[written:])
 
     def _strike(self, number: int) -> None:
         kind, at = self.fault
