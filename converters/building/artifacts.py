@@ -1,5 +1,5 @@
 """Find what programs leave in texts by mistake: unfilled placeholders, words for a missing value, escapes and entities written out,
-characters lost to an encoding, cells cut by Excel. They are trained unchanged, and rows that have them are counted.
+characters lost to an encoding, cells cut by Excel, ends of other texts. They are trained unchanged, and rows that have them are counted.
 """
 
 import re
@@ -18,6 +18,7 @@ _PYTHON = ("['", "{'")  # how pandas writes the lists and objects of a column
 
 _PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z_][\w.\-]{0,60})\s*\}\}", re.ASCII)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
+_END_OF_TEXT = re.compile(r"(?<=.)<\|end_?of_?text\|>(?=.)", re.DOTALL)  # at its end it is the one that a document has anyway
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ESCAPE = re.compile(r"(?<!\\)\\(?:[nrt]|u(?=[0-9a-fA-F]{4}))")
 _CONTROL = re.compile(r"[\0-\x08\x0e-\x1f]")
@@ -60,5 +61,7 @@ def _of_text(text: str) -> Iterator[str]:
         yield from (found for found in _ENTITY.findall(text) if found[1] == "#" or found[1:] in html5)
     if "<" in text and _BREAK.search(text):
         yield "<br>"
+    if "<|" in text:
+        yield from _END_OF_TEXT.findall(text)
     if "\\" in text and "\n" not in text and not _TEX_OR_PATH.search(text):  # code has lines
         yield from _ESCAPE.findall(text)

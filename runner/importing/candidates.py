@@ -36,6 +36,7 @@ LINES_PER_PARAGRAPH = 20  # with more, blank lines do not separate paragraphs
 _TIME = r"(?:\[?\d[\d/.,: \u202f-]{5,30}(?:[AP]M)?\]?[ -]*)?"  # before the speaker, in the export of a messenger
 _SPEAKER = re.compile(_TIME + r"[\W_]*([^\W\d][\w .'-]{0,30}?)[*_]*[:：][*_]*\s")
 _FRONT_MATTER = re.compile(rb"---[ \t]*\r?\n(?:[\w-]+:|[ \t#-]).*\n(?:.*\n){0,200}?---[ \t]*\r?\n")
+_SEPARATOR = re.compile(rb"<\|end_?of_?text\|>")  # between the texts of TinyStories and of other corpora in one file
 FILES = 20  # looked at for front matter
 FOLDERS = 20  # more folders are topics or dates, not labels
 SPEAKERS, SPOKEN = 6, 0.4  # a dialogue: at most so many names start at least this share of the lines
@@ -214,7 +215,10 @@ def text_candidates(files: list[SourceFile]) -> Iterator[Candidate]:
     options = {"front_matter": False} if all(_has_front_matter(file) for file in files[:FILES]) else {}
     without = ", without its front matter" if options else ""
     spoken = _spoken(filled)
-    if len(files) > 1 or len(filled) == 1:
+    if found := _SEPARATOR.search(head):
+        separator = found.group().decode()
+        yield Candidate("text", "text", {"separators": [separator], **options}, f"plain text{without}, texts between {separator}")
+    elif len(files) > 1 or len(filled) == 1:
         if labels := _folders(files):
             yield Candidate("text", "classification", options, f"the files' folders are their labels: {', '.join(labels)}", doubt=True)
         yield Candidate("text", "text", options, f"plain text{without}, one document per file{spoken}", doubt=True)

@@ -37,6 +37,8 @@ def test_a_text_that_means_a_missing_value_is_an_artifact(word, beside):
         ("one\\ntwo\\tthree", {"\\n", "\\t"}),
         ("Answer:\\n\\n42", {"\\n"}),
         ("caf\\u00e9", {"\\u"}),
+        ("It rained.\n<|endoftext|>\nA dog came.<|endoftext|>", {"<|endoftext|>"}),
+        ("It rained.<|endoftext|>", set()),
         ("fish &amp; chips &#39;n&#x27; peas&nbsp;", {"&amp;", "&#39;", "&#x27;", "&nbsp;"}),
         ("one<br>two<BR />", {"<br>"}),
         ("caf\ufffd", {"U+FFFD"}),

@@ -17,7 +17,7 @@ ROWS = [{"messages": [{**TURNS[0], "content": f"question {n}"}, TURNS[1]], "topi
 def manifest(folder, options=None, ignore_keys=(), rows=ROWS, name="messages", **how):
     write_jsonl(folder / "rows.jsonl", rows)
     source = Source(str(folder / "rows.jsonl"), name, options or {}, ignore_keys=ignore_keys)
-    kind = "classification" if name == "table" else "chat"
+    kind = {"table": "classification", "text": "text"}.get(name, "chat")
     return build(Data(kind, (source,), split=Split(validation=0)), folder / "out", **how)
 
 
@@ -51,6 +51,7 @@ VALUES = [
     ("table", {"label_names": {"0": "bad", "1": "good"}}, {"text": "a", "label": 1}, "0"),
     ("table", {"keep_rows": {"answer": ["accept", "maybe"]}}, {"text": "a", "label": "good", "answer": "accept"}, "answer: maybe"),
     ("lmsys", {"languages": ["English", "german"]}, LMSYS | {"language": "English"}, "german"),
+    ("text", {"separators": ["|", "<|endoftext|>"]}, "a|b", "<|endoftext|>"),
     ("lmsys", {"models": ["a", "b"]}, LMSYS | {"model": "b"}, "a"),
 ]  # fmt: skip
 

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recipekit.converters.building.named_in_rows import NamedInRows
 from recipekit.converters.building.row_account import convert_rows
 from recipekit.converters.reading.records import Drop, Record, Row
 from recipekit.converters.sources import text
@@ -50,6 +51,52 @@ def test_a_document_that_is_too_long_is_dropped(monkeypatch):
     first, second = convert([*rows(["x" * 30] * 3, "a.txt"), *rows(["short"], "b.txt")])
     assert isinstance(first, Drop) and (first.reason, str(first.row)) == ("text_too_long", "a.txt:1")
     assert second.fields["text"] == "short"
+
+
+END = "<|endoftext|>"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["One.", "", "Two.", END, "Three.", END], [("One.\n\nTwo.", "1"), ("Three.", "5")]),
+        (["One." + END, "Two.", "", END, END, "Three."], [("One.", "1"), ("Two.", "2"), ("Three.", "6")]),
+        ([f"One.{END}Two.{END} {END}Three.", "Four."], [("One.", "1"), ("Two.", "1"), ("Three.\nFour.", "1")]),
+        ([END + "One.", f"Two.{END}Three.{END}"], [("One.\nTwo.", "1"), ("Three.", "2")]),
+    ],
+)
+def test_texts_end_at_the_separator_wherever_it_stands(lines, expected):
+    found = convert(rows(lines), separators=[END])
+    assert [(item.fields["text"], item.row.position) for item in found if isinstance(item, Record)] == expected
+    assert all(item.filtered for item in found if isinstance(item, Drop))
+
+
+def test_paragraphs_and_lines_end_at_the_separator_too():
+    lines = ["One.", "Two." + END + "Three.", "", "Four."]
+    assert [item.fields["text"] for item in convert(rows(lines), separators=[END], sample_by="paragraph")] == [
+        "One.\nTwo.",
+        "Three.",
+        "Four.",
+    ]
+    assert [item.fields["text"] for item in convert(rows(lines), separators=[END], sample_by="line")] == ["One.", "Two.", "Three.", "Four."]
+
+
+def test_several_separators_and_one_that_no_text_has():
+    assert [item.fields["text"] for item in convert(rows(["<s>One.</s>", "<s>Two.</s>"]), separators=["<s>", "</s>"]) if isinstance(item, Record)] == [
+        "One.", "Two.",
+    ]  # fmt: skip
+    named = NamedInRows({"separators": [END, "</s>"]})
+    convert(rows(["One.", END]), **named.options)
+    assert named.absent(named.present(())) == [["options.separators", "</s>"]]
+
+
+@given(st.lists(st.text("ab |", max_size=9), max_size=9), st.sampled_from(["document", "paragraph", "line"]))
+def test_no_word_is_lost_at_a_separator(lines, sample_by):
+    found = convert(rows(lines), separators=["|"], sample_by=sample_by, keep_data=True)
+    texts = [item.fields["text"] for item in found if isinstance(item, Record)]
+    assert " ".join(texts).split() == " ".join(lines).replace("|", " ").split()
+    if sample_by == "document":
+        assert texts == [part.strip() for part in "\n".join(lines).split("|") if part.strip()]
 
 
 @given(

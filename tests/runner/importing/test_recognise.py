@@ -90,6 +90,7 @@ def dolly(context):
         (lines({"title": "Rain", "body": "It rained for three days."}), "table", "text", {"text_key": "body"}),
         ("Once there was a fox.\n\nIt was red.\n", "text", "text", {"sample_by": "paragraph"}),
         ("Once there was a fox.\nIt was red.\n", "text", "text", {"sample_by": "line"}),
+        ("A fox came.\n\nIt was red.\n<|endoftext|>\nA dog came.\n", "text", "text", {"separators": ["<|endoftext|>"]}),
     ],
 )  # fmt: skip
 def test_columns_are_recognised(tmp_path, text, converter, record_type, options):
