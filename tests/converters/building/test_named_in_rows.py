@@ -51,7 +51,7 @@ VALUES = [
     ("table", {"label_names": {"0": "bad", "1": "good"}}, {"text": "a", "label": 1}, "0"),
     ("table", {"keep_rows": {"answer": ["accept", "maybe"]}}, {"text": "a", "label": "good", "answer": "accept"}, "answer: maybe"),
     ("lmsys", {"languages": ["English", "german"]}, LMSYS | {"language": "English"}, "german"),
-    ("text", {"separators": ["|", "<|endoftext|>"]}, "a|b", "<|endoftext|>"),
+    ("text", {"separators": ["|", "<|endoftext|>"]}, "One day.|Two.", "<|endoftext|>"),
     ("lmsys", {"models": ["a", "b"]}, LMSYS | {"model": "b"}, "a"),
 ]  # fmt: skip
 
