@@ -12,17 +12,17 @@ ACCEPTABLE = {"whitespace": "white space at the ends", "reasoning": "reasoning"}
 def token_summary(facts: Mapping[str, Any]) -> str:
     """Describe a split's tokens in one line, depending on the record type."""
     long = f"; {counted(len(facts['long_rows']), 'row')} longer than sequence_len" if facts.get("long_rows") else ""
-    unknown = _unknown_words(facts.get("unknown_words") or {})
+    unread = _unknown_words(facts.get("unknown_words") or {}) + _control_tokens(facts.get("injected_token_rows") or {})
     if "labels" in facts:
         by_label = ", ".join(f"{count:,} {label}" for label, count in facts["labels"].items())
         rows = counted(facts["trained_rows"], "row")
-        return f"{rows} ({by_label}) of {facts['tokens']:,} tokens; the longest has {facts['longest']:,}{long}{unknown}"
+        return f"{rows} ({by_label}) of {facts['tokens']:,} tokens; the longest has {facts['longest']:,}{long}{unread}"
     losses = {name: len(group["rows"]) for name, group in facts.get("losses", {}).items() if name.split()[0] in ACCEPTABLE}
     left_out = "".join(f"; {left_out_line(name)} in {counted(count, 'row')}" for name, count in losses.items())
     trained = f"{facts['trained']:,} tokens trained and {facts['masked']:,} masked"
     if "split_documents" in facts:
         blocks = f"{facts['rows']:,} texts in {facts['trained_rows']:,} blocks, {facts['fill']:.0%} full"
-        return f"{trained} (the first of each part); {blocks}, {facts['split_documents']:,} texts split over blocks, none cut{unknown}"
+        return f"{trained} (the first of each part); {blocks}, {facts['split_documents']:,} texts split over blocks, none cut{unread}"
     if "blocks" in facts:
         trained += f"; {counted(facts['trained_rows'], 'row')} in {counted(facts['blocks'], 'block')}, {facts['fill']:.0%} full"
     untrained = counted(len(facts["untrained_rows"]), "row")
@@ -34,6 +34,13 @@ def _unknown_words(rows: Mapping[str, list[str]]) -> str:
         return ""
     words = ", ".join(map(repr, list(dict.fromkeys(word for found in rows.values() for word in found))[:WORDS_SHOWN]))
     return f"; {counted(len(rows), 'row')} with words that the tokenizer has no token for: {words}"
+
+
+def _control_tokens(rows: Mapping[str, str]) -> str:
+    if not rows:
+        return ""
+    tokens = ", ".join(map(repr, list(dict.fromkeys(rows.values()))[:WORDS_SHOWN]))
+    return f"; {counted(len(rows), 'row')} with control tokens of the model within the text: {tokens}"
 
 
 def left_out_line(name: str) -> str:

@@ -9,7 +9,7 @@ import torch
 from transformers import DataCollatorWithPadding
 
 from ..evaluation.classification import training_scores
-from .prepared_rows import LISTED, Prepared, long_rows_fault, split_rows, unknown_words
+from .prepared_rows import LISTED, Prepared, long_rows_fault, split_rows, text_notes
 
 PAD_MULTIPLE = 8
 
@@ -48,7 +48,7 @@ def prepare(cfg: Any, tokenizer: Any) -> Prepared:
         tokenised = tokenise_rows(records, tokenizer, cfg.labels, cfg.sequence_len, cfg.excess_length_strategy)
         report[split] = split_facts(tokenised, len(records), cfg.labels)
         texts = {record["id"]: record["text"] for record in records}
-        report[split]["unknown_words"] = unknown_words(tokenizer, ((r["id"], texts[r["id"]], r["input_ids"]) for r in tokenised.rows))
+        report[split] |= text_notes(tokenizer, ((r["id"], texts[r["id"]], r["input_ids"]) for r in tokenised.rows))
         faults += split_faults(split, report[split], cfg)
         columns = [{key: row[key] for key in ("input_ids", "attention_mask", "labels")} for row in tokenised.rows]
         found[split] = Dataset.from_list(columns) if columns else None

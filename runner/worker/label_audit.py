@@ -6,7 +6,7 @@ from typing import Any
 from ...schemas.base.counted import counted
 from . import word_audit
 from .labels import IGNORED, end_ids, long_rows
-from .prepared_rows import LISTED, long_rows_fault
+from .prepared_rows import LISTED, any_of, long_rows_fault
 from .word_audit import WordAudit
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -83,9 +83,9 @@ def rows_with_injected_special_tokens(rows: list[dict[str, Any]], tokenizer: Any
 
     The model would read what a person wrote as the end of their turn and the start of another.
     """
-    markers = {*tokenizer.all_special_tokens, *_MARKER.findall(str(tokenizer.chat_template or ""))}
-    pattern = re.compile("|".join(map(re.escape, sorted(filter(str.strip, markers), key=len, reverse=True))) or r"(?!)")
-    return {row["id"]: found.group() for row in rows for message in row["messages"] if (found := pattern.search(message["content"]))}
+    markers_in = any_of({*tokenizer.all_special_tokens, *_MARKER.findall(str(tokenizer.chat_template or ""))})
+    found = ((row["id"], markers_in.search(message["content"])) for row in rows for message in row["messages"])
+    return {name: marker.group() for name, marker in found if marker}
 
 
 # Turn markers that are plain text to the tokenizer, so that it does not list them: <|user|>, [INST], <<SYS>>, <start_of_turn>.

@@ -8,7 +8,7 @@ import torch
 from .labels import IGNORED
 from .loss import can_choose_positions
 from .packing import block_of, document_ids, pack, piece_of, pieces
-from .prepared_rows import Prepared, split_rows, step_faults, unknown_words
+from .prepared_rows import Prepared, split_rows, step_faults, text_notes
 
 
 def prepare(cfg: Any, tokenizer: Any) -> Prepared:
@@ -45,7 +45,7 @@ def blocks_of(
         "longest": max(lengths),
         "split_documents": sum(len(document) > 1 for document in parts),
         "fill": round(sum(lengths) / (len(blocks) * sequence_len), 4),
-        "unknown_words": unknown_words(tokenizer, ((r["id"], r["text"], ids) for r, ids in zip(records, documents, strict=True))),
+        **text_notes(tokenizer, ((r["id"], r["text"], ids) for r, ids in zip(records, documents, strict=True))),
         "untrained_rows": [record["id"] for record, ids in zip(records, documents, strict=True) if len(ids) < 2],
     }
 

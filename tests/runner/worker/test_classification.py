@@ -13,6 +13,8 @@ LABELS = ["sad", "glad"]
 class Words:
     """A tokenizer of whole words that begins each text with token 1, as Llama's does, and cuts on the right."""
 
+    bos_token, eos_token, all_special_tokens = "<s>", None, ("<s>",)
+
     def __call__(self, text, truncation=False, max_length=None):
         ids = [1, *(len(word) + 1 for word in text.split())]
         return {"input_ids": ids[:max_length] if truncation else ids}

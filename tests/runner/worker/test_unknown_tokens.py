@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 from recipekit.runner.reporting.token_summary import token_summary
 from recipekit.runner.worker.classification import prepare
 from recipekit.runner.worker.labels import IGNORED
-from recipekit.runner.worker.prepared_rows import unknown_words
+from recipekit.runner.worker.prepared_rows import control_tokens, unknown_words
 from recipekit.runner.worker.text_data import blocks_of
 from recipekit.runner.worker.word_audit import WordAudit, problems, summary
 
@@ -36,6 +36,21 @@ def test_only_the_words_without_a_token_are_named(tokenizer):
     texts = {"a": "in the tree 🌙 .", "b": "where is the owl ?", "c": "[UNK] in Tree"}
     rows = [(name, text, tokenizer(text)["input_ids"]) for name, text in texts.items()]
     assert unknown_words(tokenizer, rows) == {"a": ["🌙"], "c": ["Tree"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "token"),
+    [("the owl </s> the tree", "</s>"), ("<s> the owl </s>", ""), ("the owl </s>\n", ""), ("the <s> owl", "<s>"), ("</s> the owl", "</s>"),
+     ("the [UNK] owl", "[UNK]"), ("the owl </s> </s>", "</s>"), ("</s>", ""), ("the owl", "")],
+)  # fmt: skip
+def test_control_tokens_are_named_but_not_at_the_ends_that_they_mark(tokenizer, text, token):
+    assert control_tokens(tokenizer, [("a", text, [])]) == ({"a": token} if token else {})
+
+
+def test_control_tokens_are_counted_for_texts_and_classes(tokenizer):
+    _, facts = blocks_of([{"id": "a", "text": "the owl </s> the tree"}], tokenizer, 16, packed=True)
+    assert facts["injected_token_rows"] == {"a": "</s>"}
+    assert token_summary(facts).endswith("; 1 row with control tokens of the model within the text: '</s>'")
 
 
 def test_they_stop_the_training_of_a_chat(tokenizer):
