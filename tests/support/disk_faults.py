@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 # SIGKILL and SIGTERM reach the process at work; Ctrl-C twice its command. ENOSPC stays, as on a disk that is full; EIO comes once.
 KINDS = ("SIGKILL", "SIGTERM", "Ctrl-C twice", "ENOSPC", "EIO")
+TEARING = ("SIGKILL", "ENOSPC", "EIO")
 CHANGING = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -87,10 +88,11 @@ class Disk:
         self._strike(number)
 
     def torn_write(self, write: Callable[[memoryview], int], whole: memoryview, path: Any) -> int:
-        """Write it; half of it is on the disk when a fault comes, and the rest follows if the process goes on, as after a signal it handles."""
-        written = write(whole[: len(whole) // 2]) if self.fault.at == self.count.value + 1 else 0
+        """Write it. Half of it is on the disk when a fault ends the write; a signal that Python handles comes before or after one."""
+        if self.fault.at == self.count.value + 1 and self.fault.kind in TEARING:
+            write(whole[: len(whole) // 2])
         self.operation("write", path)
-        return written + write(whole[written:])
+        return write(whole)
 
     def _strike(self, number: int) -> None:
         kind, at = self.fault
