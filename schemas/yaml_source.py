@@ -7,7 +7,9 @@ keeps the last of two duplicate keys, and reads `2e-4` as text (measured). Scala
 
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import yaml
@@ -29,6 +31,8 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
     word: value for value, name in ((True, "true"), (False, "false")) for word in (name, name.capitalize(), name.upper())
 }
+YAML_1_1 = {word: value for value, names in ((True, "yes on"), (False, "no off")) for name in names.split()
+            for word in (name, name.capitalize(), name.upper())}  # fmt: skip
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")}
 _PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -77,13 +81,13 @@ def read_text(path: Path, name: str | None = None) -> str:
         raise UserError(Problem(location._replace(line=line, column=1), "not UTF-8 text", hint, "yaml-encoding")) from None
 
 
-def parse_yaml(text: str, file: str) -> Document:
-    """Read one YAML document. Raises UserError with the location of the error."""
+def parse_yaml(text: str, file: str, words: Mapping[str, bool] = MappingProxyType({})) -> Document:
+    """Read one YAML document, in which these unquoted `words` are true or false. Raises UserError with the location of the error."""
     if len(text) > MAX_BYTES:
         raise UserError(Problem(file, f"too large for a recipe: {len(text):,} characters", rule="yaml-size"))
     try:
         text.encode()
-        return _Composer(text, file).document()
+        return _Composer(text, file, words).document()
     except UnicodeEncodeError:  # a command-line argument that is not UTF-8
         raise UserError(Problem(file, "not UTF-8 text", rule="yaml-encoding")) from None
     except yaml.MarkedYAMLError as error:
@@ -97,8 +101,9 @@ def parse_yaml(text: str, file: str) -> Document:
 class _Composer:
     """Composes values from events, and counts depth, aliases and nodes before anything is built."""
 
-    def __init__(self, text: str, file: str) -> None:
+    def __init__(self, text: str, file: str, words: Mapping[str, bool]) -> None:
         self.file = file
+        self.words = {**_WORDS, **words}
         self.next = _PARSER(text).get_event
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.open_anchors: set[str] = set()
@@ -216,8 +221,8 @@ class _Composer:
         tag = (event.tag or "").removeprefix("tag:yaml.org,2002:")
         if tag in ("str", "!") or (not tag and not event.implicit[0]):
             return text
-        if text in _WORDS:
-            return _WORDS[text]
+        if text in self.words:
+            return self.words[text]
         if text[0] not in _FIRST_OF_NUMBERS:
             return text
         if _NOT_FINITE.fullmatch(text):

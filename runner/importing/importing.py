@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.recipe import problems_of
 from ...schemas.rules import findings
-from ...schemas.yaml_source import Document, parse_yaml, read_text
+from ...schemas.yaml_source import YAML_1_1, Document, parse_yaml, read_text
 from ...schemas.yaml_writing import dotted, path_of, to_yaml
 from .axolotl import confirm, read_axolotl
 from .draft import STATUSES, Draft, Entry
@@ -32,7 +32,7 @@ class Imported(NamedTuple):
 
 def import_config(path: Path, tool: Tool | None, name: str, folder: Path) -> Imported:
     """Import the configuration as a recipe called `name` in `folder`. Raises UserError for a file that is not a configuration."""
-    source = parse_yaml(read_text(path), str(path))
+    source = parse_yaml(read_text(path), str(path), YAML_1_1)  # as both tools read it: `load_in_4bit: no` is false, not a text
     if not isinstance(source.data, dict):
         raise UserError(Problem(source.location(()), "not a configuration: it has no keys", "give an Axolotl or LLaMA-Factory YAML file"))
     draft = Draft(source, name)

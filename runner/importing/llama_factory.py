@@ -46,10 +46,17 @@ def read_llama_factory(draft: Draft, folder: Path) -> None:
         _put_default(draft, "finetuning_type", {"training.adapter": "qlora" if given.get("quantization_bit") == 4 else "lora"})
     if given.get("disable_gradient_checkpointing") is None:
         _put_default(draft, "disable_gradient_checkpointing", {"training.gradient_checkpointing": True})
-    if draft.values["data"].get("type") != "text":
-        _put_default(draft, "cutoff_len: rows beyond it", {"training.excess_length_strategy": "truncate"})
+    _put_defaults_of_rows(draft)
     if given.get("val_size") is None and not given.get("eval_dataset"):
         _held_out(draft, "val_size", 0)
+
+
+def _put_defaults_of_rows(draft: Draft) -> None:
+    """Set what LLaMA-Factory does with long chats, which it cuts, and with texts, which it packs."""
+    if draft.values["data"].get("type") != "text":
+        _put_default(draft, "cutoff_len: rows beyond it", {"training.excess_length_strategy": "truncate"})
+    elif draft.given.get("packing") is None and not draft.given.get("neat_packing"):
+        _put_default(draft, "packing", {"training.sample_packing": True})
 
 
 def _read(draft: Draft, key: str, value: Any, effects: dict[str, Any]) -> None:

@@ -20,6 +20,8 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "frequency_penalty": (0, None), "presence_penalty": (0, None), "logprobs": (False, None), "logit_bias": ({}, None),
     "response_format": ({"type": "text"}, None), "tools": ([], None), "n": (1, None), "stop": ([], None),
 }  # fmt: skip
+# Keys of a message that are read, or that clients send and templates do not read.
+_OF_A_MESSAGE = ("role", "content", "name", "tool_call_id", "refusal", "annotations")
 
 
 class BadRequest(Exception):
@@ -116,6 +118,8 @@ def _messages(messages: Any) -> list[dict[str, str]]:
             content = "".join(part["text"] for part in content) if readable else None
         if role not in _ROLES or not isinstance(content, str):
             raise BadRequest(f"messages[{index}] needs a role ({', '.join(_ROLES)}) and text as content", "messages")
+        if unread := [key for key, value in message.items() if key not in _OF_A_MESSAGE and value not in (None, [], {}, "")]:
+            raise BadRequest(f"messages[{index}].{unread[0]} has no effect here", "messages")
         found.append({"role": role, "content": content})
     return found
 

@@ -127,3 +127,24 @@ def test_paths_are_written_relative_to_the_recipe(imported, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path / "work")
     recipe, _, _ = imported(SMALL)
     assert recipe["data"]["sources"][0]["path"] == os.path.join("work", "rows.jsonl")
+
+
+def test_words_that_both_tools_read_as_true_or_false_are(imported):
+    text = """base_model: a/b
+adapter: lora
+lora_r: 8
+lora_alpha: 16
+load_in_4bit: no
+lora_target_linear: Off
+lora_target_modules: [q_proj]
+bf16: yes
+rl: no
+use_wandb: OFF
+learning_rate: 1e-4
+val_set_size: 0.1
+datasets: [{path: rows.jsonl, type: chat_template, roles: {user: ["no"]}}]
+"""
+    recipe, _, found = imported(text)
+    training = {"adapter": "lora", "lora_target_modules": ["q_proj"], "precision": "bf16", "learning_rate": 1e-4}
+    assert found.problems == [] and training.items() <= recipe["training"].items() and "trackers" not in recipe["training"]
+    assert recipe["data"]["sources"][0]["options"] == {"roles": {"no": "user"}}  # what is quoted is a text

@@ -129,6 +129,14 @@ def test_pretraining_reads_texts(imported):
     assert found.problems == []
 
 
+@pytest.mark.parametrize(("given", "packed"), [({}, True), ({"packing": False}, False), ({"neat_packing": True}, True)], ids=str)
+def test_texts_are_packed_unless_the_configuration_says_otherwise(imported, given, packed):
+    recipe, entries, _ = imported(SMALL | {"stage": "pt"} | given)
+    assert recipe["training"]["sample_packing"] is packed
+    assert given or entries["packing"].status == "default"
+    assert "sample_packing" not in imported(SMALL)[0]["training"]
+
+
 @pytest.mark.parametrize("value", [True, False, 1, "word", [], {}, ["a"], {"a": 1}, None], ids=str)
 def test_every_key_is_accounted_for(imported, value):
     keys = "dataset eval_dataset template lora_rank quantization_bit bf16 packing deepspeed report_to flash_attn no_such_key lora_target".split()

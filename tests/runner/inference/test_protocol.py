@@ -32,6 +32,12 @@ def test_keys_without_meaning_are_accepted() -> None:
     assert read_request({"messages": HI, "response_format": {"type": "text"}} | neutral).messages == HI
 
 
+def test_keys_of_a_message_that_clients_send_without_meaning_are_accepted() -> None:
+    echoed = {"role": "assistant", "content": "Hello", "refusal": None, "annotations": [], "audio": None, "tool_calls": None}
+    read = read_request({"messages": [{**HI[0], "name": "Ann"}, echoed, *HI]}).messages
+    assert read == [*HI, {"role": "assistant", "content": "Hello"}, *HI]
+
+
 WRONG = [
     ([], None), ({"messages": []}, "messages"), ({"messages": "Hi"}, "messages"), ({"messages": [{"role": "user"}]}, "messages"),
     ({"messages": [{"role": "wizard", "content": "Hi"}]}, "messages"), ({"messages": HI * 1001}, "messages"),
@@ -41,6 +47,8 @@ WRONG = [
     ({"messages": HI, "stop": ["\n"]}, "stop"), ({"messages": HI, "frequency_penalty": 0.5}, "frequency_penalty"),
     ({"messages": HI, "tools": [{}]}, "tools"), ({"messages": HI, "temprature": 1}, "temprature"),
     ({"messages": HI, "response_format": {"type": "json_object"}}, "response_format"),
+    ({"messages": [*HI, {"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}, *HI]}, "messages"),
+    ({"messages": [*HI, {"role": "assistant", "content": "4", "reasoning_content": "2 + 2"}, *HI]}, "messages"),
 ]  # fmt: skip
 
 
