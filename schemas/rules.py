@@ -6,6 +6,7 @@ run shorter than its warm-up?) is checked when rows are counted.
 """
 
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Any
 
 from .batch import BATCH_RULES
@@ -17,6 +18,7 @@ from .json_schema import schema
 from .launch_rules import LAUNCH_RULES
 from .model_rules import MODEL_RULES
 from .sections import Recipe, RecordType
+from .split_names import split_in
 from .yaml_source import KeyPath
 
 
@@ -47,6 +49,15 @@ def file_keys_on_hub(recipe: Recipe) -> Iterator[Finding]:
         for key in ("encoding", "columns", "skip_lines", "field"):
             if source.path.startswith("hf:"):
                 yield no_effect((*place, key), " on an hf: dataset")
+
+
+def held_out_rows_in_training(recipe: Recipe) -> Iterator[Finding]:
+    sources = recipe.data.sources
+    named = [split_in(source.hub_split if source.path.startswith("hf:") else PurePath(source.path).name) for source in sources]
+    for number, (source, split) in enumerate(zip(sources, named, strict=True)):
+        if "train" in named and split not in ("", "train") and source.split is None:
+            what = f"names {split} rows, which would be trained: another source names training rows"
+            yield Finding(("data", "sources", number, "path"), what, f"set the source's split: {split}; or split: train, to train them")
 
 
 def unknown_encoding(recipe: Recipe) -> Iterator[Finding]:
@@ -237,6 +248,7 @@ RULES: tuple[Rule, ...] = (
     adapter_keys_without_adapter,
     hub_keys_without_hub,
     file_keys_on_hub,
+    held_out_rows_in_training,
     unknown_encoding,
     nothing_to_merge,
     precision_by_quantisation,

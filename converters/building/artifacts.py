@@ -1,5 +1,6 @@
 """Find what programs leave in texts by mistake: unfilled placeholders, words for a missing value, escapes and entities written out,
-characters lost to an encoding, cells cut by Excel, ends of other texts. They are trained unchanged, and rows that have them are counted.
+characters lost to an encoding, line ends of Windows, cells cut by Excel, ends of other texts. They are trained unchanged, and rows
+that have them are counted.
 """
 
 import re
@@ -8,20 +9,24 @@ from html.entities import html5
 
 from ..reading.records import RecordValue
 
-# What pandas, R, Excel and JavaScript write for a missing value, Python where it is made text, and Reddit for a removed comment.
+# What pandas, R, Excel, databases and JavaScript write for a missing value, Python where it is made text, and Reddit for a removed comment.
 MISSING = {"<NA>", "N/A", "NA", "NULL", "NaN", "None", "NaT", "n/a", "nan", "null", "undefined", "[object Object]",
+           "\\N", "(null)", "<null>",
            "#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "[deleted]", "[removed]"}  # fmt: skip
 _LONGEST_MISSING = max(map(len, MISSING))  # comparing lengths first is faster than hashing every text
 EXCEL_LIMIT = 32_767  # characters in a cell; Excel cuts the rest
 _LOST = "\ufffd"
 _PYTHON = ("['", "{'")  # how pandas writes the lists and objects of a column
+_BYTES = ("b'", 'b"')  # how Python 3 writes encoded text
 
 _PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z_][\w.\-]{0,60})\s*\}\}", re.ASCII)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 _END_OF_TEXT = re.compile(r"(?<=.)<\|end_?of_?text\|>(?=.)", re.DOTALL)  # at its end it is the one that a document has anyway
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ESCAPE = re.compile(r"(?<!\\)\\(?:[nrt]|u(?=[0-9a-fA-F]{4}))")
-_CONTROL = re.compile(r"[\0-\x08\x0e-\x1f]")
+_CONTROL = re.compile(r"[\0-\x08\x0d-\x1f\x80-\x9f\ufeff]")  # those from 0x80 are quotes and dashes of cp1252 that were read as latin-1
+_LATIN_1 = re.compile(rb"\xc2[\x80-\x9f]")
+_EXCEL_ESCAPE = re.compile(r"_x00[01][0-9A-F]_")  # how a worksheet's file writes a control character
 _NUMPY = re.compile(r"\[\s*[-+.\de]+(?:\s+(?:[-+.\de]+|\.\.\.))+\s*\]")  # an array, which may have left most of its numbers out
 _TEX_OR_PATH = re.compile(r"\$|\\[(\[]|\\[a-zA-Z]+[{_^]|\b[A-Za-z]:\\")
 
@@ -34,7 +39,9 @@ def may_have_artifacts(body: bytes, text: str, contents: list[str], shortest: in
         return True
     if shortest <= _LONGEST_MISSING and not MISSING.isdisjoint(contents):
         return True
-    if b"\\u00" in body or b"\\b" in body:  # how JSON writes control characters
+    if b"\\u00" in body or b"\\b" in body or b"\\r" in body:  # how JSON writes control characters
+        return True
+    if "_x" in text or "b'" in text or b'b\\"' in body or _LATIN_1.search(body):
         return True
     return len(text) >= EXCEL_LIMIT and EXCEL_LIMIT in map(len, contents)
 
@@ -50,11 +57,15 @@ def _of_text(text: str) -> Iterator[str]:
         yield text
     if text.startswith(_PYTHON) and text[-1] in "]}" or text[0] == "[" and _NUMPY.fullmatch(text):
         yield "a Python list or dict"
+    if text.startswith(_BYTES) and len(text) > 2 and text[-1] == text[1]:
+        yield "Python bytes"
     yield from (f"U+{ord(found):04X}" for found in _CONTROL.findall(text))
     if len(text) == EXCEL_LIMIT:
         yield f"{EXCEL_LIMIT:,} characters, where Excel cuts a cell"
     if _LOST in text:
         yield "U+FFFD"
+    if "_x" in text:
+        yield from _EXCEL_ESCAPE.findall(text)
     if "{{" in text:
         yield from (f"{{{{{name}}}}}" for name in _PLACEHOLDER.findall(text))
     if "&" in text:

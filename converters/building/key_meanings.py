@@ -21,8 +21,11 @@ def _is_bad(value: Any) -> bool:
     return _is_false(value) or (value == 0 and not isinstance(value, float)) or value == "0"
 
 
+_HELD_OUT = ("test", "testing", "validation", "valid", "val", "dev", "eval", "evaluation", "holdout", "held-out", "heldout")
+
+
 def _is_held_out(value: Any) -> bool:
-    return isinstance(value, str) and value.strip().lower() in ("test", "validation", "valid", "val", "dev", "eval", "holdout")
+    return isinstance(value, str) and value.strip().lower() in _HELD_OUT
 
 
 def _is_rejected(value: Any) -> bool:
@@ -42,6 +45,7 @@ def _is_below_one(value: Any) -> bool:
 
 _PREFERENCE = "preference data is not trained: keep only the preferred replies"
 _MEDIA = "only text is trained"
+SPLITS = ("split", "data_split", "dataset_split", "partition", "set", "subset", "fold")
 # key -> (when its value is significant, why the row cannot be trained without it)
 MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "system": (_filled, "a system prompt"),
@@ -59,7 +63,7 @@ MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "label": (_is_bad, "a reply that was labelled as bad"),
     **dict.fromkeys(("answer", "status"), (_is_rejected, "the annotator's refusal of this row")),
     **dict.fromkeys(("deleted", "was_cancelled"), (_is_true, "a row that was taken back")),
-    "split": (_is_held_out, "a row of a test or validation split: filter it into a source of its own"),
+    **dict.fromkeys(SPLITS, (_is_held_out, "a row of a test or validation split: filter it into a source of its own")),
     **dict.fromkeys(("train", "trainable", "loss"), (_is_false, "a row that is not to be trained")),
     **dict.fromkeys(("loss_mask", "assistant_masks", "completion_mask"), (_filled, "a mask of what is trained")),
     "weight": (_is_below_one, "a weight: rows of weight 0 are not to be trained"),
@@ -70,8 +74,9 @@ MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
+MEANINGS |= {key.capitalize(): meaning for key, meaning in MEANINGS.items()} | {key.upper(): meaning for key, meaning in MEANINGS.items()}
 _KEYS = frozenset(MEANINGS)
-_OF_ROWS = ("answer", "status", "deleted", "was_cancelled", "split", "train", "trainable")  # they say which rows to train
+_OF_ROWS = ("answer", "status", "deleted", "was_cancelled", *SPLITS, "train", "trainable")  # they say which rows to train
 
 
 def key_use(module: Converter, ignore_keys: Iterable[str] = ()) -> KeyUse:
@@ -85,7 +90,8 @@ def _significant_keys(row: dict[str, Any], ignored: frozenset[str]) -> tuple[str
     """Return the row's keys that must be read because of their values."""
     if _KEYS.isdisjoint(row):
         return ()
-    return tuple(key for key, value in row.items() if key in MEANINGS and MEANINGS[key][0](value) and not is_ignored(key, ignored))
+    found = tuple(key for key, value in row.items() if key in MEANINGS and MEANINGS[key][0](value) and not is_ignored(key, ignored))
+    return tuple(key for key in found if key.lower() != "label" or "text" not in row)  # the class of a text judges no reply
 
 
 def refusal(row: Row, converter: str) -> Drop | None:
@@ -93,6 +99,6 @@ def refusal(row: Row, converter: str) -> Drop | None:
     value: TrackedRow = row.value
     for key in MEANINGS if value.must_read else ():
         if key in value.must_read:
-            how = "; keep_rows leaves such rows out" if converter == "table" and key in _OF_ROWS else ""
+            how = "; keep_rows leaves such rows out" if converter == "table" and key.lower() in _OF_ROWS else ""
             return Drop(row, "key_not_read", f"{key!r} ({MEANINGS[key][1]}) is not read by the converter {converter}{how}")
     return None

@@ -1,5 +1,6 @@
 """Encode a record as the line to write: its id, its origin, and the hashes by which it is compared and grouped."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from unicodedata import is_normalized, normalize
@@ -14,7 +15,9 @@ from .artifacts import may_have_artifacts
 from .chat_checks import plain_contents
 
 Message = dict[str, Any]
-_INVISIBLE = _SPACE, _WORD_JOINER, _BOM = "\u200b\u2060\ufeff"  # not the other joiners: emoji and some scripts need them
+_BOM = "\ufeff"
+# Zero-width spaces, soft hyphens, marks of direction, and how an emoji is drawn; not the joiners, which emoji and some scripts need.
+_INVISIBLE = re.compile(f"[\u200b\u2060{_BOM}\xad\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufe0e\ufe0f]")
 _IN_ORDER = b'{"role":'  # the key order that content_digest uses; within a text the quotes are escaped
 
 
@@ -28,7 +31,7 @@ def with_system_prompt(fields: RecordValue, prompt: str | None) -> RecordValue:
 
 def row_digest(record_type: RecordType, fields: RecordValue) -> bytes:
     """Return 16 bytes that are equal for rows with the same training effect, however Unicode encodes their texts: normalised (NFC), without
-    zero-width spaces, and stripped. The written text is not changed."""
+    characters that nobody sees, with one kind of line end, and stripped. The written text is not changed."""
     if record_type != "chat":
         return content_digest(record_type, fields)
     plain = ("role", "content")
@@ -69,20 +72,20 @@ def content_digest(record_type: RecordType, fields: RecordValue) -> bytes:
 
 def _normalised(text: str) -> str:
     if not _is_normal(text):
-        text = normalize("NFC", without_invisible(text))
+        text = normalize("NFC", without_invisible(text)).replace("\r\n", "\n")
     return text.strip()
 
 
 def without_invisible(text: str) -> str:
-    """Return the text without zero-width spaces."""
-    for character in _INVISIBLE:
-        text = text.replace(character, "")
-    return text
+    """Return the text without the characters that nobody sees."""
+    return _INVISIBLE.sub("", text)
 
 
 def _is_normal(text: str) -> bool:
     """Return whether normalising would change the text only by stripping it, which is the usual case and avoids a copy."""
-    return text.isascii() or not (_SPACE in text or _WORD_JOINER in text or _BOM in text) and is_normalized("NFC", text)
+    if "\r" in text:
+        return False
+    return text.isascii() or not _INVISIBLE.search(text) and is_normalized("NFC", text)
 
 
 def plain_chat(messages: list[Message]) -> tuple[bytes, bytes, bool] | None:

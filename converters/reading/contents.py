@@ -18,6 +18,7 @@ _MAGIC = ((b"PAR1", "parquet"), (b"ARROW1", "arrow"), (b"\xff\xff\xff\xff", "arr
           (b"\xff\xfe", "UTF-16 text"), (b"\xfe\xff", "UTF-16 text"),
           (b"version https://git-lfs.github.com/spec/", "a Git LFS pointer"))  # fmt: skip
 _MAILBOX = re.compile(rb"From \S+.*\d{4}\r?\n[A-Z][\w-]*: ")
+_SPEAKER = {"role", "from"}
 _UNPACK = "unpack it and name the folder: archives are not unpacked here, because of links, paths and decompression bombs"
 _AGAIN = "decompress it first; gzip and zstd can be read directly"
 _OFFICE = (b"docProps/", b"_rels/.rels", b"[Content_Types].xml", b"application/vnd.oasis.opendocument")
@@ -48,6 +49,8 @@ def sniff(head: bytes) -> str:
     if kind := _other(head):
         return kind
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if _is_chat_on_a_line(start):
+        return "jsonl"
     if start[:1] in (b"[", b"/") and COMMENT_LINE.sub(b"", start).lstrip()[:1] == b"[":
         return "json with comments" if COMMENT_LINE.search(start) else "json"
     if start[:1] == b"{":
@@ -60,6 +63,15 @@ def sniff(head: bytes) -> str:
     if _is_binary(head):
         return "binary"
     return "tsv" if b"\t" in start.split(b"\n", 1)[0] else "csv"
+
+
+def _is_chat_on_a_line(start: bytes) -> bool:
+    """Return whether the first line is an array of messages, above others: each line is a row. Other arrays are lists of rows, joined."""
+    line, _, rest = start.partition(b"\n")
+    if not line.startswith(b"[") or rest.lstrip()[:1] != b"[" or not _parses(line):
+        return False
+    turns = orjson.loads(line)
+    return bool(turns) and all(isinstance(turn, dict) and not _SPEAKER.isdisjoint(turn) for turn in turns)
 
 
 def text_format(head: bytes) -> str:

@@ -1,7 +1,6 @@
 """Find the files of a source and open them. Formats are detected from the content, never from the name."""
 
 import os
-import re
 from difflib import get_close_matches
 from glob import glob, has_magic
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, BinaryIO, NamedTuple
 from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import require_utf8_name
 from ...schemas.sections import UTF8, Source
+from ...schemas.split_names import split_in
 from .compressed import decompressed
 from .delimiters import lines_above
 from .encodings import as_utf8, is_plainly_utf8, is_utf8
@@ -18,11 +18,6 @@ from .tables import data_files
 
 HEAD = 1 << 16  # bytes from which a file's format is detected
 
-_SPLIT_NAMES = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing"),
-}
 _RELATIVE = "paths in a recipe are relative to its folder, those of the command line to the current folder"
 
 
@@ -55,12 +50,6 @@ def files_of(source: Source) -> list[SourceFile]:
         raise UserError(Problem(source.path, what, hint, "several-splits"))
     keys = {"encoding": source.encoding, "columns": source.columns, "skip_lines": source.skip_lines, "field": source.field}
     return [file._replace(**keys) for file in files]
-
-
-def split_in(name: str) -> str:
-    """Return the split that a file's name or folder names; empty if it names none."""
-    words = re.split(r"[^a-z]+", name.lower())
-    return next((split for word in words for split, names in _SPLIT_NAMES.items() if word in names), "")
 
 
 def source_files(path: str) -> list[SourceFile]:

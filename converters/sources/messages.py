@@ -5,8 +5,8 @@
 
 `train` on a message says whether it is trained; without it, the recipe's `roles_to_train` decides. OpenAI's `weight` (0 or 1) means the
 same. A content may be a list of text parts, the list of messages may be JSON text (in a CSV cell), and a system prompt may be in a key of
-its own. Other keys of a message are refused, unless `ignore_message_keys` lists them. If each row is one message, `conversation_key` or
-`conversation_per_file` says which rows form a conversation.
+its own. A row may be the list of messages itself. Other keys of a message are refused, unless `ignore_message_keys` lists them. If each row
+is one message, `conversation_key` or `conversation_per_file` says which rows form a conversation.
 """
 
 import re
@@ -69,7 +69,7 @@ def convert(
     if not STATELESS({"conversation_key": conversation_key, "conversation_per_file": conversation_per_file}):
         rows = yield from _grouped(rows, conversation_key, messages_key, (role_key, content_key), system_key, kept)
     for row in rows:
-        value = row.value
+        value = {messages_key: row.value} if isinstance(row.value, list) else row.value
         try:
             turns = _turns(value, messages_key)
             is_plain = plain and {*map(type, turns)} == _DICT and {*map(tuple, turns)} == _PLAIN_ONLY

@@ -6,8 +6,8 @@
 
 A record is a whole file (`sample_by: document`), a paragraph (between blank lines) or a line. It never goes beyond one of the `separators`,
 such as the `<|endoftext|>` of TinyStories. Only the white space at the ends of a text is changed. In a classification the folder of a file
-is its label: `pos/1.txt` is a `pos`. A file that begins like JSON or a table is refused: its texts would be trained with their braces,
-quotes and commas.
+is its label: `pos/1.txt` is a `pos`. A file that begins like JSON, a table or a page of HTML is refused: its texts would be trained with
+their braces, quotes, commas and tags.
 """
 
 import re
@@ -26,6 +26,7 @@ RECORD_TYPES = ("text", "classification")
 INPUT = "lines"
 STATELESS = False  # a record has many lines
 _JSON = re.compile(r"\s*(\[\s*)*(\{\s*(\"|$|\})|\[\s*(\"|$))")  # objects, or a list; in prose a bracket is followed by a word
+_MARKUP = re.compile(r"\s*(?:<(?:!doctype\s|html\b|\?xml\s)|\{\\rtf\d|WEBVTT\b)", re.IGNORECASE)
 _FENCES = ("---", "...")  # around front matter
 MAX_FRONT_MATTER = 200  # lines
 _HEADER = re.compile(r"[A-Za-z_]\w*([,;|\t]\w+)+")  # names and separators without a blank
@@ -40,7 +41,7 @@ def convert(
     ] = "document",
     separators: Annotated[Sequence[Text], "What stands between the texts of a file, such as `<|endoftext|>`; it is part of none."] = (),
     front_matter: Annotated[bool, "Keep the YAML between `---` lines at the start of a file, as Markdown notes have it."] = True,
-    keep_data: Annotated[bool, "Read files of JSON or tables as text, with braces, quotes and separators."] = False,
+    keep_data: Annotated[bool, "Read files of JSON, tables or HTML as text, with braces, quotes, commas and tags."] = False,
 ) -> Iterator[Record | Drop | Part]:
     """Yield one record per file, paragraph or line that is not blank."""
     for item in _records(rows, sample_by, separators, front_matter, keep_data):
@@ -60,7 +61,7 @@ def _records(
             continue
         if not keep_data and (what := _data(first.value)):
             yield from (Part(row, first) for row in lines)
-            yield Drop(first, "data_not_text", f"{what}: the converter table reads its texts (text_key); keep_data takes it as it is")
+            yield Drop(first, "data_not_text", f"{what}; keep_data takes it as it is")
         elif sample_by == "line" and not separators:
             yield from (Record(row, {"text": row.value.strip()}) for row in chain((first,), lines) if not _is_blank(row))
         else:
@@ -136,6 +137,8 @@ def _is_blank(row: Row) -> bool:
 
 def _data(line: str) -> str:
     """Return what a file with this first line contains instead of text; "" if it is text."""
-    if _JSON.match(line):
-        return "JSON"
-    return "a table" if _HEADER.fullmatch(line.strip()) else ""
+    if _MARKUP.match(line):
+        return "HTML, XML, RTF or subtitles: write its text alone, for example with pandoc -t plain"
+    is_json = _JSON.match(line)
+    what = "JSON" if is_json else "a table" if _HEADER.fullmatch(line.strip()) else ""
+    return f"{what}: the converter table reads its texts (text_key)" if what else ""

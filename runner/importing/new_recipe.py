@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 from ...converters.building.key_meanings import MEANINGS
 from ...converters.building.key_use import OTHERS
 from ...converters.building.unusable_rows import share_of
-from ...converters.reading.files import split_in
 from ...converters.sources.registry import converter
 from ...schemas.base.counted import counted, listed
 from ...schemas.base.terminal import printable
 from ...schemas.model_rules import EMBEDDED
 from ...schemas.options import options_schema
 from ...schemas.recipe import load_recipe
+from ...schemas.split_names import split_in
 from ...schemas.yaml_writing import one_line
 from ..resources.estimate_fit import estimate_fit
 from ..resources.fit import problems, warnings

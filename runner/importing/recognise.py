@@ -69,6 +69,7 @@ def recognise(paths: list[str], record_type: RecordType | None = None, encoding:
 
 def _recognised(files: list[SourceFile], path: str, record_type: RecordType | None) -> Recognised:
     values = [row.value for row in islice(_values(files), LIMIT + 1) if isinstance(row, Row)]
+    values = [{"messages": value} if isinstance(value, list) and value and isinstance(value[0], dict) else value for value in values]
     rows = [value for value in values[:LIMIT] if isinstance(value, dict)]
     _refuse_other_data(rows, path)
     if values and not rows:

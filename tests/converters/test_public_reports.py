@@ -171,11 +171,26 @@ def test_files_that_were_joined_lose_no_row_to_their_byte_order_marks(records):
 
 @pytest.mark.parametrize(
     ("key", "value"), [("loss_mask", [0, 1]), ("train", False), ("split", "test"), ("split", "Validation"), ("label", 0),
-                      ("answer", "reject"), ("answer", "ignore"), ("status", "Discarded"), ("deleted", True), ("was_cancelled", "True")]
+                      ("answer", "reject"), ("answer", "ignore"), ("status", "Discarded"), ("deleted", True), ("was_cancelled", "True"),
+                      ("Split", "Test"), ("partition", "test"), ("SUBSET", "dev"), ("set", "held-out")]
 )  # fmt: skip
 def test_a_row_marked_as_untrained_is_refused(records, key, value):
     with pytest.raises(UserError, match=f"key not read: '{key}'"):
         records("messages", rows({"messages": HI, key: value}))
+
+
+def test_a_text_of_the_class_0_is_a_text(records):
+    assert len(records("table", rows({"text": "Fine.", "label": 0}, {"text": "Bad.", "label": 1}), kind="text")) == 2
+
+
+def test_each_line_that_is_a_list_of_messages_is_a_chat_of_its_own(records):
+    chats = [[{"role": "user", "content": str(number)}, HI[1]] for number in range(3)]
+    for written in (rows(*chats), json.dumps(chats), "\ufeff" + rows(*chats)):
+        assert [record["messages"] for record in records("messages", written)] == chats
+    shared = [{"from": turn["role"], "value": turn["content"]} for turn in chats[0]]
+    assert [record["messages"] for record in records("sharegpt", rows(shared, shared[:1] + [TURNS[1]]))][0] == chats[0]
+    with pytest.raises(UserError, match="no conversation"):
+        records("messages", rows(*chats), conversation_per_file=True)
 
 
 def test_a_refused_row_of_a_table_is_left_out_by_keep_rows(records):

@@ -35,6 +35,11 @@ def also(**changes: Any) -> Changes:
 
 # rule -> (changes to a valid recipe, the keys that the rule names)
 BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
+    "held_out_rows_in_training": [
+        ({"data.sources": [{"path": "d/train.csv", "converter": "table"}, {"path": "d/test.csv", "converter": "table"}]}, ["data.sources.1.path"]),
+        ({"data.sources": [{"path": "hf:a/b", "converter": "table", "hub_split": "validation"}, {"path": "hf:a/b", "converter": "table"}]},
+         ["data.sources.0.path"]),
+    ],
     "quantised_without_adapter": [
         ({"training.load_in_8bit": True, "training.adapter": "none"}, ["training.load_in_8bit"]),
         ({"training.load_in_8bit": True, "training.adapter": "qlora"}, ["training.load_in_8bit"]),
@@ -273,6 +278,11 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
 } | generate_recipes.BREAKS  # fmt: skip
 
 KEEPS: dict[str, list[Changes]] = {
+    "held_out_rows_in_training": [
+        {"data.sources": [{"path": "train.csv", "converter": "table"}, {"path": "test.csv", "converter": "table", "split": "test"}]},
+        {"data.sources": [{"path": "train.csv", "converter": "table"}, {"path": "test.csv", "converter": "table", "split": "train"}]},
+        {"data.sources": [{"path": "test/a.csv", "converter": "table"}, {"path": "test/b.csv", "converter": "table"}]},
+    ],
     "rows_of_a_step": [
         {"training.global_batch_size": 8, "training.micro_batch_size": "auto"},
         {"training.global_batch_size": 8, "training.micro_batch_size": 4},

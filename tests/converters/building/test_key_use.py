@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recipekit.converters.building.conversion import Batch, Spec, convert_batch, convert_stream
-from recipekit.converters.building.key_meanings import MEANINGS
+from recipekit.converters.building.key_meanings import MEANINGS, SPLITS
 from recipekit.converters.building.key_use import OTHERS, KeyCounts, KeyUse
 from recipekit.converters.reading.files import source_files
 from recipekit.converters.reading.readers import read_file
@@ -69,7 +69,7 @@ def test_a_key_that_a_converter_does_not_know_is_named_and_changes_nothing_else(
         assert "zz_unheard_of" not in converted(spec_of(case, ignore_keys=("zz_unheard_of",)), strange)[2]
 
 
-MATTERS = {"kto_tag": False, "label": False, "weight": 0, "split": "test", "train": False, "trainable": False, "loss": False,
+MATTERS = {"kto_tag": False, "label": False, "weight": 0, **dict.fromkeys(SPLITS, "test"), "train": False, "trainable": False, "loss": False,
            "answer": "reject", "status": "discarded", "deleted": True, "was_cancelled": True}  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def test_a_key_that_means_something_elsewhere_is_read_or_refused(case, key):
     if not rows:
         pytest.skip("its rows have no keys, or have this one")
     lines, drops, _ = converted(spec_of(case), rows)
-    marked = [row._replace(value={**row.value, key: MATTERS.get(key, "a matter of weight")}) for row in rows]
+    marked = [row._replace(value={**row.value, key: MATTERS.get(key.lower(), "a matter of weight")}) for row in rows]
     again, more_drops, named = converted(spec_of(case), marked)
     assert key not in named, "never only named"
     if not is_stateless(case.parent.name, spec_of(case).options) or not lines:

@@ -74,7 +74,9 @@ def test_rows_that_train_differently_have_different_digests(other):
     assert row_digest("chat", {"messages": other}) != row_digest("chat", {"messages": EXCHANGE})
 
 
-@pytest.mark.parametrize("form", ["cafe\u0301", "caf\u00e9 ", "\u200bcaf\u00e9", "\ufeffcaf\u00e9\n"])
+@pytest.mark.parametrize(
+    "form", ["cafe\u0301", "caf\u00e9 ", "\u200bcaf\u00e9", "\ufeffcaf\u00e9\n", "\u200fcaf\u00e9", "ca\xadf\u00e9\ufe0f"]
+)
 def test_unicode_forms_and_white_space_at_the_ends_make_no_difference(form):
     for digest in (row_digest, content_digest):
         expected = digest("text", {"text": "caf\u00e9"})
@@ -83,6 +85,12 @@ def test_unicode_forms_and_white_space_at_the_ends_make_no_difference(form):
     assert row_digest("text", {"text": "cafe"}) != expected
     if quick := plain_chat(chat(("user", form), ("assistant", "b"))):
         assert quick[1] == row_digest("chat", {"messages": chat(("user", "caf\u00e9"), ("assistant", "b"))})
+
+
+def test_line_ends_of_windows_make_no_difference():
+    windows, unix = chat(("user", "a\r\nb"), ("assistant", "c")), chat(("user", "a\nb"), ("assistant", "c"))
+    quick = plain_chat(windows)
+    assert quick and quick[1] == row_digest("chat", {"messages": windows}) == row_digest("chat", {"messages": unix})
 
 
 def test_the_digest_of_a_text_has_its_label_in_it():

@@ -60,6 +60,10 @@ def test_a_link_that_would_be_left_out_is_named(folder, tmp_path, target, what):
         ("a-train-00000-of-2.parquet", "a-validation-0.parquet"),
         ("train/x.csv", "dev/x.csv"),
         ("Train_1", "VAL_1"),
+        ("train.jsonl", "eval.jsonl"),
+        ("train.csv", "evaluation.csv"),
+        ("trainset.csv", "test-data/testset.csv"),
+        ("trainData.json", "heldout.json"),
     ],
 )
 def test_files_of_several_splits_are_not_one_source(tmp_path, files):

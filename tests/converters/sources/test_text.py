@@ -116,6 +116,10 @@ DATA = {
     "an indented object": ["{", '  "text": "It rained."', "}"],
     "an indented array": [" [ {", '  "text": "It rained."', "} ]"],
     "a CSV": ["id,text", "1,It rained.", "2,For days."],
+    "HTML": ["<!DOCTYPE html>", "<p>It rained.</p>"],
+    "XML": ['<?xml version="1.0"?>', "<p>It rained.</p>"],
+    "RTF": ["{\\rtf1\\ansi It rained.\\par}"],
+    "subtitles": ["WEBVTT", "", "00:01.000 --> 00:04.000", "It rained."],
     "a TSV": ["text\tlabel", "It rained.\t1"],
 }
 
