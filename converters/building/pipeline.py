@@ -23,11 +23,10 @@ from .conversion import Spec, convert_stream
 from .hub_datasets import HubRows, is_on_hub
 from .key_use import LISTED
 from .label_checks import check_labels, split_labels
-from .leaks import COMPARED, Pair, find_leaks, refuse, removed_duplicates
+from .leaks import COMPARED, Pair, count_near_leaks, count_same_questions, find_leaks, refuse, removed_duplicates
 from .manifest import LeakCheck, Manifest, NearDuplicates, own_files
 from .named_in_rows import NamedInRows
 from .near_duplicates import near_pairs, repeated_rows
-from .near_leaks import count_near_leaks, count_same_questions
 from .own_prompts import TrainFile
 from .row_store import RowStore
 from .splits import assign_splits, refuse_unknown_keys

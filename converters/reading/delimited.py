@@ -10,7 +10,6 @@ from typing import BinaryIO
 from ...schemas.base.errors import Location, Problem, UserError
 from .bounded_lines import bounded_lines
 from .encodings import encoding_hint
-from .one_column import Quoting
 from .records import Drop, Row
 
 MAX_ROW = 16 << 20  # characters; a longer row is nearly always an unclosed quote, and csv needs four bytes per character
@@ -27,6 +26,7 @@ _UNIT_OR_RULE = re.compile(r"[\[(][^\[\]()]{1,12}[\])]|:?-{2,}:?|")
 # Lines inside a cell read like rows if nearly all have as many delimiters as the table, and at least so many in all.
 ALIKE, SURE, SURE_OF_COMMAS = 0.9, 3, 10
 REREAD = 256 << 20  # characters: the limit on reading the lines after unclosed quotes again
+_CONTRADICTIONS = (("needless", "bare", "is not"), ("spanning", "inner", "has a quote of its own"))
 
 
 def read_csv(stream: BinaryIO, name: str, delimiter: str = ",", columns: tuple[str, ...] = (), first: int = 1) -> Iterator[Row | Drop]:
@@ -191,3 +191,41 @@ class _Lines:
         del self.row[1:]
         self.again.extendleft(reversed(rest))
         return range(0)
+
+
+class Quoting:
+    """How the cells of a table of one column are quoted, noted as they are read: no delimiter shows where a cell ends.
+
+    A program quotes every text, or those that need it. A file that uses quotes in another way was not written as CSV: reading it as such
+    would take quotes out of texts, and join lines.
+    """
+
+    def __init__(self, delimiter: str) -> None:
+        self.signs = (delimiter, '"')
+        self.first: dict[str, int] = {}  # kind of cell -> its first line
+
+    def fault(self, cell: str, raw: list[str], line: int) -> str:
+        """Note a cell and its lines; return in words how it contradicts earlier cells, or ""."""
+        kinds = self._kinds(cell, raw)
+        for kind in kinds:
+            self.first.setdefault(kind, line)
+        for quoted, plain, how in _CONTRADICTIONS:
+            if quoted in self.first and plain in self.first and not kinds.isdisjoint((quoted, plain)):
+                what = f"the text in line {self.first[quoted]} is quoted, that in line {self.first[plain]} {how}"
+                return f'{what}: quote every text, and write a quote of the text as ""'
+        return ""
+
+    def _kinds(self, cell: str, raw: list[str]) -> set[str]:
+        if not raw[0].startswith('"'):
+            return {*(["inner"] if '"' in cell else []), *([] if _is_number(cell) else ["bare"])}
+        if len(raw) > 1:
+            return {"spanning"}
+        return set() if not cell or cell != cell.strip() or any(sign in cell for sign in self.signs) else {"needless"}
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

@@ -1,7 +1,7 @@
 """BLiMP: minimal pairs of a grammatical and an ungrammatical sentence (Warstadt et al. 2020), and results of BabyLM's evaluation pipeline.
 
 The pairs are JSON Lines files in a folder, one per paradigm, with sentence_good and sentence_bad; or a dataset on the hub with a subset per
-paradigm (hf:nyu-mll/blimp), which is downloaded into such a folder. worker/blimp_probe.py measures them with lm-eval.
+paradigm (hf:nyu-mll/blimp), which is downloaded into such a folder. worker/probes.py measures them with lm-eval.
 """
 
 import json

@@ -1,5 +1,11 @@
-"""Render a recipe to deepspeed.json. Values that the recipe sets are `auto`: accelerate fills them in, so that they cannot differ."""
+"""DeepSpeed: render a recipe to deepspeed.json, and find what its Adam for main memory needs.
 
+Values that the recipe sets are `auto`: accelerate fills them in, so that they cannot differ.
+"""
+
+import os
+import shutil
+from pathlib import Path
 from typing import Any
 
 from ...schemas.sections import Launch
@@ -34,3 +40,16 @@ def render_deepspeed(launch: Launch, machine: Machine) -> dict[str, Any] | None:
         "train_micro_batch_size_per_gpu": "auto",
         "wall_clock_breakdown": False,
     }
+
+
+def cpu_adam_lacks() -> list[str]:
+    """Return what is not found where DeepSpeed and torch look for it: nvcc, whose version DeepSpeed asks for, a C++ compiler, ninja. With
+    `launch.offload_optimizer` it compiles its Adam for main memory when the training starts."""
+    nvcc = shutil.which("nvcc")
+    home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH") or (str(Path(nvcc).parents[1]) if nvcc else "/usr/local/cuda")
+    found = {
+        "nvcc of the CUDA toolkit": Path(home, "bin", "nvcc").is_file(),
+        "a C++ compiler": shutil.which(os.environ.get("CXX", "c++")),
+        "ninja": shutil.which("ninja"),
+    }
+    return [name for name, there in found.items() if not there]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ...schemas.sections import Recipe
 from ..models.architecture import Architecture
 from ..runtime.machine import Machine, nvidia_gpus, package_versions
-from .cpu_adam import cpu_adam_lacks
+from .deepspeed import cpu_adam_lacks
 from .kernel_choice import LORA_MODULES, KernelChoice, attention, choose, packs
 from .precision import has_fp32_weights, precision
 

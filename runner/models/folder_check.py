@@ -4,9 +4,12 @@ transformers runs code in the folder only with `trust_remote_code`; this covers 
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from ...schemas.base.errors import Problem, UserError
 from .template_check import template_fault
@@ -17,6 +20,7 @@ ATTENTION = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flash_a
 MAX_CONFIG_BYTES = 16 << 20
 _PICKLE = "stores the weights as a pickle, which can run code when it is loaded"
 _SAFETENSORS = "convert the weights to safetensors on a machine where you trust them: model.save_pretrained(folder)"
+_SUFFIX = re.compile(r"(?:-unsloth)?-(?:bnb-4bit|bnb-8bit|GPTQ(?:-Int[48])?|AWQ|FP8|[48]bit)$", re.IGNORECASE)
 
 
 def check_model_folder(folder: Path) -> None:
@@ -108,3 +112,20 @@ def _template_problems(folder: Path, tokenizer: dict[str, Any]) -> Iterator[Prob
 
 def _problem(path: Path, what: str, hint: str = "") -> Problem:
     return Problem(path, what, hint, "unsafe-model")
+
+
+def require_unquantised(name: str, folder: Path | None) -> None:
+    """Raise UserError if the config.json in the folder says that the weights are quantised. Without a folder nothing is known of them.
+
+    They can neither be measured in full precision nor merged, and what is predicted of memory would count packed bytes as weights.
+    """
+    if folder is None or not (folder / "config.json").is_file():
+        return
+    config = orjson.loads((folder / "config.json").read_bytes())
+    if not (quantisation := config.get("quantization_config")):
+        return
+    method = quantisation.get("quant_method") if isinstance(quantisation, dict) else None
+    what = f"its weights are stored quantised ({method or 'quantization_config'}): they cannot be measured in full precision or merged"
+    original = f", by its name {_SUFFIX.sub('', name)}" if _SUFFIX.search(name) else ""
+    hint = f"use the model that it was made from{original}; adapter: qlora trains that in 4 bits"
+    raise UserError(Problem(name, what, hint, "quantised-model"))

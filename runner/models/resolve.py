@@ -17,9 +17,8 @@ from ...schemas.smoke import TINY
 from ..runtime.child_environment import failure_of
 from ..runtime.run_folder import RunFolder, all_runs
 from ..runtime.seals import require_sealed
-from .folder_check import check_model_folder
+from .folder_check import check_model_folder, require_unquantised
 from .hub import require_weights
-from .quantised import require_unquantised
 from .size import local_folder, public_models
 from .tiny import tiny_model
 

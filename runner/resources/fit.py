@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ...schemas.base.errors import Problem, UserError
 from ...schemas.sections import Recipe
-from ..launch.cpu_adam import cpu_adam_lacks
+from ..launch.deepspeed import cpu_adam_lacks
 from ..launch.precision import has_fp32_weights, precision
 from ..models.size import ModelSize, model_size
 from ..runtime.machine import Machine, fullest_gpu, this_machine

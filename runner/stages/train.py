@@ -20,8 +20,8 @@ from ..models.architecture import architecture
 from ..models.template_rows import date_note
 from ..reporting.token_summary import token_summary
 from ..resources.batch_size import batch_text
-from ..resources.context import context_problems
 from ..resources.estimate_fit import check_fit, print_memory
+from ..resources.model_checks import context_problems
 from ..resources.training_time import (
     Prediction,
     duration,

@@ -25,9 +25,9 @@ from ..launch.axolotl_contract import round_trip_differences
 from ..launch.plan import CONFIG
 from ..models.architecture import architecture
 from ..models.module_names import name_problems
-from ..resources.context import beyond_the_context
 from ..resources.fit import too_large
 from ..resources.forward_pass import ForwardPass, largest_forward_pass
+from ..resources.model_checks import beyond_the_context
 from ..runtime.checkpoints import INTERRUPTED
 from ..runtime.machine import this_machine
 from ..runtime.progress import Progress, report_user_errors

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...schemas.base.files import append_whole
-from ..evaluation.classification_baselines import BASELINES
+from ..evaluation.classification import BASELINES
 from ..runtime.progress import Progress, read_lines
 from ..runtime.run_files import EvaluationRequest
 from .classification import tokenise_rows

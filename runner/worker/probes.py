@@ -8,10 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from ..evaluation.blimp import files
 from ..evaluation.probes import PROBES
 from ..runtime.progress import Progress, refusing
 from ..runtime.run_files import PROBES_REQUEST
 from ..runtime.run_folder import RunFolder
+from .loss import unwrapped
+
+POSITIONS = 8  # the last tokens of a prompt: more columns would not fit on a page
+NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "final_norm")
 
 
 def main() -> None:
@@ -46,8 +53,6 @@ def main() -> None:
 def _probe(name: str, asked: Any) -> Callable[[Any, Any, Any], Any] | None:
     """Return what probes each model; None if the replies to the evaluated rows are enough."""
     if name == "logit_lens":
-        from .logit_lens import lens
-
         return lambda loaded, tokenizer, asked: lens(loaded.model, tokenizer, asked)
     if name == "prompts":
         from .sample_prompts import answers
@@ -57,13 +62,82 @@ def _probe(name: str, asked: Any) -> Callable[[Any, Any, Any], Any] | None:
         from .sentiment_probe import replies_to_prompts
 
         return replies_to_prompts if asked["prompts"] else None
-    from .blimp_probe import right_pairs
-
     return lambda loaded, tokenizer, asked: right_pairs(loaded.model, tokenizer, asked)
 
 
 def _write(name: str, keys: dict[str, str], values: dict[str, Any]) -> None:
     RunFolder(Path()).write(PROBES[name].file, {"key": keys[name], **values})
+
+
+def right_pairs(model: Any, tokenizer: Any, folder: str) -> dict[str, list[bool]]:
+    """Return for each file of minimal pairs whether the model is right in each pair, in the file's order.
+
+    The task is lm-eval's blimp: the summed log-likelihood of each sentence, without a prompt. evaluation/blimp.py prepared the folder;
+    nothing is downloaded here.
+    """
+    from lm_eval.api.task import ConfigurableTask
+    from lm_eval.evaluator import evaluate
+    from lm_eval.models import huggingface
+
+    paths = files(Path(folder))
+    tasks: dict[str, Any] = {f"minimal_pairs_{name}": ConfigurableTask(config=task(name, path)) for name, path in paths.items()}
+    wrapped: Any = huggingface.HFLM
+    measured: Any = evaluate(
+        wrapped(pretrained=model, tokenizer=tokenizer, batch_size=16), task_dict=tasks, bootstrap_iters=0, log_samples=True
+    )
+    samples = {name: sorted(measured["samples"][f"minimal_pairs_{name}"], key=lambda sample: sample["doc_id"]) for name in paths}
+    return {name: [sample["acc"] == 1 for sample in of_file] for name, of_file in samples.items()}
+
+
+def task(name: str, path: Path) -> dict[str, Any]:
+    """Return lm-eval's configuration of minimal pairs for a file."""
+    return {
+        "task": f"minimal_pairs_{name}",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"validation": str(path)}},
+        "output_type": "multiple_choice",
+        "validation_split": "validation",
+        "num_fewshot": 0,
+        "doc_to_text": "",
+        "doc_to_target": 0,
+        "doc_to_choice": "{{[sentence_good, sentence_bad]}}",
+        "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
+        "metadata": {"version": 1.0},
+    }
+
+
+@torch.inference_mode()
+def lens(model: Any, tokenizer: Any, prompts: list[str]) -> list[dict[str, Any]]:
+    """Return, for each prompt, its last tokens, and after each layer (embeddings first) the most likely next token with its probability.
+
+    Logit lens (nostalgebraist 2020): the hidden state after each layer goes through the model's final normalisation and output
+    embedding. For the last layer, the result is the model's own prediction.
+    """
+    found = []
+    for prompt in prompts:
+        ids = tokenizer(prompt, return_tensors="pt")["input_ids"].to(model.device)
+        states = model(input_ids=ids, output_hidden_states=True).hidden_states
+        layers = []
+        for number, state in enumerate(states):
+            shown = state[0, -POSITIONS:]
+            # transformers normalises the last state itself
+            logits = model.get_output_embeddings()(shown if number == len(states) - 1 else last_norm(model)(shown)).float()
+            best = logits.softmax(-1).max(-1)
+            texts = [tokenizer.decode([token], clean_up_tokenization_spaces=False) for token in best.indices.tolist()]
+            layers.append([{"token": token, "p": round(p, 4)} for token, p in zip(texts, best.values.tolist(), strict=True)])
+        tokens = [tokenizer.decode([token], clean_up_tokenization_spaces=False) for token in ids[0, -POSITIONS:].tolist()]
+        found.append({"prompt": prompt, "tokens": tokens, "layers": layers})
+    return found
+
+
+def last_norm(model: Any) -> Any:
+    """Return the normalisation before the output embedding, also below an adapter."""
+    inner = unwrapped(model)
+    decoder = getattr(inner, inner.base_model_prefix, inner)
+    norm = next((module for name in NORMS if (module := getattr(decoder, name, None)) is not None), None)
+    if norm is None:
+        raise ValueError(f"{type(decoder).__name__} has none of {', '.join(NORMS)}: its final normalisation is unknown")
+    return norm
 
 
 if __name__ == "__main__":

@@ -23,8 +23,7 @@ from ..models.architecture import architecture_of
 from ..models.resolve import require_local_model_of
 from ..models.template_rows import template_problems
 from ..reporting.ledger_table import source_notes
-from ..resources.context import context_problems
-from ..resources.model_names import model_name_problems
+from ..resources.model_checks import context_problems, model_name_problems
 
 
 class Section:

@@ -14,10 +14,9 @@ from ..launch.steps import early_stopping_note, optimizer_steps, require_rows, s
 from ..models.architecture import architecture_of
 from ..models.resolve import require_model_of, require_unquantised_of
 from ..resources.batch_size import locked_batch, with_batch
-from ..resources.context import context_problems
 from ..resources.estimate_fit import estimate_fit, size_of
 from ..resources.fit import problems, warnings
-from ..resources.model_names import model_name_problems
+from ..resources.model_checks import context_problems, model_name_problems
 from ..resources.training_time import Rate, earlier_timings, method, past_errors, predict, rate_of, tokens_in_epoch
 from ..runtime.machine import Machine, this_machine
 from ..runtime.progress import read_lines

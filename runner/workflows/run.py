@@ -21,7 +21,7 @@ from ..reporting.metrics_table import metrics_table
 from ..reporting.report import write_report
 from ..reporting.report_mark import is_outdated
 from ..reporting.verdicts import failed_gates
-from ..resources.model_names import require_model_names
+from ..resources.model_checks import require_model_names
 from ..runtime.console import Display
 from ..runtime.machine import this_machine
 from ..runtime.metrics_file import Metrics

@@ -1,6 +1,6 @@
 """Chats of a later split that ask what a training row asks are counted."""
 
-from recipekit.converters.building.near_leaks import count_same_questions
+from recipekit.converters.building.leaks import count_same_questions
 from recipekit.converters.building.pipeline import build
 from recipekit.runner.reporting.ledger_table import leaks_line
 from recipekit.schemas.sections import Split

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from recipekit.runner.evaluation.classification_baselines import BASELINES, majority, tfidf
+from recipekit.runner.evaluation.classification import BASELINES, majority, tfidf
 from recipekit.schemas.base.words import WORD
 
 pytest.importorskip("sklearn", reason="needs the extra [eval]")

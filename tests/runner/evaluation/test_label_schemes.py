@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("sklearn", reason="needs the extra [eval]: scikit-learn")
-from recipekit.runner.evaluation.classification import macro_f1, per_class
-from recipekit.runner.evaluation.classification_baselines import mentioned
+from recipekit.runner.evaluation.classification import macro_f1, mentioned, per_class
 from recipekit.runner.evaluation.label_schemes import SCHEMES, pair_of, scheme_of
 
 (MBTI,) = SCHEMES

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from recipekit.runner.models.architecture import architecture, architecture_of, positions_of
-from recipekit.runner.resources.context import beyond_the_context, context_problems
+from recipekit.runner.resources.model_checks import beyond_the_context, context_problems
 from recipekit.schemas.recipe import load_recipe
 
 from ...support.tiny import write_recipe

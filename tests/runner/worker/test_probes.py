@@ -77,7 +77,7 @@ def test_a_rows_emotion_is_one_of_the_28_or_none(tmp_path):
 LENS = """
 import json, sys, torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from recipekit.runner.worker.logit_lens import lens
+from recipekit.runner.worker.probes import lens
 found = {}
 for folder in sys.argv[1:]:
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
@@ -105,7 +105,7 @@ def test_the_last_layer_of_the_lens_is_what_the_model_says(tiny_model, tiny_gpt2
 BLIMP = """
 import json, sys, torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from recipekit.runner.worker.blimp_probe import right_pairs
+from recipekit.runner.worker.probes import right_pairs
 model, tokenizer = AutoModelForCausalLM.from_pretrained(sys.argv[1]).eval(), AutoTokenizer.from_pretrained(sys.argv[1])
 def likelihood(text):
     ids = torch.tensor([[tokenizer.bos_token_id, *tokenizer(text, add_special_tokens=False)["input_ids"]]])

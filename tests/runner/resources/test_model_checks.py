@@ -1,7 +1,7 @@
 """Names of modules are held to the model before anything is read, wherever its names are known."""
 
 import pytest
-from recipekit.runner.resources.model_names import model_name_problems
+from recipekit.runner.resources.model_checks import model_name_problems
 from recipekit.schemas.recipe import load_recipe
 
 from ...support.tiny import write_recipe

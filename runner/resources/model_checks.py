@@ -1,13 +1,16 @@
-"""Check a recipe's names of modules and parameters against its model before data is read, if the names are known without torch."""
+"""Check a recipe against its model before data is read, as far as its configuration on this machine tells without torch: the names of
+modules and parameters, and that there is a position for every token of a row."""
 
 from ...schemas.base.errors import Problem, UserError
 from ...schemas.recipe import LoadedRecipe
+from ..models.architecture import Architecture
 from ..models.module_names import modules_of, name_problems
 from .estimate_fit import size_of
 
 # Families whose modules have the same names in memory as in their files.
 KNOWN = ("llama", "mistral", "qwen2")
 HOMES = {"lora_target_modules": ("training", "lora_target_modules")}
+_SHORTER = "set it to {}, or choose another model; excess_length_strategy says what becomes of longer rows"
 
 
 def model_name_problems(loaded: LoadedRecipe) -> list[Problem]:
@@ -33,3 +36,21 @@ def require_model_names(loaded: LoadedRecipe) -> None:
     """Raise UserError if a name matches nothing in the model."""
     if problems := model_name_problems(loaded):
         raise UserError(*problems)
+
+
+def beyond_the_context(sequence_len: int, model: Architecture | None) -> str:
+    """Return in words, with a hint, that rows may be longer than the model's positions; "" if they are not, or if that is unknown.
+
+    Axolotl raises the number of positions in the configuration of a model that has fewer, and saves that with it: a GPT-2 then lacks
+    weights for them and cannot be loaded, and what another program believes of a Llama's context is not true.
+    """
+    if model is None or model.positions is None or sequence_len <= model.positions:
+        return ""
+    return f"{sequence_len} is more than the model's {model.positions} positions: {_SHORTER.format(model.positions)}"
+
+
+def context_problems(loaded: LoadedRecipe, model: Architecture | None) -> list[Problem]:
+    """Return the problem of a sequence_len that is longer than the model's context."""
+    what, _, hint = beyond_the_context(loaded.recipe.training.sequence_len, model).partition(": ")
+    place = ("training", "sequence_len")
+    return [Problem(loaded.document.location(place), f"training.sequence_len: {what}", hint, "beyond-the-context")] if what else []
