@@ -89,8 +89,9 @@ def suggestion(key: str, section: str, here: list[str], everywhere: list[str]) -
     if target:
         home, _, name = target.rpartition(".")
         return f"did you mean {name!r}?" if home == section else f"did you mean {target!r}?"
-    if near := did_you_mean(folded, here, cutoff=0.7):
-        return near
+    ending = "_key" if folded.endswith("_key") else ""  # as most options have it, it says nothing of which is meant
+    if near := did_you_mean(folded.removesuffix(ending), [name.removesuffix(ending) for name in here if name.endswith(ending)], cutoff=0.7):
+        return near.replace("'?", f"{ending}'?")
     elsewhere = [path for path in everywhere if path.rpartition(".")[2] == folded]
     if inside := [path for path in elsewhere if path.startswith(f"{section}.")]:
         return f"did you mean {inside[0]!r}?"

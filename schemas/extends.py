@@ -21,6 +21,7 @@ _KEYS = re.compile(rb"""^["']?(recipe|extends|prompt)["']?\s*:""", re.MULTILINE)
 _NO_COMMENT = "\u2317"  # replaces #, so that no comment begins
 # Two ways to say one thing: a layer with one replaces the other in the layers below it, as it would the same key.
 _ALTERNATIVES = (("num_epochs", "max_steps"), ("warmup_ratio", "warmup_steps"))
+LISTED = "`recipe ls` lists the shipped recipes"
 _DATA_HINT = "a recipe is a .yml file; for a data file use `recipe new NAME --data FILE`"
 
 
@@ -47,7 +48,7 @@ def find_recipe(name: str, folder: Path | None = None) -> Path:
     if os.path.exists(path) or path.suffix in SUFFIXES:
         return path
     names = [found.stem for found in (*local, *shipped_recipes())]
-    hint = did_you_mean(name, names, "`recipe ls` lists the shipped recipes", cutoff=0.5)
+    hint = did_you_mean(name, names, LISTED, cutoff=0.5)
     raise UserError(Problem(name, "no such recipe", hint, "no-such-recipe"))
 
 
@@ -178,7 +179,7 @@ def _extended(path: Path, above: list[Path]) -> Document:
 def _read(path: Path) -> Document:
     """Return the mapping in the file. For a data file, the hint names the command that reads it."""
     try:
-        document = parse_yaml(read_text(path), str(path))
+        document = parse_yaml(read_text(path, missing=LISTED), str(path))
         if not isinstance(document.data, dict):
             raise UserError(
                 Problem(Location(str(path), 1, 1), "not a mapping of keys", "start the recipe with `recipe: 1`", "yaml-not-mapping")

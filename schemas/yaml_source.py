@@ -60,14 +60,15 @@ class Document(NamedTuple):
         return Location("")
 
 
-def read_text(path: Path, name: str | None = None) -> str:
-    """Read a YAML file; of a file that is too large, at most MAX_BYTES. Raises UserError with the cause."""
+def read_text(path: Path, name: str | None = None, missing: str = "") -> str:
+    """Read a YAML file; of a file that is too large, at most MAX_BYTES. Raises UserError with the cause; `missing` is the hint if there is
+    no such file."""
     location = Location(name or str(path))
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise UserError(Problem(location, "no such file", "`recipe ls` lists the shipped recipes", "no-such-recipe")) from None
+        raise UserError(Problem(location, "no such file", missing, "no-such-recipe")) from None
     except OSError as error:
         raise UserError(Problem(location, f"cannot be read: {error.strerror}", rule="unreadable")) from None
     if len(raw) > MAX_BYTES:

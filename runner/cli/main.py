@@ -101,7 +101,10 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+EPILOG = "Begin with `recipe run quickstart`, or for your own file `recipe new NAME --data FILE`."
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="recipe")
 @click.pass_context
 def cli(context: click.Context) -> None:

@@ -25,7 +25,7 @@ TEXT = (
 )  # fmt: skip
 LABEL = (
     "label", "labels", "class", "category", "sentiment", "emotion", "stars", "rating", "intent", "topic", "target", "score", "type",
-    "choice", "choices", "kategorie", "klasse", "bewertung", "sterne", "stimmung", "étoiles", "estrellas", "stelle",
+    "choice", "choices", "annotation", "kategorie", "klasse", "bewertung", "sterne", "stimmung", "étoiles", "estrellas", "stelle",
     "catégorie", "étiquette", "note", "categoría", "etiqueta", "categoria", "категория",
     "标签", "类别", "情感",
 )  # fmt: skip

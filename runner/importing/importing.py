@@ -46,7 +46,7 @@ def import_config(path: Path, tool: Tool | None, name: str, folder: Path) -> Imp
     account = [(_location(source, entry.key), entry) for entry in draft.entries.values()]
     account.sort(key=lambda entry: (not entry[0].line, entry[0]))
     text = _head(path, draft) + to_yaml(draft.ordered())
-    return Imported(text, account, draft.problems + problems_of(parse_yaml(text, name)))
+    return Imported(text, account, draft.problems + problems_of(parse_yaml(text, str(folder / f"{name}.yml"))))
 
 
 def _tool(source: Document) -> Tool:

@@ -57,7 +57,7 @@ def put_datasets(draft: Draft, folder: Path) -> None:
 def _source(home: Path, name: str, kind: str | None, folder: Path) -> dict[str, Any] | str:
     """Return the source of a dataset, or why there is none."""
     if not (home / INFO).is_file():
-        return f"no such file: {home / 'dataset_info.json'}; add the source yourself"
+        return f"no such file: {home / 'dataset_info.json'}; import it in LLaMA-Factory's folder, or add the source yourself"
     if (facts := _described(home, name)) is None:
         return f"{home / 'dataset_info.json'} does not describe it"
     if facts.get("ranking") or kind is None or facts.get("formatting", "alpaca") not in ("alpaca", "sharegpt", "openai"):

@@ -148,6 +148,10 @@ def _newest(recipe: str, runs: Path) -> RunFolder:
 
 def _refuse_misspelt(name: str, runs: Path) -> None:
     """Raise UserError for a name without an owner that is not a run, recipe or known model, instead of asking the hub for it."""
+    if Path(name).absolute().is_relative_to(runs.absolute()):
+        raise UserError(
+            Problem(name, "no such run", near_names(Path(name).name, runs) or f"`recipe runs --runs-dir {runs}` lists them", "no-model")
+        )
     if "/" in name or ":" in name or name in public_models():
         return
     if is_recipe_name(name):

@@ -58,7 +58,7 @@ def description(loaded: LoadedRecipe, path: KeyPath) -> dict[str, Any]:
 
 
 def explained(loaded: LoadedRecipe, key: str) -> list[dict[str, Any]]:
-    """Return a row for the key, or for each key of the section: value, origin, default and description.
+    """Return a row for the key, or for each key of the section: value, origin, default, description, and the allowed values if listed.
 
     Raises UserError if a recipe has no such key.
     """
@@ -86,6 +86,8 @@ def _absent(loaded: LoadedRecipe, key: str) -> list[dict[str, Any]]:
 def _row(loaded: LoadedRecipe, path: KeyPath, value: Any, origin: str) -> dict[str, Any]:
     about = description(loaded, path)
     facts = {"default": about.get("default"), "description": about.get("description", "")}
+    allowed = about.get("enum") or resolve(schema("recipe"), about.get("items", {})).get("enum")
+    facts |= {"allowed": allowed} if allowed else {}
     return {"key": dotted(path), "value": value, "origin": origin, **facts}
 
 

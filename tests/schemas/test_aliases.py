@@ -60,3 +60,17 @@ def test_an_unknown_key_gets_a_suggestion(key: str, section: str) -> None:
 
 def test_a_suggestion_is_cheap() -> None:
     within_lines(50_000, suggestion, "unknown_gradient_warm", "training", here("training"), PATHS)
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        ("txt_key", "did you mean 'text_key'?"),
+        ("assistent_key", "did you mean 'assistant_key'?"),
+        ("answer_key", "valid keys: text_key, label_key, user_key, assistant_key, keep_rows"),
+        ("question_key", "valid keys: text_key, label_key, user_key, assistant_key, keep_rows"),
+    ],
+)
+def test_an_option_is_not_suggested_for_the_ending_that_most_have(option: str, hint: str) -> None:
+    options = ["text_key", "label_key", "user_key", "assistant_key", "keep_rows"]
+    assert suggestion(option, "data.sources.0.options", options, PATHS) == hint

@@ -30,6 +30,8 @@ def command(recipe: str, key: str, settings: tuple[str, ...], as_json: bool) -> 
         default = f"; the default is {one_line(row['default'])}" if row["default"] is not None else ""
         _say("    the default" if row["origin"] == "default" else f"    from {row['origin']}{default}")
         _say(f"    {row['description']}")
+        if row.get("allowed"):
+            _say(f"    Allowed: {', '.join(map(str, row['allowed']))}.")
 
 
 def _say(text: str) -> None:

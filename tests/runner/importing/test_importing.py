@@ -148,3 +148,18 @@ datasets: [{path: rows.jsonl, type: chat_template, roles: {user: ["no"]}}]
     training = {"adapter": "lora", "lora_target_modules": ["q_proj"], "precision": "bf16", "learning_rate": 1e-4}
     assert found.problems == [] and training.items() <= recipe["training"].items() and "trackers" not in recipe["training"]
     assert recipe["data"]["sources"][0]["options"] == {"roles": {"no": "user"}}  # what is quoted is a text
+
+
+def test_a_recipe_that_is_not_valid_yet_is_named_as_it_is_written(command_line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lf.yaml").write_text(
+        "model_name_or_path: some/model\nstage: sft\ndataset: mine\nlearning_rate: 1.0e-4\n", encoding="utf-8"
+    )
+    outcome = command_line("import", "lf.yaml", "--out", "made.yml")
+    assert outcome.code == 1 and "import it in LLaMA-Factory's folder" in outcome.err
+    assert re.search(r"^made\.yml:\d+:1: missing key 'sources' in data$", outcome.err, re.MULTILINE)
+
+
+def test_a_missing_configuration_is_not_looked_for_among_the_recipes(command_line):
+    outcome = command_line("import", "nowhere.yml")
+    assert (outcome.code, outcome.err) == (1, "nowhere.yml: no such file\n")

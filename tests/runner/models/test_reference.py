@@ -73,6 +73,13 @@ def test_unservable_models_are_reported(tmp_path: Path) -> None:
         resolve_target("other", tmp_path)
 
 
+def test_a_folder_that_is_missing_among_the_runs_is_not_asked_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(tmp_path / "runs", "mine", "20260102-000000-aaaaaa", {"config.json": "{}"})
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="runs/mind: no such run\n    hint: did you mean 'mine'"):
+        resolve_target("runs/mind", Path("runs"))
+
+
 def test_anything_else_is_a_base_model(tmp_path: Path, tiny_model: Path) -> None:
     assert resolve_target(str(tiny_model), tmp_path).base == str(tiny_model)
     assert resolve_target("some/model", tmp_path).base == "some/model"

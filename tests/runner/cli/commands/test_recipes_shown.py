@@ -134,6 +134,16 @@ def test_options_of_a_recipe_do_not_go_with_those_of_a_converter(command_line: R
     assert "--set, --origins: only with a RECIPE" in outcome.err
 
 
+@pytest.mark.parametrize(
+    ("key", "allowed"), [("evaluation.metrics", "perplexity, token_accuracy, "), ("training.adapter", "qlora, lora, none.")]
+)
+def test_explain_lists_the_values_of_a_key_that_takes_only_some(command_line: Recipe, key: str, allowed: str) -> None:
+    *_, last = command_line("explain", "quickstart", key).out.splitlines()
+    assert last.startswith(f"    Allowed: {allowed}")
+    (row,) = json.loads(command_line("explain", "quickstart", key, "--json").out)["keys"]
+    assert f"    Allowed: {', '.join(row['allowed'])}." == last
+
+
 def test_explain_of_a_section_lists_its_keys(command_line: Recipe) -> None:
     out = command_line("explain", "quickstart", "data.split").out
     assert out.startswith("data.split: How rows are split.")
