@@ -30,6 +30,8 @@ _NO_MEMORY = "the model does not fit in memory"
 _AFTER_TRAINING = ("the evaluation", "a probe", "merging", "the prediction")
 _MORE_MEMORY = "end other programs that use the memory, or repeat the command on a machine with more: what was trained is kept"
 
+_unheeded: list[int] = []  # the signal that asked the last child to stop, which ended well all the same
+
 # what a log contains -> the cause, and what to do
 _CAUSES = (
     (re.compile(r"OutOfMemoryError|CUDA out of memory|DefaultCPUAllocator: can't allocate"), _NO_MEMORY,
@@ -61,9 +63,11 @@ def run_child(
 ) -> None:
     """Run a command in `folder`, with its output in `log`. Its progress events go to `on_event` as they come, its pid to `on_start`.
 
-    Ctrl-C, SIGTERM and SIGHUP ask it to stop (a trainer writes a checkpoint first) and raise Interrupted; Ctrl-C after that kills it.
+    Ctrl-C, SIGTERM and SIGHUP ask it to stop (a trainer writes a checkpoint first) and raise Interrupted; Ctrl-C after that kills it. If it
+    ends well all the same, what it has done can be recorded: `stop_if_asked` raises Interrupted, here before the next child.
     Raises UserError with the cause and the end of the log if it fails, or if it makes no progress for `hang_timeout` seconds.
     """
+    stop_if_asked(folder)
     progress = _Progress(folder, Watchdog(folder, log, hang_timeout), on_event)
     environment = child_environment(env)
     with closing(ChildLog(folder / log, environment)) as output:
@@ -77,11 +81,19 @@ def run_child(
         hint = f"the end of {folder / log} shows where; to resume from the newest checkpoint: recipe resume {folder}"
         raise UserError(Problem(folder / log, f"{what} {hung}", hint, "hung"))
     if process.returncode == 0:
+        _unheeded[:] = received[:1]
         return
     if received:
         stopped = f"{what} was stopped by {signal.Signals(received[0]).name}"
         raise Interrupted(Problem("", stopped, f"recipe resume {folder}", "interrupted"))
     raise failure(what, process.returncode, folder / log, progress.refused)
+
+
+def stop_if_asked(folder: Path) -> None:
+    """Raise Interrupted if a signal asked the last child to stop, and it ended well: it had nothing left to do."""
+    if _unheeded:
+        name = signal.Signals(_unheeded.pop()).name
+        raise Interrupted(Problem("", f"the run was stopped by {name}", f"recipe resume {folder}", "interrupted"))
 
 
 class _Progress:

@@ -24,7 +24,7 @@ from ..evaluation.training_losses import diagnosis, kept_evaluation, kept_loss, 
 from ..launch.plan import Plan
 from ..models.size import model_size, public_models
 from ..resources.evaluation_memory import evaluated_bits
-from ..runtime.child_process import run_child
+from ..runtime.child_process import run_child, stop_if_asked
 from ..runtime.console import Display
 from ..runtime.metrics_file import Metrics, SetMetrics
 from ..runtime.progress import read_lines
@@ -95,6 +95,7 @@ def run(context: RunContext) -> None:
     ready = probe_inputs(asked)  # before a model is loaded
     request = predict(context, recipe, rows, before, bits)
     probe(run, asked, ready, context.job.plan, request, display)
+    stop_if_asked(run.path)  # before judges are paid
     metrics = scored(run, recipe, len(rows), _facts(context, recipe, asked, request))
     run.write(NEW_METRICS, metrics)
     _publish(run, {**request, "evaluation": own_key})

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from recipekit.runner.runtime.child_process import failure, run_child
-from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.base.errors import Interrupted, UserError
 
 from ...support.waiting import PATIENCE, is_running, wait_until
 
@@ -300,6 +300,15 @@ def test_a_child_that_ignores_the_signal_and_finishes_has_succeeded(runner):
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
+
+
+def test_a_stop_that_came_while_a_child_ended_well_is_heeded_before_the_next_begins(child, tmp_path):
+    child("import os, signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nos.kill(os.getppid(), signal.SIGTERM)")
+    with pytest.raises(Interrupted, match="the run was stopped by SIGTERM"):
+        child("open('begun', 'w')")
+    assert not (tmp_path / "begun").exists()
+    child("open('begun', 'w')")
+    assert (tmp_path / "begun").exists()
 
 
 def test_the_child_of_a_killed_runner_stops(runner, tmp_path):
