@@ -5,8 +5,9 @@ if nothing had happened.
                                        [--first 1] [--seconds 500]
 
 What is slow to import is imported once; commands and stages are forks (benchmarks/smoke.py), in which the n-th operation on a file is
-refused or kills the process, n = 1 and so on until a command comes through. A recovery ends where it comes to what an earlier one has come
-to (joined_recoveries.py); each tenth goes on to its end all the same. Prints one JSON object: faults tried, how many recoveries joined
+refused or kills the process, n = 1 and so on until a command comes through. A command of several stages is disturbed in parts, so that a
+fault in the last stage does not wait for the first (command_parts.py). A recovery ends where it comes to what an earlier one has come to
+(joined_recoveries.py); each tenth goes on to its end all the same. Prints one JSON object: faults tried, how many recoveries joined
 another, and every difference.
 """
 
@@ -26,10 +27,11 @@ from typing import Any
 
 from benchmarks.smoke import CPU, import_once
 
+from .command_parts import Part, parts_of
 from .crash_states import CopyingDisk, distinct
 from .disk_faults import KINDS, Fault
 from .fault_commands import LOOPS, WITHOUT_TRAINER, Loop
-from .faulty_command import copy, forked, forked_with
+from .faulty_command import forked, forked_with, place
 from .joined_recoveries import JOINED, Joining
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -109,32 +111,45 @@ class Recoveries:
 def disturb(name: str, scratch: Path, asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """One command under every kind of fault: how many operations it has, how many faults were tried, what differed."""
     loop, joining = LOOPS[name](scratch), Joining(scratch)
-    whole = copy(loop.before, scratch)
-    code, operations = forked(loop.command, whole, Fault(), lambda: joining.watch(loop.command, whole, is_free=False))
+    folder = Path(tempfile.mkdtemp(dir=scratch))  # always this one: a run knows its recipe by the path
+    place(loop.before, folder)
+    code, _ = forked(loop.command, folder, Fault(), lambda: joining.watch(loop.command, folder, is_free=False))
     if code:
-        raise SystemExit(f"{name}: exit code {code} without a fault: {(whole / 'output').read_text()}")
+        raise SystemExit(f"{name}: exit code {code} without a fault: {(folder / 'output').read_text()}")
     joining.came_out_right()
-    expected = loop.outcome(whole)
-    shutil.rmtree(whole)
+    expected = loop.outcome(folder)
     if ALL_AT_ONCE in asked.kinds:
-        yield killed_at_once(name, Recoveries(loop, expected, joining), scratch, asked)
-    for kind in (kind for kind in asked.kinds if kind in KINDS):
-        recoveries, upcoming = Recoveries(loop, expected, joining), None
-        for at in range(asked.first, operations + 1, asked.every):
-            if time.monotonic() > asked.end:
-                upcoming = at
-                break
-            folder = copy(loop.before, scratch)
-            code, _ = forked(loop.command, folder, Fault(kind, at))
-            recoveries.after(f"{kind} at {at}", folder, code)
-            shutil.rmtree(folder)
-        yield recoveries.facts(command=name, kind=kind, operations=operations, next=upcoming)
+        yield killed_at_once(name, Recoveries(loop, expected, joining), folder, asked)
+    if kinds := [kind for kind in asked.kinds if kind in KINDS]:
+        faults = [(part, at) for part in parts_of(loop, folder) for at in range(1, part.operations + 1)]
+        if loop.outcome(folder) != expected:
+            raise SystemExit(f"{name}: its parts come to something else than the whole")
+        for kind in kinds:
+            yield struck(name, kind, faults, Recoveries(loop, expected, joining), folder, asked)
+    shutil.rmtree(folder)
 
 
-def killed_at_once(name: str, recoveries: Recoveries, scratch: Path, asked: argparse.Namespace) -> dict[str, Any]:
+def struck(
+    name: str, kind: str, faults: list[tuple[Part, int]], recoveries: Recoveries, folder: Path, asked: argparse.Namespace
+) -> dict[str, Any]:
+    """The command with this kind of fault at each operation of each of its parts."""
+    upcoming = None
+    for number in range(asked.first, len(faults) + 1, asked.every):
+        if time.monotonic() > asked.end:
+            upcoming = number
+            break
+        part, at = faults[number - 1]
+        place(part.before, folder)
+        code, _ = forked(part.command, folder, Fault(kind, at))
+        recoveries.after(f"{kind} at {at} of {' '.join(part.command[:2])} after {part.before.name}", folder, code)
+        print(f"{name}, {kind}: {number} of {len(faults)}, {recoveries.joined} joined", file=sys.stderr, flush=True)
+    return recoveries.facts(command=name, kind=kind, operations=len(faults), next=upcoming)
+
+
+def killed_at_once(name: str, recoveries: Recoveries, folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
     """The command with all of its processes killed at each operation, and in the middle of each write."""
-    loop, states = recoveries.loop, Path(tempfile.mkdtemp(dir=scratch))
-    folder = copy(loop.before, scratch)
+    loop, states = recoveries.loop, Path(tempfile.mkdtemp(dir=folder.parent))
+    place(loop.before, folder)
     _, operations = forked_with(CopyingDisk(folder, states), loop.command, folder)
     if loop.outcome(folder) != recoveries.expected:
         recoveries.differences.append("a command whose folder is copied comes to something else")
@@ -145,12 +160,11 @@ def killed_at_once(name: str, recoveries: Recoveries, scratch: Path, asked: argp
             upcoming = asked.first + number * asked.every
             break
         shutil.rmtree(folder)
-        state.rename(folder)  # where it came about: a run knows its recipe by the path
+        state.rename(folder)
         recoveries.after(f"killed at {state.name}", folder, 0)
         counts = f"{recoveries.tried} of {len(wanted)} states, {recoveries.joined} joined"
         print(f"{name}: {counts}, killed at {state.name}, differences: {recoveries.differences}", file=sys.stderr, flush=True)
     shutil.rmtree(states)
-    shutil.rmtree(folder)
     return recoveries.facts(command=name, kind=ALL_AT_ONCE, operations=operations, states=len(found), next=upcoming)
 
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +15,10 @@ from .disk_faults import Disk, Fault
 SECONDS = 600  # a command that takes longer hangs; on busy cores a run takes minutes
 
 
-def copy(before: Path, scratch: Path) -> Path:
-    folder = Path(tempfile.mkdtemp(dir=scratch))
-    shutil.copytree(before, folder, dirs_exist_ok=True)
-    return folder
+def place(before: Path, folder: Path) -> None:
+    """Give the folder the content of the one before."""
+    shutil.rmtree(folder)
+    shutil.copytree(before, folder, symlinks=True)
 
 
 def forked(command: list[str], folder: Path, fault: Fault, watch: Callable[[], None] = lambda: None) -> tuple[int, int]:

@@ -20,6 +20,7 @@ TRIED = [
     ["convert", "--every", "5"],
     ["generate", "--every", "8", "--kinds", "SIGKILL", "ENOSPC"],
     *(pytest.param([command], marks=pytest.mark.long) for command in ("convert", "generate", "report", "export")),
+    pytest.param(["run", "--every", "120", "--kinds", "EIO"], marks=pytest.mark.long),  # of several stages: in parts
 ]
 
 
