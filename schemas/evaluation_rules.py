@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-from .evaluation_sections import Gate
+from .evaluation_sections import Gate, label_form
 from .findings import Finding, Rule, no_effect
 from .metrics import JUDGED, LOSSES, METRICS, OF_LABELS, OF_REPLIES, UNDIRECTED
-from .reply_labels import label_form
 from .sections import Recipe
 from .yaml_source import KeyPath
 

@@ -1,4 +1,7 @@
-"""Parts of the evaluation section as frozen values. Names and defaults match recipe.schema.json (a test compares them)."""
+"""Parts of the evaluation section as frozen values. Names and defaults match recipe.schema.json (a test compares them).
+
+Also how a reply is compared with the labels of `evaluation.labels`.
+"""
 
 from typing import Literal, NamedTuple
 
@@ -46,3 +49,14 @@ class Rubric(NamedTuple):
     max_new_tokens: int = 256
     limits: Limits | None = None
     gates: dict[str, Gate] = {}
+
+
+_AROUND = " \t\n\r.,;:!?\"'`*“”‘’«»()[]。！？，；："
+
+
+def label_form(text: str) -> str:
+    """Return the form in which a reply and its label are equal: in one case and Unicode form, without quotes and punctuation around it. A
+    label of punctuation alone, such as `:)`, keeps it."""
+    from unicodedata import normalize  # most recipes have no labels
+
+    return normalize("NFC", text.strip(_AROUND) or text.strip()).casefold()

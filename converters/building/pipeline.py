@@ -27,8 +27,7 @@ from .leaks import COMPARED, Pair, count_near_leaks, count_same_questions, find_
 from .manifest import LeakCheck, Manifest, NearDuplicates, own_files
 from .named_in_rows import NamedInRows
 from .near_duplicates import near_pairs, repeated_rows
-from .own_prompts import TrainFile
-from .row_store import RowStore
+from .row_store import RowStore, TrainFile
 from .splits import assign_splits, refuse_unknown_keys
 from .unusable_rows import check_budget, refuse_empty
 from .workers import Workers

@@ -7,6 +7,8 @@ from itertools import accumulate, chain, compress
 from pathlib import Path
 from typing import Self
 
+import orjson
+
 from ...schemas.base.files import NewFile
 from ...schemas.sections import SPLITS, Data, SplitName
 from .budgets import has_budget
@@ -14,10 +16,11 @@ from .conversion import Converted
 from .key_use import KeyCounts
 from .named_in_rows import Named
 from .near_duplicates import WIDTH as SIGNATURE
-from .own_prompts import TrainFile
 from .row_counts import Ledger
 from .row_hashes import Digests
 from .splits import FREE, Placed, key_at
+
+_SYSTEM = b'"role":"system"'  # as a converted file has it; within a text the quotes are escaped
 
 
 class RowStore:
@@ -169,3 +172,20 @@ def write_except(file: NewFile, content: bytes, ends: Sequence[int], skipped: Se
 def needs_second_pass(data: Data) -> bool:
     """Return whether rows may go to several files, be repeated, or be dropped once all are read: they are then written twice."""
     return data.compares_near or has_budget(data) or data.has_splits or any(source.weight != 1 for source in data.sources)
+
+
+class TrainFile(NewFile):
+    """The training rows being written. `own_prompts` are its chats that begin with a system message, unless the recipe sets one for all:
+    what answers later has to be given one, and no recipe knows it."""
+
+    def __init__(self, path: Path, data: Data) -> None:
+        super().__init__(path)
+        self.counts = data.type == "chat" and not data.system_prompt
+        self.own_prompts = 0
+
+    def write(self, content: bytes | memoryview) -> None:
+        """Append whole lines."""
+        super().write(content)
+        if self.counts:
+            lines = bytes(content).split(b"\n")
+            self.own_prompts += sum(_SYSTEM in line and orjson.loads(line)["messages"][0]["role"] == "system" for line in lines)

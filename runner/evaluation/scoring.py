@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...schemas.base.errors import Problem, UserError
-from ...schemas.reply_labels import label_form
+from ...schemas.evaluation_sections import label_form
 from ...schemas.sections import Evaluation
 from ..runtime.progress import read_lines
 from .intervals import Difference, Estimate, bootstrap, differences, draw_resamples

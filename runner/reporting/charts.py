@@ -1,12 +1,13 @@
-"""Line charts as inline SVG: no script, no network, readable in light and dark mode and by screen readers."""
+"""Line charts and intervals as inline SVG: no script, no network, readable in light and dark mode and by screen readers."""
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 352, 226, 56, 28, 28  # on a phone, a unit is almost a pixel: labels keep their size
+PLOT_WIDTH, PLOT_LINE, PLOT_EDGE = 150, 13, 6  # units; a dot at the lowest or highest number is not cut
 
 
 LETTER = 8  # maximum average width of a letter, in units
@@ -85,3 +86,28 @@ def _axes(place: Callable[[float, float], tuple[float, float]], across: list[flo
         parts.append(f'<text x="{width}" y="{HEIGHT - 10}" text-anchor="middle">{tick_text(x)}</text>')
     parts.append(f'<text x="{WIDTH - 12}" y="{HEIGHT - 10}" text-anchor="end">{escape(x_label)}</text>')
     return "".join(parts)
+
+
+def interval_plot(columns: Iterable[tuple[str, Mapping[str, Any] | None]]) -> str:
+    """Return an <svg> with a line for each (class, estimate) that has a number, all on one scale; "" if fewer than two have one: a reader
+    sees what differs before reading any number.
+
+    The numbers themselves are in the same row of the table, so that a screen reader skips the drawing. A line has the class of the number's
+    column, which gives it that column's colour.
+    """
+    numbers = [(name, found) for name, found in columns if found and found["value"] is not None]
+    ends = [number for _, found in numbers for number in found.values() if isinstance(number, int | float) and math.isfinite(number)]
+    low, high = min(ends, default=0), max(ends, default=0)
+    if len(numbers) < 2 or not math.isfinite(high - low):
+        return ""
+    unit = (PLOT_WIDTH - 2 * PLOT_EDGE) / (high - low or 1)
+    lines = []
+    for index, (name, found) in enumerate(numbers):
+        y = PLOT_LINE * (index + 0.5)
+        parts = [f'<circle cx="{PLOT_EDGE + (found["value"] - low) * unit:.1f}" cy="{y}" r="4"/>']
+        if found["low"] is not None or found["high"] is not None:
+            start, stop = (PLOT_EDGE + ((value if value is not None else end) - low) * unit
+                           for value, end in ((found["low"], low), (found["high"], high)))  # fmt: skip
+            parts.append(f'<path d="M{start:.1f} {y}H{stop:.1f}"/>')
+        lines.append(f'<g class="{escape(name, quote=True)}">{"".join(parts)}</g>')
+    return f'<svg class="plot" viewBox="0 0 {PLOT_WIDTH} {PLOT_LINE * len(numbers)}" aria-hidden="true">{"".join(lines)}</svg>'

@@ -14,8 +14,8 @@ from ...schemas.yaml_writing import dotted, one_line
 from ..runtime.resolved_values import effective_values
 from ..runtime.run_files import LOCK, MANIFEST, Lock
 from ..runtime.run_folder import RunFolder
+from .charts import interval_plot
 from .comparison_numbers import compare_numbers
-from .interval_plot import interval_plot
 from .tables import print_columns, table_width
 from .templates import environment
 from .verdicts import NO_DIFFERENCE, VERDICT_COLOURS, all_scores, changed_names, direction, metric_name, number, verdict

@@ -21,8 +21,7 @@ from ..runtime.progress import loss_text, read_lines
 from ..runtime.resolved_values import effective_values
 from ..runtime.run_files import KERNELS, LOCK, MANIFEST, METRICS, ORIGINS, PEAK_MEMORY, SMOKE_KEYS, TIMING, TOKENS, PeakMemory, Timing
 from ..runtime.run_folder import RunFolder
-from .charts import Series, line_chart
-from .interval_plot import interval_plot
+from .charts import Series, interval_plot, line_chart
 from .ledger_table import leaks_line
 from .metrics_table import footnotes
 from .report_mark import REPORT, numbers_mark

@@ -33,7 +33,7 @@ from ..runtime.machine import this_machine
 from ..runtime.progress import Progress, report_user_errors
 from ..runtime.run_files import TOKENS
 from ..runtime.run_folder import RunFolder
-from . import batches, chat_data, classification, cpu_lora, kernels, loss, text_data, validation_loss
+from . import batches, chat_data, classification, cpu_lora, kernels, loss, text_data
 from .attention_watch import watch_first_batch
 from .axolotl_patches import admit_bucket, leave_placeholders_untouched, make_trainable, train_in_fp32, write_no_debug_log
 from .callback import RunCallback
@@ -215,7 +215,7 @@ class RecipekitPlugin(BasePlugin):
             classification.set_up_trainer(cfg, trainer)
         else:
             loss.set_up_trainer(cfg, trainer)
-            validation_loss.set_up_trainer(trainer)
+            loss.sum_validation_tokens(trainer)
             stop_at(trainer.model, end_ids(cfg, self.tokenizer))
             watch_first_batch(cfg, trainer, self.fail)
         batches.set_up_trainer(cfg, trainer)

@@ -18,11 +18,12 @@ from transformers.trainer_utils import IntervalStrategy
 from ...schemas.base.files import append_whole
 from ..runtime.checkpoints import EARLY_STOPPING, KILL_AFTER_SAVE, KILL_AT, KILL_AT_END, KILLED, STOP_AT, TRAINED
 from ..runtime.progress import Progress, read_lines
+from ..runtime.run_files import FIT_FORECAST, PEAK_MEMORY
+from ..runtime.run_folder import RunFolder
 from ..runtime.seals import write_seal
 from ..runtime.watchdog import beat
 from .distributed import all_reduce_sum, barrier, is_first
 from .labels import IGNORED
-from .peak_memory import record_peak
 from .weight_movement import MovementCheck
 
 METRICS = Path("metrics.jsonl")
@@ -229,3 +230,27 @@ def _not_finite(numbers: dict[str, float], scaled: bool) -> str:
 
 def _finite(value: Any) -> Any:
     return value if not isinstance(value, float) or math.isfinite(value) else str(value)
+
+
+def record_peak(device: torch.device) -> None:
+    """Write memory.json: the peak in bytes, of all processes on a CPU or else of the first process's GPU, with the prediction.
+
+    On a GPU it includes CUDA's context: memory in use that is not torch's. All processes must call this.
+    """
+    if device.type == "cuda":
+        free, whole = torch.cuda.mem_get_info(device)
+        beside_tensors = whole - free - torch.cuda.memory_reserved(device)
+        name, peak = torch.cuda.get_device_name(device), torch.cuda.max_memory_reserved(device) + beside_tensors
+    else:
+        name, peak = "this machine", int(all_reduce_sum(_resident_peak(), device))
+    if is_first():
+        run = RunFolder(Path())
+        forecast = run.find(FIT_FORECAST)
+        run.write(PEAK_MEMORY, {"device": name, "peak": peak, "predicted": forecast["memory"] if forecast else None})
+
+
+def _resident_peak() -> int:
+    """Return the peak main memory of this process in bytes; 0 if the system does not report it."""
+    status = Path("/proc/self/status")
+    lines = status.read_text(encoding="ascii").splitlines() if status.is_file() else []
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:")), 0)

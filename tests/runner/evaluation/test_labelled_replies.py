@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.runner.evaluation.metrics import Prediction
 from recipekit.runner.evaluation.scoring import INVALID, classified, label_columns, label_index, label_table, majority_label
-from recipekit.schemas.reply_labels import label_form
+from recipekit.schemas.evaluation_sections import label_form
 
 from ...support.jsonl import write_jsonl
 

@@ -3,11 +3,24 @@
 import math
 import re
 import xml.etree.ElementTree as ET
+from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from recipekit.runner.reporting.charts import BOTTOM, HEIGHT, LEFT, TOP, WIDTH, Series, line_chart, tick_text, ticks
+from recipekit.runner.reporting.charts import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    PLOT_WIDTH,
+    TOP,
+    WIDTH,
+    Series,
+    interval_plot,
+    line_chart,
+    tick_text,
+    ticks,
+)
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e30, max_value=1e30)
 
@@ -114,3 +127,46 @@ def test_a_tick_is_short_and_reads_as_its_value(value):
 def test_there_is_no_step_between_two_steps():
     svg = line_chart("Loss", [Series("a", [(1, 1), (2, 2)])], "step")
     assert ">1<" in svg and not re.search(r">1\.\d<", svg.partition('text-anchor="middle"')[2])
+
+
+COLUMNS = ["base", "tuned", "reference"]
+
+
+def estimate(value: float | None, low: float | None = None, high: float | None = None) -> dict[str, Any]:
+    return {"value": value, "low": low, "high": high}
+
+
+def dots(svg: str) -> dict[str, float]:
+    return {name: float(x) for name, x in re.findall(r'<g class="(\w+)"><circle cx="([\d.]+)"', svg)}
+
+
+def test_lower_numbers_are_further_left_and_equal_ones_one_above_the_other() -> None:
+    svg = interval_plot(zip(COLUMNS, [estimate(0.5, 0.4, 0.6), estimate(0.7, 0.5, 0.9), estimate(0.5)], strict=True))
+    places = dots(svg)
+    assert list(places) == COLUMNS
+    assert places["base"] == places["reference"] < places["tuned"]
+    assert svg.count("<path") == 2  # the reference has no interval
+
+
+def test_an_interval_reaches_from_its_low_to_its_high_end() -> None:
+    svg = interval_plot([("base", estimate(1, 0, 2)), ("tuned", estimate(3, 2, 4))])
+    (left, middle), (again, right) = re.findall(r'd="M([\d.]+) [\d.]+H([\d.]+)"', svg)
+    assert middle == again
+    assert float(middle) - float(left) == float(right) - float(again) > 0
+
+
+def test_a_single_number_is_not_drawn() -> None:
+    assert interval_plot([("base", estimate(0.5)), ("tuned", estimate(None))]) == ""
+    assert interval_plot([("base", None), ("tuned", estimate(0.5))]) == ""
+
+
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(st.lists(st.tuples(numbers, numbers, numbers).map(sorted), min_size=2, max_size=3))
+def test_every_number_has_a_place_within_the_drawing(intervals: list[list[float]]) -> None:
+    values = {name: value for name, (_, value, _) in zip(COLUMNS, intervals, strict=False)}
+    svg = interval_plot((name, estimate(value, low, high)) for name, (low, value, high) in zip(COLUMNS, intervals, strict=False))
+    assert all(0 <= float(x) <= PLOT_WIDTH for x in re.findall(r"(?:cx=\"|M|H)([\d.e+-]+)", svg))
+    places = dots(svg)
+    assert [places[name] for name in sorted(places, key=lambda name: values[name])] == sorted(places.values())
