@@ -1,6 +1,7 @@
 """Fetch the small files of a model on the Hugging Face Hub, or explain in one line why the model is unavailable."""
 
 import difflib
+import os
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,10 +122,10 @@ def _refusal(name: str, revision: str | None, error: BaseException) -> UserError
     elif isinstance(error, HFValidationError):
         what, hint = "not a valid model name", "write it as OWNER/NAME"
     elif is_invalid_reply(error):
-        what, hint = f"{_endpoint()} did not answer like a hub: {first_line(error)[:200]}", "check HF_ENDPOINT and the network"
+        what, hint = f"{_endpoint()} did not answer like a hub: {first_line(error)[:200]}", f"check HF_ENDPOINT and {_network()}"
     else:
         what = f"the hub cannot be reached ({_endpoint()}), and the model is not in its cache"
-        hint = "check the network" if name in public_models() else _near(name, "check the network")
+        hint = f"check {_network()}" if name in public_models() else _near(name, f"check {_network()}")
     return UserError(Problem(name, what, f"{hint}, {_instead(name)}", rule))
 
 
@@ -132,6 +133,14 @@ def _answer(error: "HfHubHTTPError") -> str:
     """Return `the hub answered 503 Service Unavailable`, with the hub's message if it sent one."""
     message = (error.server_message or "").strip().splitlines()
     return f"the hub answered {error.response.status_code} {error.response.reason_phrase}" + (f": {message[0][:200]}" if message else "")
+
+
+def _network() -> str:
+    """Return what stands between this machine and the hub: the network, and the variables that name a proxy."""
+    proxies = [
+        name for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy") if os.environ.get(name)
+    ]
+    return " and ".join(["the network", *proxies[:1]])
 
 
 def _endpoint() -> str:

@@ -110,7 +110,8 @@ def answer(found: dict[str, Any]) -> str:
 
 
 def _sentences(scores: Mapping[str, Any], letters: list[str]) -> Iterator[str]:
-    """Return how each other run differs from the first."""
+    """Return which of the other runs do not differ from the first, then how each of the others does."""
+    same, different = [], []
     for place, letter in enumerate(letters):
         changed: dict[str, list[str]] = {"better": [], "worse": []}
         for name, facts in scores["metrics"].items():
@@ -119,10 +120,13 @@ def _sentences(scores: Mapping[str, Any], letters: list[str]) -> Iterator[str]:
         parts = [f"{word} on {', '.join(names)}" for word, names in changed.items() if names]
         others = changed_names(scores["metrics"], {name: facts["changes"][place] for name, facts in scores["metrics"].items()})
         if not parts and not others:
-            yield f"{NO_DIFFERENCE} between {letter} and A."
+            same.append(letter)
             continue
         also = f"; changed: {', '.join(others)}" if others else ""
-        yield f"{letter} is {' and '.join(parts) or 'not significantly better or worse'} than A{also}."
+        different.append(f"{letter} is {' and '.join(parts) or 'not significantly better or worse'} than A{also}.")
+    if same:
+        yield f"{NO_DIFFERENCE} between {same[0]} and A." if len(same) == 1 else f"{NO_DIFFERENCE} between A and any of {', '.join(same)}."
+    yield from different
 
 
 def run_letters(found: dict[str, Any]) -> list[str]:

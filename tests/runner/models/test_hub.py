@@ -170,3 +170,11 @@ def test_an_unavailable_model_is_reported_before_conversion(command_line, recipe
     assert outcome.code == 1 and "some/model: the hub cannot be reached (HF_HUB_OFFLINE is set)" in outcome.err
     assert INSTEAD in outcome.err and "not-there" not in outcome.err
     assert [*tmp_path.glob("runs/verify-resume-*")] == []
+
+
+def test_a_hub_behind_a_proxy_that_does_not_answer_is_blamed_on_the_proxy_too(command_line, recipe_file, minimal, monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@127.0.0.1:9")
+    outcome = command_line("plan", recipe_file(to_yaml(minimal({"model.base_model": "some/model"})), "mine.yml"))
+    assert "hint: check the network and HTTPS_PROXY, " in outcome.err and "secret" not in outcome.err

@@ -1,7 +1,7 @@
 """A comparison on the terminal: more tables where it is narrow, and no number that is cut."""
 
 import pytest
-from recipekit.runner.reporting.comparison import print_comparison
+from recipekit.runner.reporting.comparison import answer, print_comparison, write_page
 
 from ...support.terminal import screen_text
 
@@ -51,3 +51,31 @@ def test_narrow_tables_follow_each_other_with_the_metrics_names():
     assert sum("metric" in line for line in lines) > 1
     assert max(len(line) for line in lines if not line.startswith(("A  ", "B  ", "C  ", "  ", "training."))) <= 40
     assert sum("metric" in line for line in shown(200).splitlines()) == 1
+
+
+def of_runs(*changes):
+    """A comparison of a first run with others, each of which has a change of accuracy that is significant or not."""
+    values = [estimate(50.0)] * (len(changes) + 1)
+    metric = {"unit": "%", "higher_is_better": True, "values": values, "changes": [*changes]}
+    names = [f"r{number}/20261121-105352-f6672{number}" for number in range(len(values))]
+    return FOUND | {"runs": names, "states": ["done"] * len(names), "differences": {}, "metrics": {"token_accuracy": metric}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ([CHANGES[1]], "no significant difference between B and A."),
+        ([CHANGES[1]] * 4, "no significant difference between A and any of B, C, D, E."),
+        ([CHANGES[0], CHANGES[1]], "no significant difference between C and A. B is worse on token accuracy than A."),
+    ],
+    ids=["one", "all alike", "one differs"],
+)
+def test_the_runs_that_do_not_differ_are_named_together(changes, words):
+    assert answer(of_runs(*changes)) == f"On 30 rows: {words}"
+
+
+def test_a_page_of_many_runs_has_a_column_for_each(tmp_path):
+    """Five runs then fit a screen of 1,280 pixels: their drawing is not hidden at its right."""
+    page = write_page(of_runs(*[CHANGES[1]] * 4), tmp_path / "page.html").read_text(encoding="utf-8")
+    head = page.partition("<thead>")[2].partition("</thead>")[0]
+    assert head.count("<th ") == 1 + 5 and page.count('class="verdict') == 4
