@@ -23,6 +23,7 @@ _TYPES = {
     *("date", "datetime", "time", "timestamp"),
 }
 _UNIT_OR_RULE = re.compile(r"[\[(][^\[\]()]{1,12}[\])]|:?-{2,}:?|")
+_QUOTED_AFTER_A_BLANK = re.compile(r'\s+".*"\s*', re.DOTALL)
 # Lines inside a cell read like rows if nearly all have as many delimiters as the table, and at least so many in all.
 ALIKE, SURE, SURE_OF_COMMAS = 0.9, 3, 10
 REREAD = 256 << 20  # characters: the limit on reading the lines after unclosed quotes again
@@ -40,6 +41,7 @@ def read_csv(stream: BinaryIO, name: str, delimiter: str = ",", columns: tuple[s
     lines = _Lines(text, first)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     header = [*columns] or _header(reader, Location(name, first), stream)
+    names = _names(header)
     is_first, quoting = not columns, Quoting(delimiter) if len(header) == 1 else None
     while True:
         lines.next_row()
@@ -47,6 +49,8 @@ def read_csv(stream: BinaryIO, name: str, delimiter: str = ",", columns: tuple[s
             cells = next(reader, None)
             if len(lines.row) > 1 and len(header) > 1:
                 _refuse_swallowed(lines, delimiter, len(header))
+            elif cells and f'{delimiter} "' in lines.row[0] and any(map(_QUOTED_AFTER_A_BLANK.fullmatch, cells)):
+                raise _BadLines("ambiguous_quotes", f'a blank before a quote makes it part of the text: write {delimiter}" without it')
             elif cells and quoting and (fault := quoting.fault(cells[0], lines.row, lines.first)):
                 raise _BadLines("ambiguous_quotes", fault)
         except (csv.Error, _BadLines) as error:
@@ -59,7 +63,7 @@ def read_csv(stream: BinaryIO, name: str, delimiter: str = ",", columns: tuple[s
         if cells:
             if columns and lines.first == first:
                 _refuse_header(cells, columns, Location(name, first))
-            row = _row(cells, header, name, lines.first)
+            row = _row(cells, header, names, name, lines.first)
             yield _no_types(row, cells) if is_first else row
             is_first = False
 
@@ -94,14 +98,22 @@ def _refuse_header(cells: list[str], columns: tuple[str, ...], place: Location) 
         raise UserError(Problem(place, "the first row is a header with the names in columns", "remove columns", "csv-header"))
 
 
-def _row(cells: list[str], header: list[str], name: str, line: int) -> Row | Drop:
+def _names(header: list[str]) -> list[str]:
+    """Return the names of the columns; one that has none is named by its number."""
+    return [name or f"column {number}" for number, name in enumerate(header, 1)]
+
+
+def _row(cells: list[str], header: list[str], names: list[str], name: str, line: int) -> Row | Drop:
     if len(cells) != len(header):
         return Drop(Row(None, name, line), "ragged_row", f"{len(cells)} cells, {len(header)} columns")
     if fault := _text_fault(cells):
         return Drop(Row(None, name, line), fault)
     if cells[-1] == header[-1] and len(cells) > 1 and cells[1:] == header[1:] and cells[0].removeprefix("\ufeff") == header[0]:
         return Drop(Row(None, name, line), "repeated_header", "files were joined: remove the line")
-    return Row(dict(zip(header, cells, strict=True)), name, line)
+    value = dict(zip(names, cells, strict=True))
+    if "" in header:  # an unnamed column has what its cells hold, and no more
+        value = {key: cell for key, cell, named in zip(names, cells, header, strict=True) if named or cell.strip()}
+    return Row(value, name, line)
 
 
 def _no_types(row: Row | Drop, cells: list[str]) -> Row | Drop:
@@ -131,7 +143,7 @@ def _header(reader: Iterator[list[str]], place: Location, stream: BinaryIO) -> l
     hint = ""
     try:
         header = next(reader, [])
-        what = "the header has the same column twice" if len(set(header)) != len(header) else ""
+        what = "the header has the same column twice" if len({*_names(header)}) != len(header) else ""
         hint = f"rename one of them; {NO_HEADER}" if what else ""
         if fault := _text_fault(header):
             what = "the header is not UTF-8" if fault == "not_utf8" else "the header has a NUL byte"

@@ -12,6 +12,8 @@ SPARSE = 3  # a row above the header fills at most one cell of so many
 DELIMITERS = {"csv": ",", "tsv": "\t", "csv with semicolons": ";", "csv with pipes": "|"}
 _VALUE = re.compile(r"\s*[\d\-+.]*\d")  # how a cell of data or a log line begins, but no column name
 
+_WORD = re.compile(r"\s*[^\W\d]\w{0,59}\s*")
+
 
 def table_format(head: bytes, default: str = "csv") -> str:
     """Return the name in DELIMITERS that splits the first lines into the same number of cells, two or more; otherwise the default."""
@@ -94,7 +96,15 @@ def is_headerless(head: bytes) -> bool:
 
 
 def looks_like_data(header: list[str]) -> bool:
-    """Return whether a header reads like a row of data: a cell is empty, a value, or as long as a sentence."""
+    """Return whether a header reads like a row of data: a cell is empty, a value, or as long as a sentence.
+
+    Names of one word may have an unnamed column before them, as pandas writes its index, and others behind them, as Excel does.
+    """
+    names = header[not header[0].strip() :] if header else header
+    while names and not names[-1].strip():
+        names = names[:-1]
+    if names and all(map(_WORD.fullmatch, names)):
+        return False
     return any(not name.strip() or _VALUE.match(name) or len(name) > LONG_NAME for name in header)
 
 

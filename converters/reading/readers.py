@@ -1,5 +1,6 @@
 """Read files as rows, by their content: JSON Lines, a JSON array or values, CSV or TSV, text. A bad row costs that row only."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import BinaryIO, Literal
@@ -22,7 +23,8 @@ from .table_process import rows_of
 from .unpickle import read_pickle
 
 MAX_EMPTY = 1000
-_GLOB = "; or name the files to read with a glob, such as FOLDER/**/*.txt"
+_NOT_A_NUMBER = re.compile("Infinity|NaN")  # what Python's json writes
+_GLOB = "name the files to read with a glob, such as FOLDER/**/*.txt"
 SKIPPED_TEXT = "text, not a table: skipped"  # notes and logs next to the data in a folder
 _row = partial(tuple.__new__, Row)  # twice as fast as Row(...)
 Reader = Callable[[BinaryIO, str], Iterator[Row | Drop]]
@@ -52,7 +54,7 @@ def open_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, BinaryIO, Re
         if kind in DELIMITERS and way == "values":
             kind = table_format(head, kind) if file.named or is_table(head, file.columns) else SKIPPED_TEXT
         if kind in REFUSED or (way == "values" and kind not in READERS):
-            hint = REFUSED.get(kind, "") + _GLOB * (not file.named)
+            hint = "; or ".join(filter(None, (REFUSED.get(kind), "" if file.named else _GLOB)))
             raise UserError(Problem(file.name, f"holds {kind}, which cannot be read", hint, "unknown-format"))
         _refuse_idle(file, kind, way)
     except FAULTS as error:
@@ -153,7 +155,8 @@ def _why_invalid(text: bytes, error: Exception) -> str:
     try:
         orjson.loads(text)
     except orjson.JSONDecodeError as found:
-        return f"column {found.colno}: {found.msg}"
+        name = _NOT_A_NUMBER.match(found.doc, found.pos)
+        return f"column {found.colno}: {f'{name[0]} is not JSON: write null' if name else found.msg}"
     return str(error)
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+_NOT_SUBMITTED = ("discarded", "draft", "pending")  # a response in Argilla
 _STEPS = re.compile(r"\[\]|[^.\[\]]+")
 
 
@@ -21,7 +22,7 @@ class SeveralValues(NoValue):
 
 
 class TakenBack(NoValue):
-    """A path leads only through items that their author took back, as Label Studio marks a skipped annotation."""
+    """A path leads only through items that their author took back or did not submit, as Label Studio and Argilla mark them."""
 
     reason = "was_cancelled"
     filtered = True
@@ -52,7 +53,7 @@ def value_at(row: dict[str, Any], name: str) -> Any:
         if value is not None and value not in found:
             found.append(value)
     if gone and not found:
-        raise TakenBack(f"{name!r} has only items with was_cancelled: true")
+        raise TakenBack(f"{name!r} has only items with was_cancelled: true, or that were not submitted")
     if len(found) > 1:
         shown = ", ".join(f"{value!r:.30}" for value in found[:3])
         raise SeveralValues(f"{name!r} has {len(found)} different values: {shown}")
@@ -60,8 +61,10 @@ def value_at(row: dict[str, Any], name: str) -> Any:
 
 
 def was_taken_back(item: Any) -> bool:
-    """Return whether an item of a list is one that its author took back."""
-    return isinstance(item, dict) and "was_cancelled" in item and item["was_cancelled"] is True
+    """Return whether an item of a list is one that its author took back or did not submit."""
+    if not isinstance(item, dict):
+        return False
+    return ("was_cancelled" in item and item["was_cancelled"] is True) or ("status" in item and item["status"] in _NOT_SUBMITTED)
 
 
 def _found(value: Any, steps: list[str], gone: list[str]) -> Iterator[Any]:

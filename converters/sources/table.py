@@ -6,7 +6,8 @@
 
 A column is named by its key, or a template joins several: `{title}\\n\\n{body}`. In nested rows a path names the value: `data.text`,
 `annotations[].value.choices[]`. Where its lists hold different values, the row is dropped; an item with `was_cancelled: true`, as Label
-Studio marks a skipped annotation, is not read. A numeric label is written as text, or as the name that `label_names` gives it.
+Studio marks a skipped annotation, is not read, nor a response that Argilla calls discarded or a draft. A numeric label is written
+as text, or as the name that `label_names` gives it.
 
 `keep_rows` leaves out what annotators refused: `keep_rows: {answer: [accept]}` for rows of Prodigy.
 """

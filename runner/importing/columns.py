@@ -101,7 +101,7 @@ class Columns:
     def texts(self) -> list[str]:
         """Return the columns of texts, the longest first."""
         lengths = {name: _mean_words(self.values(name)) for name in self.names}
-        found = [name for name in self.names if lengths[name] >= MIN_WORDS]
+        found = [name for name in self.names if lengths[name] >= MIN_WORDS and folded(name) not in SYSTEM]
         return sorted(found, key=lambda name: -lengths[name])
 
     @cached_property

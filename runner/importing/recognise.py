@@ -68,7 +68,8 @@ def recognise(paths: list[str], record_type: RecordType | None = None, encoding:
 
 
 def _recognised(files: list[SourceFile], path: str, record_type: RecordType | None) -> Recognised:
-    values = [row.value for row in islice(_values(files), LIMIT + 1) if isinstance(row, Row)]
+    read = [*islice(_values(files), LIMIT + 1)]
+    values = [row.value for row in read if isinstance(row, Row)]
     values = [{"messages": value} if isinstance(value, list) and value and isinstance(value[0], dict) else value for value in values]
     rows = [value for value in values[:LIMIT] if isinstance(value, dict)]
     _refuse_other_data(rows, path)
@@ -84,6 +85,9 @@ def _recognised(files: list[SourceFile], path: str, record_type: RecordType | No
     # Unusable rows of a specific format, such as chats, are not read as a table of other columns.
     if wanted and wanted[0].enough < ENOUGH and all(one.converter == "table" for one in readable):
         raise _unreadable(wanted[0], files, rows)
+    if not readable and not values and isinstance(drop := next(iter(read), None), Drop):
+        what = f"{drop.reason.replace('_', ' ')}: {drop.detail}"
+        raise UserError(Problem(Location(drop.row.file, drop.row.line), what, "fix the rows: none can be read", "unknown-data"))
     if not readable:
         raise _unknown(path, Columns(rows), found, record_type)
     choice = readable[0]

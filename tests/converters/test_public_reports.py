@@ -286,7 +286,37 @@ def test_blanks_around_a_column_name_are_shown(records):
 def test_a_column_of_row_numbers_is_named(tmp_path):
     (tmp_path / "a.csv").write_text(",text,label\n0,hello,a\n1,bye,b\n")
     manifest = build(Data("classification", (Source(str(tmp_path / "a.csv"), "table"),), split=Split(0)), tmp_path / "out")
-    assert "table: keys not read: '' (2 rows)" in source_notes(manifest)[0]
+    assert "table: keys not read: column 1 (2 rows)" in source_notes(manifest)[0]
+
+
+def test_columns_without_a_name_are_named_by_their_numbers_and_read_where_they_hold_something(tmp_path):
+    (tmp_path / "a.csv").write_text('v1,v2,,\nham,hello,,\nspam,"Win now"," call me",\nham,bye,,\n')
+    source = Source(str(tmp_path / "a.csv"), "table", {"text_key": "v2", "label_key": "v1"})
+    manifest = build(Data("classification", (source,), split=Split(0)), tmp_path / "out")
+    assert manifest["rows_kept"] == 3 and "table: keys not read: column 3 (1 row)" in source_notes(manifest)[0]
+    (tmp_path / "a.csv").write_text("v1,v2,,\nham,hello,,\nv1,v2,,\nham,bye,,\n")
+    with pytest.raises(UserError, match="repeated header"):
+        build(Data("classification", (source,), split=Split(0)), tmp_path / "out")
+
+
+def test_quotes_after_a_blank_do_not_become_a_part_of_the_text(records):
+    with pytest.raises(UserError, match="a blank before a quote"):
+        records("table", 'id,text,label\n1, "some text",x\n2, "other text",y\n', kind="classification")
+    (record,) = records("table", 'id,text,label\n1,"He said, ""no"", and left",x\n', kind="classification")
+    assert record["text"] == 'He said, "no", and left'
+
+
+def test_a_response_that_was_not_submitted_is_not_read(records):
+    answers = [[{"value": "x", "status": "submitted"}, {"value": "y", "status": "discarded"}], [{"value": "y", "status": "draft"}]]
+    table = rows(*({"text": f"Text {number}", "label": responses} for number, responses in enumerate(answers)))
+    (record,) = records("table", table, kind="classification", label_key="label[].value")
+    assert record["label"] == "x"
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity"])
+def test_a_number_that_json_has_not_is_named(records, value):
+    with pytest.raises(UserError, match=f"column 27: {value} is not JSON: write null"):
+        records("table", f'{{"text": "a", "label":    {value}}}\n', kind="classification")
 
 
 def test_few_rows_are_in_one_split_each(tmp_path):

@@ -612,3 +612,19 @@ def test_the_sum_at_the_end_of_a_sheet_is_pointed_out(tmp_path, cell, is_sum):
     rows = [f"{n},Why is {n} there?,It is {n}" for n in range(8)]
     found = recognise([written(tmp_path, "data.csv", table("id,question,answer", [*rows, f"{cell},8,8"]))])
     assert (str(sum_row(found)) == "data.csv:10") is is_sum
+
+
+def test_a_system_prompt_is_no_answer(tmp_path):
+    chats = [
+        {"system": "You are a helpful assistant", "chat": f"USER: What is the number {n}?\n\nASSISTANT: It is {n}."} for n in range(40)
+    ]
+    with pytest.raises(UserError, match="no converter reads these rows"):
+        recognise([str(write_jsonl(tmp_path / "rows.jsonl", chats))])
+
+
+@pytest.mark.parametrize("header", [",text,label", "text,label,", "text,label,,", ",text,label,,"])
+def test_a_header_may_have_columns_without_a_name_at_its_ends(tmp_path, header):
+    before, after = header.split("text,label")
+    index = "{}," if before else ""
+    table = header + "\n" + "".join(f"{index.format(n)}It was the number {n} again,l{n % 2}{after}\n" for n in range(40))
+    assert recognise([written(tmp_path, "rows.csv", table)]).choice.record_type == "classification"
