@@ -57,6 +57,12 @@ def method(recipe: Recipe, machine: Machine) -> dict[str, Any]:
         "micro_batch_size": batch_of(recipe).micro_batch_size,
         "packed_to": training.sequence_len if training.sample_packing else None,
         "attention": recipe.model.attn_implementation,
+        "kernels": training.kernels,
+        "lora_dropout": bool(training.lora_dropout),  # the kernels of LoRA layers need a training without
+        "weight_bits": training.weight_bits,
+        "optimizer": training.optimizer,
+        "offloaded": [launch.offload_optimizer, launch.offload_params],
+        "deterministic": training.deterministic,
         "processes": launch.processes,
         "sharding": launch.zero_stage or ("fsdp" if launch.fsdp else None),
         "axolotl": recipe.axolotl,

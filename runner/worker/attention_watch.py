@@ -46,7 +46,7 @@ def watch_first_batch(cfg: Any, trainer: Any, refuse: Callable[[str], None]) -> 
 
     With `sdpa_varlen`, it is the first batch with several rows in a sequence: a single row needs no varlen kernel.
     """
-    if cfg.torch_compile:  # under a dispatch mode, nothing would be compiled
+    if cfg.torch_compile or cfg.attn_implementation == "flex_attention":  # under a dispatch mode nothing is compiled, which flex needs
         return
     compute = trainer.compute_loss
 

@@ -235,18 +235,21 @@ def _finite(value: Any) -> Any:
 def record_peak(device: torch.device) -> None:
     """Write memory.json: the peak in bytes, of all processes on a CPU or else of the first process's GPU, with the prediction.
 
-    On a GPU it includes CUDA's context: memory in use that is not torch's. All processes must call this.
+    On a GPU it includes CUDA's context: memory in use that is not torch's, without what other programs used when the training was
+    predicted. All processes must call this.
     """
+    run = RunFolder(Path())
+    forecast = run.find(FIT_FORECAST)
+    predicted = forecast["memory"] if forecast else None
     if device.type == "cuda":
         free, whole = torch.cuda.mem_get_info(device)
         beside_tensors = whole - free - torch.cuda.memory_reserved(device)
-        name, peak = torch.cuda.get_device_name(device), torch.cuda.max_memory_reserved(device) + beside_tensors
+        others = predicted["taken"] if predicted and predicted["gpus"] == 1 else 0  # else they may use another GPU
+        name, peak = torch.cuda.get_device_name(device), torch.cuda.max_memory_reserved(device) + max(beside_tensors - others, 0)
     else:
         name, peak = "this machine", int(all_reduce_sum(_resident_peak(), device))
     if is_first():
-        run = RunFolder(Path())
-        forecast = run.find(FIT_FORECAST)
-        run.write(PEAK_MEMORY, {"device": name, "peak": peak, "predicted": forecast["memory"] if forecast else None})
+        run.write(PEAK_MEMORY, {"device": name, "peak": peak, "predicted": predicted})
 
 
 def _resident_peak() -> int:

@@ -49,7 +49,18 @@ def test_a_run_of_the_same_method_gives_the_rate_of_the_next(of, tmp_path):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"training.micro_batch_size": 7}, {"training.adapter": "none"}, {"model.base_model": "some/other"}, {"training.lora_r": 3}],
+    [
+        {"training.micro_batch_size": 7},
+        {"training.adapter": "none"},
+        {"model.base_model": "some/other"},
+        {"training.lora_r": 3},
+        {"training.load_in_8bit": True},
+        {"training.kernels": "off"},
+        {"training.lora_dropout": 0},
+        {"training.optimizer": "sgd"},
+        {"training.deterministic": True},
+        {"launch.offload_optimizer": True},
+    ],
     ids=lambda changes: next(iter(changes)),
 )
 def test_another_method_or_machine_gives_no_rate(of, changes):

@@ -12,6 +12,7 @@ transformers = pytest.importorskip("transformers", reason="needs the extra [trai
 from recipekit.runner.worker import attention_watch as module
 from recipekit.runner.worker.attention_watch import PART, VARLEN, AttentionWatch, watch_first_batch, without_varlen
 
+DEFAULTS = {"torch_compile": None, "attn_implementation": "sdpa", "flatten_batches": True, "sdpa_varlen": True}
 TWO_ROWS, ONE_ROW = torch.tensor([[0, 1, 2, 0, 1]]), torch.tensor([[0, 1, 2, 3, 4]])
 
 
@@ -35,7 +36,7 @@ def run(model, folder, monkeypatch, positions, on_gpu=False, **keys):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: on_gpu)
     (folder / "kernels.json").write_text(json.dumps({"kernels": []}))
     refusals, trainer = [], trainer_of(model)
-    cfg = SimpleNamespace(**{"torch_compile": None, "flatten_batches": True, "sdpa_varlen": True} | keys)
+    cfg = SimpleNamespace(**DEFAULTS | keys)
     watch_first_batch(cfg, trainer, refusals.append)
     for batch in positions:
         trainer.compute_loss(model, {"position_ids": batch}).backward()
@@ -56,6 +57,21 @@ def test_on_a_gpu_rows_without_the_rendered_kernel_are_refused(model, tmp_path, 
 def test_a_single_row_needs_no_varlen_kernel_and_the_next_batch_is_watched(model, tmp_path, monkeypatch):
     assert run(model, tmp_path, monkeypatch, [ONE_ROW], on_gpu=True) == ([], [])
     assert len(run(model, tmp_path, monkeypatch, [ONE_ROW, TWO_ROWS], on_gpu=True)[0]) == 1
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile:UserWarning")
+@torch.no_grad()
+def test_flex_attention_trains_unwatched():
+    """It must be compiled, which nothing is under a watch, and uncompiled torch refuses it there."""
+    from torch.nn.attention.flex_attention import flex_attention
+
+    rows = torch.ones(1, 2, 16, 16)
+    with AttentionWatch(), pytest.raises(NotImplementedError, match="flex_attention and mode"):
+        flex_attention(rows, rows, rows)
+    trainer = SimpleNamespace(compute_loss=lambda: 0)
+    unwatched = trainer.compute_loss
+    watch_first_batch(SimpleNamespace(**DEFAULTS | {"attn_implementation": "flex_attention", "sdpa_varlen": None}), trainer, pytest.fail)
+    assert trainer.compute_loss is unwatched
 
 
 def test_attention_with_torchs_kernel_in_every_layer_is_in_force():
