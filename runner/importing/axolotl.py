@@ -68,7 +68,7 @@ def read_axolotl(draft: Draft, folder: Path) -> None:
             _pass_on(draft, key, value, effect)
         else:
             draft.lose(key, f"use {home}" if home else f"no key of Axolotl {table['version']} without its plugins")
-    draft.refuse_lost("optimizer", "another optimizer would train a different model")
+    draft.refuse_lost_optimizer("optimizer")
     _put_defaults(draft, table["rendered"])
 
 

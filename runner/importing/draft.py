@@ -67,10 +67,10 @@ class Draft:
         what = f"{key}: {one_line(self.given[key])}: {why}"
         self.problems.append(Problem(self.source.location((key,)), what, rule="another-training"))
 
-    def refuse_lost(self, key: str, why: str) -> None:
-        """Refuse the configuration if the key, which changes what is trained, was not expressible."""
+    def refuse_lost_optimizer(self, key: str) -> None:
+        """Refuse the configuration if the key of its optimizer was not expressible."""
         if (entry := self.entries.get(key)) and entry.status == "not expressible":
-            self.refuse(key, f"{why} ({entry.why})")
+            self.refuse(key, f"another optimizer would train a different model ({entry.why})")
 
     def ignore(self, key: str) -> None:
         """Record that the key has no value."""

@@ -35,7 +35,7 @@ def read_llama_factory(draft: Draft, folder: Path) -> None:
             HANDLERS[key](draft, key, value)
         elif key not in draft.entries:
             _read(draft, key, value, effects)
-    draft.refuse_lost("optim", "another optimizer would train a different model")
+    draft.refuse_lost_optimizer("optim")
     lora = given.get("finetuning_type", "lora") == "lora"
     for key, value in TOOL_DEFAULTS.items():
         if given.get(key) is None and (lora or not key.startswith("lora_")):

@@ -11,6 +11,7 @@ from ....schemas.base.terminal import echo_styled
 from ....schemas.recipe import load_recipe
 from ....schemas.sections import SPLITS
 from ...reporting.token_summary import left_out_line
+from ...worker.labels import IGNORED
 from ..options import print_json, runs_dir_option, set_option
 from .run import require_train_extra
 
@@ -40,7 +41,7 @@ def command(recipe: str, count: int, split: str, settings: tuple[str, ...], root
 
 def show(row: dict[str, Any]) -> None:
     """Print a row. Without colour, trained text is between ⟦ and ⟧."""
-    trained = sum(label != -100 for label in row["labels"])
+    trained = sum(label != IGNORED for label in row["labels"])
     what = f"label {row['label']}, read from" if "label" in row else f"{trained} trained of"
     echo_styled((f"{row['id']}: {what} {len(row['labels'])} tokens", {"bold": True}))
     colour = sys.stdout.isatty()
