@@ -1,6 +1,7 @@
 """One request to one provider: sent, awaited, read and checked. A failure is either worth a retry or not."""
 
 import asyncio
+import math
 from typing import Any, NamedTuple
 
 import httpx2
@@ -84,20 +85,20 @@ class Client(NamedTuple):
     async def _streamed(self, asked: ProviderRequest) -> Reply:
         """Get a streamed reply; without its end it is invalid."""
         arguments = self._arguments(asked) | {"stream": True, "stream_options": {"include_usage": True}}
-        parts, finish, usage = [], None, None
+        text, finish, usage = "", None, None
         async with await self.api.chat.completions.create(**arguments) as stream:
-            async for chunk in stream:
-                usage = chunk.usage or usage
-                for choice in chunk.choices or ():
-                    parts.append((choice.delta.content if choice.delta else None) or "")
-                    finish = choice.finish_reason or finish
+            try:  # the client checks no type
+                async for chunk in stream:
+                    usage = chunk.usage or usage
+                    for choice in chunk.choices or ():
+                        text += (choice.delta.content if choice.delta else None) or ""
+                        finish = choice.finish_reason or finish
+            except (AttributeError, TypeError, RecursionError):
+                raise CallFailed("the stream is not one of chat completions", retryable=True) from None
         if not finish:
             raise CallFailed("the stream ended early", retryable=True)
-        counted = {
-            "usage": usage.model_dump() if usage else None,
-            "choices": [{"message": {"content": "".join(parts)}, "finish_reason": finish}],
-        }
-        return read_completion(counted, asked)
+        counts = {key: getattr(usage, key, None) for key in ("prompt_tokens", "completion_tokens")}
+        return read_completion({"usage": counts, "choices": [{"message": {"content": text}, "finish_reason": finish}]}, asked)
 
     def _arguments(self, asked: ProviderRequest) -> dict[str, Any]:
         sampling = asked.sampling
@@ -159,14 +160,14 @@ def _seconds(header: str | None) -> float | None:
     if not header:
         return None
     try:
-        return max(float(header), 0.0)
+        return None if math.isnan(seconds := float(header)) else max(seconds, 0.0)
     except ValueError:
         pass
     from email.utils import parsedate_to_datetime
 
     try:
         date = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     from datetime import UTC, datetime
 

@@ -80,6 +80,8 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         if refusal:
             await response.aclose()
             raise Refused(refusal, request=request, fatal=response.is_redirect)
+        kind = response.headers.get("content-type", "")
+        response.headers["content-type"] = kind.partition(";")[0]  # JSON is UTF-8; of Python's charsets, some unpack and some take minutes
         response.stream = BoundedStream(response.stream, request)
         return response
 
@@ -90,7 +92,10 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
 
 def _refusal(request: httpx2.Request, response: httpx2.Response) -> str:
     if target := response.headers.get("location") if 300 <= response.status_code < 400 else None:
-        other = request.url.join(target)
+        try:
+            other = request.url.join(target)
+        except httpx2.InvalidURL as error:
+            return f"{request.url.host} redirects to an invalid address: {error}"
         if (other.scheme, other.host, other.port) != (request.url.scheme, request.url.host, request.url.port):
             return f"{request.url.host} redirects to {other.host}, another host"
     if (packed := response.headers.get("content-encoding", "identity").lower()) != "identity":

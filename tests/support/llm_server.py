@@ -214,13 +214,13 @@ def redirect(target):
     return lambda exchange: exchange.send("HTTP/1.1 307 X", b"", location=target)
 
 
-def streamed(parts, finish="stop", done=True):
+def streamed(parts, finish="stop", done=True, encode=lambda part: json.dumps(chunk(part)).encode()):
     """Server-sent events, with or without their end."""
 
     def behave(exchange):
         exchange.raw(f"{OK}\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
         for part in parts:
-            exchange.raw(f"data: {json.dumps(chunk(part))}\n\n")
+            exchange.raw(b"data: " + encode(part) + b"\n\n")
         if done:
             exchange.raw(f"data: {json.dumps(chunk(None, finish))}\n\ndata: [DONE]\n\n")
         exchange.sock.shutdown(socket.SHUT_RDWR)

@@ -1,6 +1,8 @@
 """What goes to a provider, and what its answers mean."""
 
 import asyncio
+import bz2
+import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -10,7 +12,7 @@ from recipekit.runner.providers.endpoints import endpoint
 from recipekit.runner.providers.requests import ProviderRequest, Reply
 from recipekit.schemas.generate_sections import Provider, Sampling
 
-from ...support.llm_server import completion, reply, serving, status, streamed
+from ...support.llm_server import chunk, completion, redirect, reply, serving, status, streamed
 
 ASKED = ProviderRequest("p", "m", ({"role": "user", "content": "Hi"},), Sampling(0.5, 0.9, 33, 1.1), 7)
 
@@ -63,6 +65,50 @@ def test_a_stream_is_put_together() -> None:
     assert (answer.text, answer.finish, answer.metered) == ("hello", "length", False)
 
 
+NO_CHUNKS = [
+    b"3", b"null", b"[]", b'"x"', b"NaN", b"[" * 100_000, *(
+        json.dumps(value).encode()
+        for value in (
+            {"choices": 3}, {"choices": [3]}, {"choices": {"a": 1}}, {"choices": [None]}, {"choices": [{"delta": 3}]}, {"choices": [{"delta": "x"}]},
+            {"choices": [{"delta": {"content": 3}}]}, {"choices": [{"delta": {"content": [1]}}]}, {"choices": [{"delta": {"content": {"a": 1}}}]},
+        )
+    ),
+]  # fmt: skip
+
+
+def raw_stream(part):
+    """A stream with this event, and then a good end."""
+    return streamed([part, "x"], encode=lambda part: part if isinstance(part, bytes) else json.dumps(chunk(part)).encode())
+
+
+@pytest.mark.parametrize("part", NO_CHUNKS, ids=lambda part: part[:40].decode())
+def test_an_event_that_is_no_chunk_is_no_reply(part: bytes) -> None:
+    with pytest.raises(CallFailed, match="not one of chat completions") as failed:
+        ask(raw_stream(part), stream=True)
+    assert failed.value.retryable
+
+
+@pytest.mark.parametrize("usage", ["much", 3, [1], {"prompt_tokens": "x"}])
+def test_a_streams_unusable_counts_are_estimated(usage: object, recwarn) -> None:
+    answer, _ = ask(raw_stream(json.dumps({"choices": [], "usage": usage}).encode()), stream=True)
+    assert (answer.text, answer.metered) == ("x", False)
+    assert not recwarn
+
+
+@pytest.mark.parametrize("charset", ["bz2_codec", "zlib_codec", "hex", "rot13", "punycode", "idna", "undefined", "utf-7"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_charset_of_a_reply_is_not_used(charset: str, stream: bool) -> None:
+    body = bz2.compress(b" " * 100_000) if charset == "bz2_codec" else b'{"error": {"message": "because"}}'
+    with pytest.raises(CallFailed, match=r"status 500" if charset == "bz2_codec" else "status 500: because"):
+        ask(lambda exchange: exchange.send("HTTP/1.1 500 X", body, kind=f"text/plain; charset={charset}"), stream=stream)
+
+
+@pytest.mark.parametrize("target", ["http://[::1", "/" + "a" * 70_000], ids=["half an address", "a long one"])
+def test_a_redirect_to_no_address_is_refused(target: str) -> None:
+    with pytest.raises(CallFailed, match="redirects to an invalid address"):
+        ask(redirect(target))
+
+
 @pytest.mark.parametrize(
     ("code", "again", "ends"),
     [(400, False, False), (401, False, True), (403, False, True), (404, False, True), (408, True, False), (409, True, False), (422, False, False),
@@ -95,6 +141,8 @@ def test_retry_after_is_read_as_seconds_or_as_a_date() -> None:
     assert _seconds("-1") == 0
     assert _seconds(None) is None
     assert _seconds("soon") is None
+    for hostile in ("nan", "Mon, 01 Jan 2024 00:00:00 +9999999999999999", "Mon, 99999999999999999999 Jan 2024 00:00:00 GMT"):
+        assert _seconds(hostile) is None
     assert _seconds(format_datetime(datetime.now(UTC) - timedelta(days=1), usegmt=True)) == 0
     day = _seconds(format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True))
     assert day is not None
