@@ -1,6 +1,7 @@
 """`recipe chat --web` in a real browser: what is answered, and that nothing that a model, a label or a person says becomes markup."""
 
 import json
+import re
 import shutil
 import signal
 import time
@@ -183,6 +184,19 @@ def test_panes_are_side_by_side_where_there_is_room(browser, chat, width, side_b
     wait_until(lambda: (len({page.all(f"#pane-{name}")[0].rect["y"] for name in ("base", "tuned")}) == 1) == side_by_side)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def luminance(colour: str) -> float:
+    """The relative luminance of WCAG of a colour such as rgb(1, 2, 3)."""
+    shares = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    red, green, blue = (share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_the_name_of_the_button_can_be_read(browser, chat):
+    button = Page(browser, chat).all("#send")[0]
+    low, high = sorted(luminance(button.value_of_css_property(name)) for name in ("color", "background-color"))
+    assert (high + 0.05) / (low + 0.05) >= 4.5
 
 
 def test_the_first_box_shows_its_whole_text_on_a_phone_also_once_it_is_turned(browser, chat):
