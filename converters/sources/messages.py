@@ -85,7 +85,7 @@ def convert(
             messages = [*({**m, "train": False} for m in messages[:-1]), messages[-1] | {"train": messages[-1].get("train", True)}]
         meta = {key: value[key] for key in kept if key in value} if kept else {}
         if isinstance(dict.get(value, "meta"), dict):  # any other is left unread, and named
-            meta = {**value["meta"], **meta}
+            meta = dict[str, Any](value["meta"]) | meta
         yield record((row, {"messages": messages}, meta, ()))
 
 

@@ -244,7 +244,7 @@ def record_peak(device: torch.device) -> None:
     if device.type == "cuda":
         free, whole = torch.cuda.mem_get_info(device)
         beside_tensors = whole - free - torch.cuda.memory_reserved(device)
-        others = predicted["taken"] if predicted and predicted["gpus"] == 1 else 0  # else they may use another GPU
+        others = predicted.get("taken", 0) if predicted and predicted["gpus"] == 1 else 0  # else they may use another GPU
         name, peak = torch.cuda.get_device_name(device), torch.cuda.max_memory_reserved(device) + max(beside_tensors - others, 0)
     else:
         name, peak = "this machine", int(all_reduce_sum(_resident_peak(), device))
