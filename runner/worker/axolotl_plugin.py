@@ -42,6 +42,7 @@ from .evaluated_rows import evaluation_faults
 from .gpu import keep_on_one_gpu, load_in_fp32, step_precision, unusable_gpu
 from .labels import IGNORED, end_ids
 from .launcher_exit import follow_launcher_exit
+from .model_checks import looks_ahead, missing_weights, reads_padding, remember_missing_weights
 from .packing import block_of, piece_of
 from .prepared_rows import dropped_faults
 from .save_check import check_save
@@ -77,6 +78,7 @@ class RecipekitPlugin(BasePlugin):
         super().__init__()
         limit_hub_client()
         write_no_debug_log()
+        remember_missing_weights()
         self.progress = Progress(Path("progress.jsonl"))
         self.callback = RunCallback(self.progress)
         self.tokenizer: Any = None
@@ -155,6 +157,8 @@ class RecipekitPlugin(BasePlugin):
         found = name_problems({**cfg, "unfrozen_parameters": None}, [name for name, _ in model.named_modules()], parameters)
         if problems := [f"{'training' if key == 'lora_target_modules' else 'axolotl'}.{key}: {what}" for key, what in found]:
             self.fail("\n".join(problems))
+        if not (cfg.deepspeed or cfg.fsdp_config) and (lacking := missing_weights(model)):  # each process of those loads a part
+            self.fail(f"model.base_model: {lacking}")
         if cfg.record_type == "classification" and (note := classification.prepare_head(cfg, model)):
             self.progress.event("log", what=note)
 
@@ -178,12 +182,11 @@ class RecipekitPlugin(BasePlugin):
             classification.set_padding(model, self.tokenizer)
         if cfg.record_type == "text" or cfg.pack_blocks or cfg.flatten_batches:
             model.config.use_cache = False  # with a cache, transformers does not derive document boundaries from positions
-        if self.shared_block and not (cfg.deepspeed or cfg.fsdp_config):  # a sharded model cannot be tried by one process
+        if not (cfg.deepspeed or cfg.fsdp_config):  # a sharded model cannot be tried by one process
             with step_precision(cfg, model.device):
-                is_apart = attends_within_documents(model, self.shared_block, 1 if _is_flat(cfg) else cfg.micro_batch_size)
-            if not is_apart:
-                key = "kernels: off" if cfg.flatten_batches else "sample_packing: false"
-                self.fail(f"in this model, rows that share a sequence attend to each other: set training.{key}")
+                fault = unfit(cfg, model, self.shared_block)
+            if fault:
+                self.fail(fault)
 
     def get_training_args(self, cfg: Any) -> Any:
         """Return settings for which Axolotl has no key, or from which it would deviate.
@@ -240,6 +243,19 @@ class RecipekitPlugin(BasePlugin):
         if not cfg.adapter:
             restore(model, self.samples)
         self.progress.event("stage", name="save")
+
+
+def unfit(cfg: Any, model: Any, shared_block: dict[str, list[int]] | None) -> str:
+    """Return in words why the model cannot learn from the recipe's rows as they are given to it, found by trying it; "" if it can."""
+    if cfg.record_type == "classification":
+        reads = reads_padding(model, model.config.pad_token_id)
+        return "in this model, what a text is taken for depends on the padding behind it: choose another model.base_model" if reads else ""
+    if looks_ahead(model):
+        return "this model sees the tokens that it is to predict, as an encoder such as BERT does: choose a causal language model"
+    if shared_block and not attends_within_documents(model, shared_block, 1 if _is_flat(cfg) else cfg.micro_batch_size):
+        key = "kernels: off" if cfg.flatten_batches else "sample_packing: false"
+        return f"in this model, rows that share a sequence attend to each other: set training.{key}"
+    return ""
 
 
 def _is_flat(cfg: Any) -> bool:

@@ -20,6 +20,7 @@ from ..models.size import model_size, public_models
 from ..resources.evaluation_memory import evaluated_bits
 from ..runtime.machine import this_machine
 from .gpu import fastest_dtype
+from .model_checks import missing_weights, remember_missing_weights
 from .tokenization import prompt_ids, rendering
 
 Head = Literal["causal", "classification"]
@@ -169,7 +170,10 @@ def _model(reference: ModelReference, head: Head, dtype: Any, device: str, bits:
     if head == "classification" and reference.labels:
         options |= {"id2label": dict(enumerate(reference.labels)), "label2id": {name: i for i, name in enumerate(reference.labels)}}
     kind: Any = AutoModelForSequenceClassification if head == "classification" else AutoModelForCausalLM
+    remember_missing_weights()
     model = kind.from_pretrained(reference.base, **options)
+    if lacking := missing_weights(model):
+        raise UserError(Problem(Location(reference.name), lacking, "choose a model that has them", "no-model"))
     return (model if bits else model.to(device)).eval()
 
 

@@ -1,0 +1,73 @@
+"""What no training can begin with: weights that no file had, a model that sees the tokens it is to predict, or reads its padding."""
+
+from typing import Any
+
+import torch
+
+LISTED = 3
+BARELY = 1e-3  # of the largest logit: what rounding changes
+MUCH = 0.1
+TRIED = 8  # tokens
+
+
+def remember_missing_weights() -> None:
+    """Let a model that transformers loads know which of its weights no file had: these are drawn at random, with a warning."""
+    from transformers import PreTrainedModel
+
+    adjust: Any = PreTrainedModel._adjust_missing_and_unexpected_keys
+    if getattr(adjust, "remembers_missing_weights", False):
+        return
+
+    def adjusted(self: Any, loading_info: Any) -> None:
+        adjust(self, loading_info)
+        self.__dict__["missing_weights"] = sorted(loading_info.missing_keys)
+
+    adjusted.__dict__["remembers_missing_weights"] = True
+    PreTrainedModel._adjust_missing_and_unexpected_keys = adjusted
+
+
+def missing_weights(model: Any) -> str:
+    """Return in words that the model's files lack weights; "" if they have all that matter. A classifier's head, with what makes one vector
+    of a text, may be new."""
+    missing = getattr(model, "missing_weights", [])
+    if type(model).__name__.endswith("SequenceClassification"):
+        missing = [name for name in missing if name.startswith(f"{model.base_model_prefix}.") and ".pooler." not in name]
+    if not missing:
+        return ""
+    more = " ..." if len(missing) > LISTED else ""
+    return f"its files lack {len(missing):,} of its weights, which would be random: {', '.join(missing[:LISTED])}{more}"
+
+
+def looks_ahead(model: Any) -> bool:
+    """Return whether another last token changes what the model says of the tokens before it: it would be trained, and measured, on what it
+    sees. An encoder such as BERT does, unless its config.json has `is_decoder: true`."""
+    ids = _tokens(model)
+    before, after = (
+        logits[:, :-1] for logits in (_logits(model, ids), _logits(model, ids + (torch.arange(TRIED, device=ids.device) == TRIED - 1)))
+    )
+    return bool((before - after).abs().max() > BARELY * before.abs().max())
+
+
+def reads_padding(model: Any, pad_id: int) -> bool:
+    """Return whether padding behind a text changes by much what a classifier says of it: it would depend on the other rows of its batch."""
+    ids = _tokens(model)
+    padded = torch.nn.functional.pad(ids, (0, TRIED), value=pad_id)
+    mask = (torch.arange(2 * TRIED, device=ids.device) < TRIED).long()[None]
+    alone, among = _logits(model, ids), _logits(model, padded, mask)
+    return bool((alone - among).abs().max() > MUCH * alone.abs().max())
+
+
+def _tokens(model: Any) -> torch.Tensor:
+    """Return TRIED of the model's tokens, (1, TRIED); no two next to each other are equal, and none is the first or the last."""
+    middle = model.config.get_text_config().vocab_size // 2
+    return torch.arange(middle, middle + TRIED, device=model.device)[None]
+
+
+@torch.no_grad()  # not inference_mode: tensors cached in it could not be used in training
+def _logits(model: Any, ids: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    was_training = model.training
+    model.eval()
+    try:
+        return model(input_ids=ids, attention_mask=torch.ones_like(ids) if mask is None else mask).logits.float()
+    finally:
+        model.train(was_training)
