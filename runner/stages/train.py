@@ -76,6 +76,8 @@ def run(context: RunContext) -> None:
         display.say("", line, "warning")
     if checkpoint:
         display.say("", f"resuming from {checkpoint.name}")
+        if not (run / "metrics.jsonl").is_file():
+            display.say("", "metrics.jsonl is missing: the report will not have the losses until there", "warning")
         plan = plan.resuming(str(checkpoint.relative_to(run.path)))
     multi_node.announce(run, context.recipe.launch, plan)
     ended = _train(context, plan)

@@ -16,6 +16,7 @@ from ..runtime.machine import this_machine
 from ..runtime.progress import read_lines
 from ..runtime.run_files import LOCK, MANIFEST, ORIGINS, SMOKE_KEYS
 from ..runtime.run_folder import RunFolder, create
+from ..runtime.seals import require_sealed
 from ..stages import data, generate, train
 from ..stages.context import RunContext
 from ..stages.registry import data_stages
@@ -151,6 +152,7 @@ def _require_trained(run: RunFolder) -> None:
         raise UserError(Problem(run.path, what, f"recipe resume {run.path}", "not-trained"))
     if absent := [name for name in ("recipe.yml", MANIFEST.name, TRAINING_LOG, LOCK.name) if not (run / name).is_file()]:
         raise UserError(Problem(run.path, f"has no {absent[0]}: nothing to compare with", rule="not-a-run"))
+    require_sealed(run / "model")
 
 
 def _require_startable(loaded: LoadedRecipe) -> None:
