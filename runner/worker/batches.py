@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch.utils.data import BatchSampler
+from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from ..launch.micro_batches import balanced, batch_sizes
 
@@ -55,14 +56,36 @@ class StepBatches(BatchSampler):
         return batch_sizes([self.lengths[row] for row in rows], count, self.cap)
 
 
+class GroupedByLength(LengthGroupedSampler):
+    """Rows in groups of similar length, in an order determined by `seed` and the epoch. transformers draws it from torch's global state,
+    which a resumed training does not have as it was when the epoch began."""
+
+    def __init__(self, lengths: list[int], group: int, seed: int) -> None:
+        super().__init__(group, lengths=lengths, generator=torch.Generator())
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch; called before each epoch, and when a training resumes within one."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        self.generator.manual_seed(self.seed + self.epoch)
+        return super().__iter__()
+
+
 def set_up_trainer(cfg: Any, trainer: Any) -> None:
     """Use these batches if a step has several, or has the same rows however it is divided (`rows_by_step`), and the recipe asks for no
-    other order. Several processes need batches of equal size: they keep theirs."""
+    other order. Several processes need batches of equal size: they keep theirs. Rows grouped by length are, whatever the batch."""
     args = trainer.args
     micro, accumulation = args.per_device_train_batch_size, args.gradient_accumulation_steps
+    if cfg.group_by_length:
+        grouped = GroupedByLength([len(ids) for ids in trainer.train_dataset["input_ids"]], args.train_batch_size * accumulation, cfg.seed)
+        trainer._get_train_sampler = lambda *_: grouped
+        return
     if (micro == 1 or accumulation == 1) and not cfg.rows_by_step:
         return
-    if args.world_size > 1 or args.n_gpu > 1 or cfg.group_by_length or cfg.curriculum_sampling:
+    if args.world_size > 1 or args.n_gpu > 1 or cfg.curriculum_sampling:
         return
     lengths = [len(ids) for ids in trainer.train_dataset["input_ids"]]
     batches = StepBatches(lengths, micro, accumulation, cfg.seed, bool(cfg.flatten_batches))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-pytest.importorskip("torch", reason="needs the extra [train]")
+torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
 from recipekit.runner.worker.batches import MOST_ROWS, StepBatches, set_up_trainer
 
@@ -94,15 +94,15 @@ def test_the_fullest_batch_without_padding_has_fewer_places_than_with_it():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"micro": 1}, {"accumulation": 1}, {"world": 2}, {"group_by_length": True}],
-    ids=["one row", "one batch", "two processes", "grouped"],
+    [{"micro": 1}, {"accumulation": 1}, {"world": 2}],
+    ids=["one row", "one batch", "two processes"],
 )
 def test_equal_lengths_keep_the_trainers_order(changes):
-    given = {"micro": 4, "accumulation": 4, "world": 1, "group_by_length": False} | changes
+    given = {"micro": 4, "accumulation": 4, "world": 1} | changes
     args = SimpleNamespace(per_device_train_batch_size=given["micro"], gradient_accumulation_steps=given["accumulation"],
                            world_size=given["world"], n_gpu=0)  # fmt: skip
     trainer = SimpleNamespace(args=args, train_dataset={"input_ids": [[1], [1, 2]]})
-    cfg = SimpleNamespace(group_by_length=given["group_by_length"], curriculum_sampling=None, seed=1, rows_by_step=None)
+    cfg = SimpleNamespace(group_by_length=False, curriculum_sampling=None, seed=1, rows_by_step=None)
     set_up_trainer(cfg, trainer)
     assert not hasattr(trainer, "_get_train_sampler")
 
@@ -118,3 +118,17 @@ def test_with_global_batch_size_a_step_has_the_same_rows_on_every_machine(micro,
     steps = [sorted(itertools.chain(*found[at : at + accumulation])) for at in range(0, len(found), accumulation)]
     four = epoch_of(StepBatches(LENGTHS, 4, 2, seed=1))
     assert steps == [sorted(itertools.chain(*four[at : at + 2])) for at in range(0, len(four), 2)]
+
+
+def test_rows_grouped_by_length_come_in_the_order_of_their_epoch_whatever_was_drawn_before():
+    def orders(drawn):
+        args = SimpleNamespace(per_device_train_batch_size=2, train_batch_size=2, gradient_accumulation_steps=2, world_size=1, n_gpu=0)
+        trainer = SimpleNamespace(args=args, train_dataset={"input_ids": [[0] * length for length in LENGTHS]})
+        set_up_trainer(SimpleNamespace(group_by_length=True, curriculum_sampling=None, seed=1, rows_by_step=None), trainer)
+        torch.rand(drawn)
+        sampler = trainer._get_train_sampler()
+        return [sampler.set_epoch(epoch) or list(sampler) for epoch in range(2)]
+
+    first, second = orders(3)
+    assert orders(5) == [first, second] and first != second
+    assert sorted(first) == sorted(second) == [*range(len(LENGTHS))]
