@@ -90,8 +90,7 @@ def _significant_keys(row: dict[str, Any], ignored: frozenset[str]) -> tuple[str
     """Return the row's keys that must be read because of their values."""
     if _KEYS.isdisjoint(row):
         return ()
-    found = tuple(key for key, value in row.items() if key in MEANINGS and MEANINGS[key][0](value) and not is_ignored(key, ignored))
-    return tuple(key for key in found if key.lower() != "label" or "text" not in row)  # the class of a text judges no reply
+    return tuple(key for key, value in row.items() if key in MEANINGS and MEANINGS[key][0](value) and not is_ignored(key, ignored))
 
 
 def refusal(row: Row, converter: str) -> Drop | None:
@@ -99,6 +98,8 @@ def refusal(row: Row, converter: str) -> Drop | None:
     value: TrackedRow = row.value
     for key in MEANINGS if value.must_read else ():
         if key in value.must_read:
+            if converter == "table" and key == "label" and "text" in value:
+                continue  # the class of a text judges no reply
             how = "; keep_rows leaves such rows out" if converter == "table" and key.lower() in _OF_ROWS else ""
             return Drop(row, "key_not_read", f"{key!r} ({MEANINGS[key][1]}) is not read by the converter {converter}{how}")
     return None

@@ -51,7 +51,7 @@ BAD_CHATS = {
     "a list": ([1], "expected a mapping, got a list"),
     "not JSON": ("{'id': 1}", "not JSON: column 2: unexpected character"),
     "half a line": ('{"id": "1", "messages": [', "not JSON: column 1: unexpected end of data"),
-    "NaN": ('{"id": NaN}', "not JSON: column 8: unexpected character"),
+    "NaN": ('{"id": NaN}', "not JSON: column 8: NaN is not JSON: write null"),
 }  # fmt: skip
 
 

@@ -197,7 +197,7 @@ def test_changes_in_the_run_are_reported(run, inputs, file, change, part, what):
         (lambda run: shutil.rmtree(run / "model"), "has not finished training"),
         (lambda run: (run / "metrics.jsonl").unlink(), "has no metrics.jsonl"),
         (lambda run: (run / "lock.json").write_text("{}"), "was changed after it was written"),
-        (lambda run: (run / "model" / "adapter_model.safetensors").write_bytes(b""), "was changed after it was written"),
+        (lambda run: (run / "model" / "adapter_model.safetensors").write_bytes(b""), "has changed since it was saved"),
     ],
     ids=["no model", "no losses", "an empty lock", "empty weights"],
 )
