@@ -22,6 +22,7 @@ SIZES = {
     "llama": GROUPED, "qwen2": SIZE | {"num_key_value_heads": 2}, "qwen3": GROUPED, "mistral": GROUPED, "gemma2": GROUPED,
     "gemma3_text": GROUPED, "phi3": SIZE | {"num_key_value_heads": 2}, "gpt2": N, "gpt_neox": SIZE, "bloom": {"hidden_size": 32, "n_layer": 2, "n_head": 4},
     "falcon": SIZE, "opt": {"hidden_size": 32, "ffn_dim": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "word_embed_proj_dim": 32},
+    "mixtral": GROUPED | {"num_local_experts": 4},
     "mamba": {"hidden_size": 32, "num_hidden_layers": 2},
 }  # fmt: skip
 
@@ -40,12 +41,13 @@ def test_a_model_that_sees_the_tokens_it_is_to_predict_is_found_out(name):
     assert looks_ahead(model) and model.training
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
 @pytest.mark.parametrize(
     "name", [name for name in SIZES if name not in ("distilbert", "deberta-v2", "modernbert", "convbert", "xlnet", "fnet")]
 )
-def test_a_causal_model_does_not(name):
+def test_a_causal_model_does_not(name, dtype):
     changes = {"is_decoder": True} if name in ("bert", "roberta", "electra") else {}
-    assert not looks_ahead(made(transformers.AutoModelForCausalLM, name, **changes))
+    assert not looks_ahead(made(transformers.AutoModelForCausalLM, name, **changes).to(dtype))
 
 
 @pytest.mark.parametrize("name", ["xlnet", "fnet"])
