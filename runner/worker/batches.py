@@ -61,7 +61,8 @@ class GroupedByLength(LengthGroupedSampler):
     which a resumed training does not have as it was when the epoch began."""
 
     def __init__(self, lengths: list[int], group: int, seed: int) -> None:
-        super().__init__(group, lengths=lengths, generator=torch.Generator())
+        self.order = torch.Generator()
+        super().__init__(group, lengths=lengths, generator=self.order)
         self.seed = seed
         self.epoch = 0
 
@@ -70,7 +71,7 @@ class GroupedByLength(LengthGroupedSampler):
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        self.generator.manual_seed(self.seed + self.epoch)
+        self.order.manual_seed(self.seed + self.epoch)
         return super().__iter__()
 
 
