@@ -1,4 +1,4 @@
-"""Find checkpoints to resume from: each is sealed when it is complete, and only sealed, unchanged ones are used."""
+"""Find checkpoints to resume from: each is sealed when it is complete, and only sealed, unchanged ones are used. So are tokenised rows."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,10 +9,13 @@ from .run_files import Lock
 from .seals import read_seal, seal_faults
 
 
+INCOMPLETE = "it is incomplete"
+
+
 def fault(folder: Path) -> str | None:
     """Return why the checkpoint cannot be used, or None if it is complete and unchanged."""
     if not (folder / SEAL).exists():
-        return "it is incomplete"
+        return INCOMPLETE
     faults = seal_faults(folder)
     return faults[0] if faults else None if read_seal(folder) else f"its {SEAL} is empty"
 

@@ -34,7 +34,14 @@ class RunContext:
         self.keys: dict[str, str] = {}
         self.found: dict[str, RunFolder] = {}
         self.outcomes: dict[str, str] = {}
+        self._warned: set[str] = set()
         self._run = run
+
+    def warn(self, stage: str, what: str) -> None:
+        """Print a warning once: a stage may be looked for, or its files be looked at, several times."""
+        if what not in self._warned:
+            self._warned.add(what)
+            self.display.say(stage, what, "warning")
 
     @property
     def run(self) -> RunFolder:

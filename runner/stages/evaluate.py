@@ -43,7 +43,7 @@ from ..runtime.run_files import (
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import unseal_files, write_seal
 from .context import RunContext
-from .predictions import predict, predictions_key, request_of, reuse_predictions
+from .predictions import predict, predictions_key, reuse_predictions
 
 NAME = "evaluate"
 OUTPUTS = ("eval",)
@@ -67,7 +67,10 @@ def evaluate_key(evaluation: Evaluation, split: str, train: str, sets: str = "")
 
 def faults(run: RunFolder) -> list[str]:
     """Return why the metrics do not match the run's state: an evaluation has replaced them and will record it, or was interrupted."""
-    request = request_of(run, LAST_REQUEST)
+    try:
+        request = run.find(LAST_REQUEST)
+    except UserError as error:
+        return [str(error)]
     if request is not None and request.get("evaluation") == run.stages.get(NAME):
         return []
     return [f"eval/ was replaced by another evaluation, which {'is still at work' if run.is_in_use() else 'did not finish'}"]
@@ -87,7 +90,7 @@ def run(context: RunContext) -> None:
     recipe = with_earlier_metrics(run, context.recipe)
     own_key = context.keys[NAME] = context.keys.get(NAME) or key(context)
     bits = _bits(context)
-    before = reuse_predictions(run, predictions_key(recipe, context.keys["train"], bits))
+    before = reuse_predictions(context, predictions_key(recipe, context.keys["train"], bits))
     rows = split_rows(run.path, recipe)
     if not rows:
         raise UserError(f"{run.path}: the {recipe.evaluation_split} split has no rows to evaluate on", hint="evaluate another split")

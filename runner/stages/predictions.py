@@ -100,14 +100,26 @@ def take_over_base(run: RunFolder, previous: list[RunFolder], keys: dict[str, st
     return None
 
 
-def reuse_predictions(run: RunFolder, key: str) -> EvaluationRequest | None:
-    """Fill evaluating/ with predictions of this key, from an interrupted evaluation or the last one; return their request.
+def reuse_predictions(context: RunContext, key: str) -> EvaluationRequest | None:
+    """Fill evaluating/ with predictions of this key, from an interrupted evaluation or the last one; return their request. Print which
+    cannot be used: they are made again.
 
     Predictions on further sets are taken over too.
     """
+    run = context.run
     for folder, file in ((EVALUATING, EVALUATION_REQUEST), (EVALUATION, LAST_REQUEST)):
-        request = request_of(run, file)
-        if request is None or request["key"] != key or _damage(run / folder):
+        request, faults = None, []
+        try:
+            request = run.find(file)
+            if request is None and (run / folder / "predictions.jsonl").exists():
+                faults = [f"{run / file.name} is missing"]
+            elif request and request["key"] == key:
+                faults = _damage(run / folder)
+        except UserError as error:
+            faults = [str(error)]
+        for fault in faults:
+            context.warn("evaluate", f"{fault}: not used")
+        if faults or request is None or request["key"] != key:
             continue
         if folder == EVALUATION:
             with replacing_folder(run / EVALUATING) as copy:
@@ -121,7 +133,7 @@ def reuse_predictions(run: RunFolder, key: str) -> EvaluationRequest | None:
 def _damage(folder: Path) -> list[str]:
     """Return what prevents using the folder's predictions."""
     if folder.name == EVALUATION:
-        return seal_faults(folder)
+        return [f"{folder}: {fault}" for fault in seal_faults(folder)]
     try:
         for path in folder.rglob("predictions.jsonl"):
             read_lines(path, "model", "id")

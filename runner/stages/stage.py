@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ...schemas.base.errors import Problem, UserError
-from ...schemas.base.files import MANIFEST, replacing_folder
+from ...schemas.base.files import MANIFEST, remove_folder, replacing_folder
 from ...schemas.base.hashing import SEAL
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import seal_faults, seal_files, sealed_names, unseal_files
@@ -54,13 +54,11 @@ def find(stage: Stage, context: RunContext) -> RunFolder | None:
     """Return the run with the outputs that this recipe would make now: this one, or an earlier one with the same key."""
     for run in context.runs:
         recorded = _recorded_key(stage, run, context)
-        if recorded is None or not all((run / name).exists() for name in stage.OUTPUTS):
-            continue
-        if not (stage.FINAL and context.is_own(run)) and recorded != key_of_stage(stage, context):
+        if recorded is None or (not (stage.FINAL and context.is_own(run)) and recorded != key_of_stage(stage, context)):
             continue
         if faults := output_faults(stage, run):
             for fault in faults:
-                context.display.say(stage.NAME, f"{fault}: not used", "warning")
+                context.warn(stage.NAME, f"{fault}: not used")
             continue
         context.keys[stage.NAME], context.found[stage.NAME] = recorded, run
         return run
@@ -74,12 +72,14 @@ def _recorded_key(stage: Stage, run: RunFolder, context: RunContext) -> str | No
     except UserError as error:
         if context.is_own(run):
             raise
-        context.display.say(stage.NAME, f"{error}: not used", "warning")
+        context.warn(stage.NAME, f"{error}: not used")
         return None
 
 
 def output_faults(stage: Stage, run: RunFolder) -> list[str]:
-    """Return why the outputs cannot be used: faults that the stage finds, and files that differ from their seal."""
+    """Return why the outputs cannot be used: what is missing, faults that the stage finds, and files that differ from their seal."""
+    if missing := [name for name in stage.OUTPUTS if not (run / name).exists()]:
+        return [f"{run / name} is missing" for name in missing]
     try:
         names = sealed_names(run.path, (*stage.OUTPUTS, *stage.OPTIONAL_OUTPUTS))
     except UserError as error:
@@ -89,11 +89,6 @@ def output_faults(stage: Stage, run: RunFolder) -> list[str]:
         if (run / name / SEAL).exists():
             found += [f"{run / name}: {fault}" for fault in seal_faults(run / name)]
     return [*found, *stage.faults(run)]
-
-
-def _is_whole(stage: Stage, run: RunFolder) -> bool:
-    """Return whether the run has the stage's outputs as they were written."""
-    return all((run / name).exists() for name in stage.OUTPUTS) and not output_faults(stage, run)
 
 
 def _single_files(stage: Stage, run: RunFolder) -> list[str]:
@@ -135,7 +130,8 @@ def complete(stages: Iterable[Stage], context: RunContext) -> None:
             continue
         if source is None and stage.FINAL and context.run.is_finished:
             raise _unusable(stage, context.run)
-        if stage.FINAL or source is not None or not _is_whole(stage, context.run):
+        if stage.FINAL or source is not None or output_faults(stage, context.run):
+            _remove_changed(stage, context.run)
             unseal_files(context.run.path, (*stage.OUTPUTS, *stage.OPTIONAL_OUTPUTS))
         if source is not None and _reuse_unchanged(source, stage, context):
             context.display.say(stage.NAME, f"unchanged since {source.path.name}: reused")
@@ -147,6 +143,13 @@ def complete(stages: Iterable[Stage], context: RunContext) -> None:
         if key := key_of_stage(stage, context):
             seal_files(context.run.path, _single_files(stage, context.run))
             context.run.update(stages=context.run.stages | {stage.NAME: key})
+
+
+def _remove_changed(stage: Stage, run: RunFolder) -> None:
+    """Remove optional outputs that differ from their seal: the stage may not write them again, and what is there would be sealed."""
+    for name in sealed_names(run.path, stage.OPTIONAL_OUTPUTS):
+        if seal_faults(run.path, [name]):
+            remove_folder(run / name) if (run / name).is_dir() else (run / name).unlink(missing_ok=True)
 
 
 def _reuse_unchanged(source: RunFolder, stage: Stage, context: RunContext) -> bool:

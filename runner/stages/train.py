@@ -33,7 +33,7 @@ from ..resources.training_time import (
     timing,
     tokens_in_epoch,
 )
-from ..runtime.checkpoints import TRAINED, newest, other_training
+from ..runtime.checkpoints import INCOMPLETE, TRAINED, fault, newest, other_training
 from ..runtime.child_process import run_child
 from ..runtime.machine import package_versions
 from ..runtime.run_files import KERNELS, LOCK, TIMING, TOKENS, TRAINING_END, Lock, LockedMachine, LockedModel, TrainingEnd
@@ -46,6 +46,7 @@ NAME = "train"
 OUTPUTS = ("model", "metrics.jsonl", "tokens.json", "training.json", "lock.json", "rendered")
 OPTIONAL_OUTPUTS = ("memory.json", "fit.json", TIMING.name, KERNELS.name)
 FINAL = True
+LOG = "metrics.jsonl"
 NOT_MODEL = ("checkpoint-*", "debug.log", "runs", "README.md")
 
 
@@ -76,8 +77,8 @@ def run(context: RunContext) -> None:
         display.say("", line, "warning")
     if checkpoint:
         display.say("", f"resuming from {checkpoint.name}")
-        if not (run / "metrics.jsonl").is_file():
-            display.say("", "metrics.jsonl is missing: the report will not have the losses until there", "warning")
+        if not any((folder / LOG).is_file() for folder in (checkpoint, run.path)):
+            display.say("", f"{LOG} is missing: the report will not have the losses until there", "warning")
         plan = plan.resuming(str(checkpoint.relative_to(run.path)))
     multi_node.announce(run, context.recipe.launch, plan)
     ended = _train(context, plan)
@@ -104,7 +105,8 @@ def _prepare(context: RunContext) -> None:
                   "batch": context.batch, "train_key": own_key}  # fmt: skip
     _refuse_other_training(run, context.loaded, lock)
     run.write(LOCK, lock)
-    remove_torn_rows(run)
+    for what in remove_torn_rows(run):
+        context.display.say("", what, "warning")
     job.plan.write(run.path)
     if job.kernels:
         run.write(KERNELS, {"kernels": [kernel._asdict() for kernel in job.kernels]})
@@ -134,10 +136,14 @@ def _train(context: RunContext, plan: Plan) -> dict[str, Any]:
     return ends[-1]
 
 
-def remove_torn_rows(run: RunFolder) -> None:
-    """Remove tokenised rows whose tokenisation was killed: Axolotl would load what there is. tokens.json is written after them."""
-    if not (run / TOKENS.name).is_file():
+def remove_torn_rows(run: RunFolder) -> list[str]:
+    """Remove tokenised rows that are not as they were written, because their tokenisation was killed or they were changed since: Axolotl
+    would train on what there is. Return what was changed."""
+    rows = [path for path in (run / PREPARED).glob("*") if path.is_dir() and path.name != ROWS_CACHE]
+    faults = {path: fault(path) for path in rows}
+    if any(faults.values()):
         remove_folder(run / PREPARED)
+    return [f"{path}: {what}: the rows are tokenised again" for path, what in faults.items() if what and what != INCOMPLETE]
 
 
 def _announce(context: RunContext, rows: int) -> None:

@@ -44,7 +44,7 @@ from .labels import IGNORED, end_ids
 from .launcher_exit import follow_launcher_exit
 from .model_checks import looks_ahead, missing_weights, reads_padding, remember_missing_weights
 from .packing import block_of, piece_of
-from .prepared_rows import dropped_faults
+from .prepared_rows import dropped_faults, seal_rows
 from .save_check import check_save
 from .saved_settings import restore, samples, stop_at
 from .text_data import BlockCollator, attends_within_documents, first_shared
@@ -111,6 +111,7 @@ class RecipekitPlugin(BasePlugin):
         self.tokenizer = load_tokenizer(cfg)
         prepared = PREPARE[cfg.record_type](cfg, self.tokenizer)
         if is_first():
+            seal_rows(Path(cfg.dataset_prepared_path))
             RunFolder(Path()).write(TOKENS, prepared.report)
         recipe = with_micro_batch_size(load_recipe("recipe.yml").recipe, cfg.micro_batch_size)
         faults = prepared.faults + dropped_faults(prepared.report, cfg.excess_length_strategy, recipe.data.max_dropped)

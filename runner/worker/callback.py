@@ -4,6 +4,7 @@ import faulthandler
 import json
 import math
 import os
+import shutil
 import signal
 import threading
 import time
@@ -72,7 +73,7 @@ class RunCallback(TrainerCallback):
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self.stop)
         faulthandler.register(signal.SIGUSR1)  # the watchdog requests stack traces
-        kept = [line for line in read_lines(METRICS) if state.global_step and line["step"] <= state.global_step]
+        kept = [line for line in read_lines(log_until(args, state)) if state.global_step and line["step"] <= state.global_step]
         barrier()
         if is_first():
             METRICS.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
@@ -179,6 +180,8 @@ class RunCallback(TrainerCallback):
                 self.progress.event("unsealed", what=f"{folder.name} has no optimizer state: it cannot be resumed")
                 barrier()
                 return
+            if METRICS.exists():
+                shutil.copyfile(METRICS, folder / METRICS)
             write_seal(folder)
             if os.environ.get(KILL_AFTER_SAVE):
                 self.progress.event(KILLED, step=state.global_step)
@@ -194,6 +197,13 @@ class RunCallback(TrainerCallback):
             reason = EARLY_STOPPING if self.stopped_early and state.global_step < state.max_steps else ""
             taken = {"steps": state.global_step, "planned_steps": state.max_steps, "tokens": tokens, "seconds": seconds}
             self.progress.event(TRAINED, reason=reason, **taken)
+
+
+def log_until(args: TrainingArguments, state: TrainerState) -> Path:
+    """Return the log as it was when this step's checkpoint was saved, and sealed with it. A checkpoint of an earlier version has none: then
+    that of the run, which anything may have happened to since."""
+    saved = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / METRICS
+    return saved if saved.is_file() else METRICS
 
 
 def has_optimizer(checkpoint: Path) -> bool:

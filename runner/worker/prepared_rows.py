@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...schemas.base.counted import counted
+from ...schemas.base.hashing import SEAL
+from ..launch.axolotl_config import ROWS_CACHE
 from ..launch.steps import epoch_steps, keys_beyond
+from ..runtime.seals import write_seal
 
 LISTED = 20
 WORDS_SHOWN = 8
@@ -28,6 +31,13 @@ def split_rows(cfg: Any) -> dict[str, list[dict[str, Any]]]:
     if cfg.test_datasets:
         paths["validation"] = cfg.test_datasets[0]["path"]
     return {split: [json.loads(line) for line in Path(path).read_bytes().splitlines()] for split, path in paths.items()}
+
+
+def seal_rows(folder: Path) -> None:
+    """Seal the tokenised rows that were written to the folder just now: a training that resumes uses those that are unchanged."""
+    for rows in folder.glob("*"):
+        if rows.is_dir() and rows.name != ROWS_CACHE and not (rows / SEAL).exists():
+            write_seal(rows)
 
 
 def long_rows_fault(split: str, long: dict[str, int], sequence_len: int) -> str:

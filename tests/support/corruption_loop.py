@@ -9,7 +9,6 @@ command is a fork of this process. Prints one JSON object: calls, and every trac
 import argparse
 import json
 import os
-import re
 import shutil
 import signal
 import sys
@@ -17,32 +16,22 @@ import tempfile
 import time
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
 
 from benchmarks.smoke import CPU, import_once
 
 from .corruption import DAMAGES, Damage, calls, commands, copied
+from .corruption_verdict import Ended, results_of, verdict
 from .disk_faults import Fault
 from .fault_commands import SCORED_AGAIN, finished_run, settings
 from .faulty_command import forked
 
-# What differs each time: times, free memory and disk, ports, the name of a new run.
-CLOCKED = re.compile(r"[\d.,]+ ?(s|GB|MB|kB|minutes?|it\/s)\b|:\d+/v1|\d{8}-\d{6}-[0-9a-f]{6}")
-REPORTED = re.compile(r"damaged|changed|missing|cannot be read|not what|regular file|edited by hand")
 PREPARED = ("recipekit.converters.building.pipeline", "recipekit.runner.reporting.comparison", "recipekit.runner.inspection.inspect")
 
 
 # Damages with files of other runs, and with a process that writes while the command reads.
 FOREIGN = ("an older version", "of another run", "growing")
 INTERRUPTED = ("resume",)  # commands that a finished run has no use for: its report is what is left to be written
-
-
-class Ended(NamedTuple):
-    """What a command came to: its exit code, what it printed, the report that it left."""
-
-    code: int
-    output: str
-    report: bytes
+TRAINING = {"resume": "runs/tiny/2*", "reproduce": "runs/reproductions/tiny/2*"}  # where the results are of commands that may train
 
 
 class Bench:
@@ -70,6 +59,7 @@ class Bench:
             os.waitpid(self.writer, 0)
             self.writer = 0
         copied(self.whole, self.run)
+        shutil.rmtree(self.run.parents[1] / "reproductions", ignore_errors=True)
         status = json.loads((self.run / "status.json").read_text())
         (self.run / "status.json").write_text(json.dumps(status | {"state": state}))
         shutil.rmtree(self.out, ignore_errors=True)
@@ -106,7 +96,9 @@ class Bench:
             pass
         output, report = (self.folder / "output").read_text(errors="replace"), self.run / "report.html"
         code = os.waitstatus_to_exitcode(status)
-        return Ended(code, output, report.read_bytes() if "report" in arguments and report.is_file() else b"")
+        left = report.read_bytes() if "report" in arguments and report.is_file() else b""
+        made = [results_of(run) for run in self.folder.glob(TRAINING.get(arguments[0], "nothing"))]
+        return Ended(code, output, left, {"runs": len(made), **(made[0] if made else {})} if arguments[0] in TRAINING else {})
 
     def _become(self, arguments: list[str]) -> int:
         os.setsid()
@@ -169,7 +161,7 @@ def tried(bench: Bench, name: str, arguments: list[str]) -> tuple[int, list[str]
             if damage != "growing" and is_same(bench.run / file, before):
                 continue
             found, count = bench.ended(arguments), count + 1
-            if problem := fault(whole, found, file):
+            if problem := verdict(whole, found, file):
                 wrong.append(f"{name}, {file}, {damage}: {problem}")
     bench.mend()  # also ends the process that writes
     return count, wrong
@@ -178,17 +170,6 @@ def tried(bench: Bench, name: str, arguments: list[str]) -> tuple[int, list[str]
 def is_same(path: Path, content: bytes) -> bool:
     """Whether the file still holds this."""
     return path.is_file() and not path.is_symlink() and path.read_bytes() == content
-
-
-def fault(whole: Ended, found: Ended, file: str) -> str:
-    """What is wrong with how the command ended; "" where it named the damage, or came to the same."""
-    if found.code == -signal.SIGALRM and whole.code != found.code:
-        return "did not end"
-    if "Traceback" in found.output or found.code not in (0, 1, 2, 3, 130, whole.code):
-        return f"exit code {found.code}: {found.output[-700:]}"
-    same = CLOCKED.sub("", found.output) == CLOCKED.sub("", whole.output) and found.report == whole.report
-    named = Path(file).name in found.output or REPORTED.search(found.output)
-    return "" if found.code or same or named else f"believed: {found.output[-300:]}"
 
 
 def main() -> None:

@@ -159,6 +159,33 @@ def test_damaged_outputs_are_reported_and_made_again(work):
     assert again.display == [f"{run.path}: one.txt has changed since it was saved: not used", "one.txt is damaged: not used"]
 
 
+def test_a_missing_output_is_named_once_and_made_again(work):
+    run = work([Copy("one", "a")]).run
+    (run / "one.txt").unlink()
+    again = work([Copy("one", "a"), Copy("one", "a")], name=run)
+    assert (again.outcomes, again.display) == ({"one": "done before"}, [f"{run / 'one.txt'} is missing: not used"])
+
+
+def test_an_optional_output_that_was_changed_is_not_sealed_as_it_is(work):
+    """What is done again may not write it again, as a training that takes no further step has no time."""
+
+    class Timed(Copy):
+        OPTIONAL_OUTPUTS = ("seconds.txt", "memory.txt")
+
+        def run(self, context):
+            super().run(context)
+            if self.times == 1:
+                (context.run / "seconds.txt").write_text("12")
+                (context.run / "memory.txt").write_text("3")
+
+    stage = Timed("one", "a", final=True)
+    run = work([stage]).run
+    (run / "seconds.txt").write_text("1")
+    assert work([stage], name=run).outcomes == {"one": "done"}
+    assert not (run / "seconds.txt").exists() and (run / "memory.txt").read_text() == "3"
+    assert set(read_seal(run.path) or {}) == {"one.txt", "memory.txt"}
+
+
 def test_a_finished_run_has_every_stage_and_looking_runs_nothing(work, tmp_path):
     stages = [Copy("one", "a"), Copy("two", "b"), Copy("last", None)]
     run = work(stages).run

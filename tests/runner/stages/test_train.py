@@ -8,6 +8,7 @@ from recipekit.runner.runtime.run_files import TOKENS, TRAINING_END
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.stages import train as stage
 from recipekit.runner.stages.train import remove_torn_rows, train_key
+from recipekit.runner.worker.prepared_rows import seal_rows
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Recipe
 
@@ -83,13 +84,26 @@ def test_the_steps_of_packed_rows_are_those_of_the_trainer(ended):
     assert ended((7, 7, ""), **{"training.sample_packing": True})[0]["steps"] == 7
 
 
-def test_rows_whose_tokenisation_was_killed_are_tokenised_again(tmp_path) -> None:
+@pytest.fixture
+def rows(tmp_path):
+    """Tokenised rows of two splits, and what `datasets` has copied on the way."""
+    for name in ("0a", "0b", "cache"):
+        (tmp_path / "prepared" / name).mkdir(parents=True)
+        (tmp_path / "prepared" / name / "data-00000-of-00001.arrow").write_bytes(b"rows")
+    return tmp_path / "prepared"
+
+
+def test_rows_whose_tokenisation_was_killed_are_tokenised_again(tmp_path, rows) -> None:
+    seal_rows(rows)
+    (rows / "0b" / "sealed.json").unlink()
+    assert (remove_torn_rows(RunFolder(tmp_path)), rows.exists()) == ([], False)
+
+
+def test_tokenised_rows_that_were_changed_since_are_not_trained(tmp_path, rows) -> None:
+    """A bit of them is another token: the training would resume on other rows, or train what is masked."""
     run = RunFolder(tmp_path)
-    (tmp_path / "prepared" / "0a").mkdir(parents=True)
-    (tmp_path / "prepared" / "0a" / "data-00000-of-00001.arrow").write_bytes(b"half of it")
-    run.write(TOKENS, {"train": {}})
-    remove_torn_rows(run)
-    assert (tmp_path / "prepared").is_dir()
-    (tmp_path / TOKENS.name).unlink()
-    remove_torn_rows(run)
-    assert not (tmp_path / "prepared").exists()
+    seal_rows(rows)
+    assert (remove_torn_rows(run), rows.is_dir()) == ([], True)
+    (rows / "0a" / "data-00000-of-00001.arrow").write_bytes(b"sows")
+    said = f"{rows / '0a'}: data-00000-of-00001.arrow has changed since it was saved: the rows are tokenised again"
+    assert (remove_torn_rows(run), rows.exists()) == ([said], False)

@@ -12,6 +12,7 @@ transformers = pytest.importorskip("transformers", reason="needs the extra [trai
 from recipekit.runner.runtime.checkpoints import STOP_AT, TRAINED, newest
 from recipekit.runner.runtime.progress import Progress, read_lines
 from recipekit.runner.worker.callback import METRICS, RunCallback
+from recipekit.schemas.base.errors import UserError
 
 from ...support.jsonl import write_jsonl
 
@@ -102,6 +103,24 @@ def test_a_training_says_after_which_step_it_ended_and_why(resumed, tmp_path, st
 def test_lines_after_the_checkpoint_are_taken_out_because_they_come_again(resumed):
     resumed(4, lines=[*EVALUATED, {"step": 5, "loss": 1.9}])
     assert [json.loads(line)["step"] for line in METRICS.read_text().splitlines()] == [4, 4]
+
+
+@pytest.mark.parametrize("damage", [lambda log: log.write_text('{"step": 4, "epoch": 1, "loss": 1.0}\n'), lambda log: log.unlink()], ids=["changed", "missing"])
+def test_a_training_resumes_with_the_log_that_its_checkpoint_was_sealed_with(resumed, tmp_path, damage):
+    """The run's own is not sealed before the training has ended: whatever it holds would be the losses of the run."""
+    args, callback, _ = resumed(0, epoch=0)
+    write_jsonl(METRICS, EVALUATED)
+    folder = tmp_path / "out" / "checkpoint-4"
+    folder.mkdir(parents=True)
+    (folder / "optimizer.pt").write_bytes(b"x")
+    callback.on_save(args, transformers.TrainerState(global_step=4), transformers.TrainerControl())
+    damage(METRICS)
+    state = transformers.TrainerState(global_step=4, epoch=1, max_steps=12)
+    callback.on_train_begin(args, state, callback.trainer.control)
+    assert read_lines(METRICS) == EVALUATED
+    (folder / METRICS).write_text("")
+    with pytest.raises(UserError, match="was changed after it was written"):
+        callback.on_train_begin(args, state, callback.trainer.control)
 
 
 def test_a_training_that_begins_again_begins_its_log_again(resumed):
