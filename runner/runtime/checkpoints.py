@@ -8,7 +8,6 @@ from ...schemas.base.hashing import SEAL
 from .run_files import Lock
 from .seals import read_seal, seal_faults
 
-
 INCOMPLETE = "it is incomplete"
 
 
@@ -48,8 +47,10 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any], section: str) -> 
 KILL_AFTER_SAVE = "RECIPEKIT_KILL_AFTER_SAVE"  # smoke run: exit by SIGKILL once the first checkpoint is complete
 KILL_AT = "RECIPEKIT_KILL_AT_STEP"  # `recipe verify-resume`: exit by SIGKILL between this step and its checkpoint
 KILL_AT_END = "RECIPEKIT_KILL_AT_END"  # `recipe verify-resume`: exit by SIGKILL after the last checkpoint, before the model is saved
+NEVER_BETTER = "RECIPEKIT_NEVER_BETTER"  # `recipe verify-resume`: no evaluation is better than the first, so that early stopping acts
 STOP_AT = "RECIPEKIT_STOP_AT_STEP"  # `recipe reproduce --steps`: write a checkpoint after this step and stop
 KILLED = "smoke_kill"
 INTERRUPTED = "interrupted"
 TRAINED = "trained"  # event at the end of the training: the last step, of how many, why earlier than planned, in what time
+SAVED = "saved"  # the last event of a training: model and tokenizer are whole, and nothing is left to do
 EARLY_STOPPING = "early stopping"

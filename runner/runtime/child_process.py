@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from ...schemas.base.errors import Interrupted, Problem, UserError
+from .checkpoints import SAVED
 from .child_environment import child_environment
 from .child_log import ChildLog
 from .progress import Follower
@@ -63,6 +64,9 @@ def run_child(
 ) -> None:
     """Run a command in `folder`, with its output in `log`. Its progress events go to `on_event` as they come, its pid to `on_start`.
 
+    Once it says that everything is saved, how it ends does not matter: processes that trained together, or a tracker, may still abort or
+    hang while they are taken down. That is said, and what was saved is used.
+
     Ctrl-C, SIGTERM and SIGHUP ask it to stop (a trainer writes a checkpoint first) and raise Interrupted; Ctrl-C after that kills it. If it
     ends well all the same, what it has done can be recorded: `stop_if_asked` raises Interrupted, here before the next child.
     Raises UserError with the cause and the end of the log if it fails, or if it makes no progress for `hang_timeout` seconds.
@@ -77,12 +81,15 @@ def run_child(
             hung = _wait(process, output, progress, received)
         _end_group(process)
         progress.read()
+    if process.returncode == 0 or progress.is_saved:
+        if hung or process.returncode:
+            ending = hung or f"ended {_death(process.returncode)}"
+            on_event({"event": "log", "what": f"{what} {ending} after everything was saved: nothing is lost; see {folder / log}"})
+        _unheeded[:] = received[:1]
+        return
     if hung:
         hint = f"the end of {folder / log} shows where; to resume from the newest checkpoint: recipe resume {folder}"
         raise UserError(Problem(folder / log, f"{what} {hung}", hint, "hung"))
-    if process.returncode == 0:
-        _unheeded[:] = received[:1]
-        return
     if received:
         stopped = f"{what} was stopped by {signal.Signals(received[0]).name}"
         raise Interrupted(Problem("", stopped, f"recipe resume {folder}", "interrupted"))
@@ -102,12 +109,14 @@ class _Progress:
     def __init__(self, folder: Path, watchdog: Watchdog, on_event: Callable[[dict[str, Any]], None]) -> None:
         self.follower, self.watchdog, self.on_event = Follower(folder / "progress.jsonl"), watchdog, on_event
         self.refused: list[str] = []
+        self.is_saved = False
 
     def read(self) -> None:
         """Pass on the new events."""
         for event in self.follower.new():
             if event["event"] == "refused":
                 self.refused.append(event["what"])
+            self.is_saved |= event["event"] == SAVED
             self.watchdog.event(event)
             self.on_event(event)
 
@@ -142,7 +151,6 @@ def failure(what: str, code: int, log: Path, refused: list[str]) -> UserError:
     lines = [line for line in output.splitlines() if line.strip()]
     text = "\n".join(lines[-40:])
     end = "\n".join(f"    | {line[:200]}" for line in lines[-_TAIL:])
-    died = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
     for pattern, cause, hint in _CAUSES:
         if pattern.search(text):
             found = next((line for line in reversed(lines) if pattern.search(line)), lines[-1]).strip()
@@ -150,7 +158,11 @@ def failure(what: str, code: int, log: Path, refused: list[str]) -> UserError:
                 hint = _MORE_MEMORY
             return UserError(Problem(log, f"{what} failed: {cause}\n    | {found[:300]}", hint, "child-failed"))
     hint = "the system killed it, probably for lack of memory: use smaller batches" if code == -signal.SIGKILL else ""
-    return UserError(Problem(log, f"{what} ended {died}\n{end}", hint, "child-failed"))
+    return UserError(Problem(log, f"{what} ended {_death(code)}\n{end}", hint, "child-failed"))
+
+
+def _death(code: int) -> str:
+    return f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from ..models.module_names import name_problems
 from ..resources.fit import too_large
 from ..resources.forward_pass import ForwardPass, largest_forward_pass
 from ..resources.model_checks import beyond_the_context
-from ..runtime.checkpoints import INTERRUPTED
+from ..runtime.checkpoints import INTERRUPTED, SAVED
 from ..runtime.machine import this_machine
 from ..runtime.progress import Progress, report_user_errors
 from ..runtime.run_files import TOKENS
@@ -244,6 +244,10 @@ class RecipekitPlugin(BasePlugin):
         if not cfg.adapter:
             restore(model, self.samples)
         self.progress.event("stage", name="save")
+
+    def post_train_unload(self, cfg: Any) -> None:
+        """Tell the runner that everything is saved: what happens when the processes are taken down does not undo it."""
+        self.progress.event(SAVED)
 
 
 def unfit(cfg: Any, model: Any, shared_block: dict[str, list[int]] | None) -> str:

@@ -17,7 +17,7 @@ from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl,
 from transformers.trainer_utils import IntervalStrategy
 
 from ...schemas.base.files import append_whole
-from ..runtime.checkpoints import EARLY_STOPPING, KILL_AFTER_SAVE, KILL_AT, KILL_AT_END, KILLED, STOP_AT, TRAINED
+from ..runtime.checkpoints import EARLY_STOPPING, KILL_AFTER_SAVE, KILL_AT, KILL_AT_END, KILLED, NEVER_BETTER, STOP_AT, TRAINED
 from ..runtime.progress import Progress, read_lines
 from ..runtime.run_files import FIT_FORECAST, PEAK_MEMORY
 from ..runtime.run_folder import RunFolder
@@ -73,6 +73,8 @@ class RunCallback(TrainerCallback):
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self.stop)
         faulthandler.register(signal.SIGUSR1)  # the watchdog requests stack traces
+        for callback in self.early_stopping if os.environ.get(NEVER_BETTER) else ():
+            callback.early_stopping_threshold = math.inf
         kept = [line for line in read_lines(log_until(args, state)) if state.global_step and line["step"] <= state.global_step]
         barrier()
         if is_first():

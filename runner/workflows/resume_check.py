@@ -24,7 +24,7 @@ from ...schemas.yaml_writing import to_yaml
 from ..launch.plan import Plan, make_job
 from ..models.resolve import require_model_of, resolve_model
 from ..resources.batch_size import locked_batch, with_batch
-from ..runtime.checkpoints import KILL_AT, KILL_AT_END, newest
+from ..runtime.checkpoints import KILL_AT, KILL_AT_END, NEVER_BETTER, newest
 from ..runtime.child_process import run_child
 from ..runtime.machine import Machine, this_machine
 from ..runtime.progress import read_lines
@@ -85,16 +85,24 @@ class ResumeReport(NamedTuple):
         return exact | ({"losses": self.beyond} if self.beyond else {})
 
 
-def overrides(loaded: LoadedRecipe, half: int) -> tuple[str, ...]:
-    """Return the settings for the check: twice `half` steps, a checkpoint after each, and nothing that ends training early."""
+def overrides(loaded: LoadedRecipe, half: int, stops_early: bool = False) -> tuple[str, ...]:
+    """Return the settings for the check: twice `half` steps, a checkpoint after each, and nothing that ends training early, or an
+    evaluation after each, and a patience of at most `half` of them."""
     training, total = loaded.recipe.training, 2 * half
     wanted: dict[str, Any] = {"max_steps": total, "save_steps": 1, "logging_steps": 1}
-    ending = ("load_best_model_at_end", "early_stopping_patience", "metric_for_best_model")
-    wanted |= dict.fromkeys((key for key in ending if is_written(loaded.document.data, ("training", key))), "null")
-    wanted |= {"eval_steps": half} if training.eval_steps else {}
+    if stops_early:
+        wanted |= {"eval_steps": 1, "early_stopping_patience": min(training.early_stopping_patience or 1, half)}
+    else:
+        ending = ("load_best_model_at_end", "early_stopping_patience", "metric_for_best_model")
+        wanted |= dict.fromkeys((key for key in ending if is_written(loaded.document.data, ("training", key))), "null")
+        wanted |= {"eval_steps": half} if training.eval_steps else {}
     wanted |= {"warmup_steps": half} if (training.warmup_steps or 0) >= total else {}
     section = "smoke.training" if loaded.is_smoke else "training"  # a smoke run's own section overrides the others
     return tuple(f"{section}.{key}={value}" for key, value in wanted.items())
+
+
+Lines = list[dict[str, Any]]
+Trial = tuple[Kill | None, dict[str, str], tuple[Lines, Lines] | None]  # a kill, differing parts, both logs of a training that ended
 
 
 class TrainingTrial:
@@ -153,10 +161,12 @@ def prepare(loaded: LoadedRecipe, root: Path, folder: Path, listener: Listener) 
     return TrainingTrial(folder, planned.plan, listener)
 
 
-def check_resume(loaded: LoadedRecipe, root: Path, folder: Path, random_kills: int, listener: Listener) -> ResumeReport:
+def check_resume(
+    loaded: LoadedRecipe, root: Path, folder: Path, random_kills: int, listener: Listener, stopping: LoadedRecipe | None = None
+) -> ResumeReport:
     """Train without interruption; then again, killed at an epoch's end, within an epoch, and between the last checkpoint and saving the
     model; then again with `random_kills` kills at random moments, from the first import to the last save. A training that ends before
-    its kill is started over."""
+    its kill is started over. `stopping` is the recipe with its early stopping, killed after that."""
     steps, guarantee = loaded.recipe.training.max_steps or 0, guarantee_of(loaded.recipe.training, this_machine())
     whole = prepare(loaded, root, folder / "whole", listener)
     began = time.monotonic()
@@ -168,13 +178,28 @@ def check_resume(loaded: LoadedRecipe, root: Path, folder: Path, random_kills: i
     moments = [*(f"{where}, in step {step + 1}" for where, step in points), "at the end, before the model was saved"]
     kills = [Kill(moment, origin) for moment, origin in zip(moments, origins[1:], strict=True)]
     parts = whole.compare(killed, steps)
-    ended = [killed.lines()]
-    for kill, found, lines in _kill_randomly(whole, folder, random_kills, seconds, steps):
+    ended = [(whole.lines(), killed.lines())]
+    tried = list(_kill_randomly(whole, folder, random_kills, seconds, steps))
+    for kill, found, lines in [*tried, *([_kill_after_stopping(stopping, root, folder, listener)] if stopping else [])]:
         kills += [kill] if kill else []
         parts = {part: parts[part] or found.get(part, "") for part in parts}
         ended += [lines] if lines else []
-    beyond = (first_other_line(whole.lines(), lines, guarantee.tolerance) for lines in ended if guarantee.tolerance)
+    beyond = (first_other_line(*pair, guarantee.tolerance) for pair in ended if guarantee.tolerance)
     return ResumeReport(steps, kills, parts, guarantee, next(filter(None, beyond), ""))
+
+
+def _kill_after_stopping(stopping: LoadedRecipe, root: Path, folder: Path, listener: Listener) -> Trial:
+    """Train until early stopping, without interruption and killed before the model is saved; no evaluation counts as a better one."""
+    whole = prepare(stopping, root, folder / "stopped", listener)
+    whole.plan = whole.plan._replace(env=whole.plan.env | {NEVER_BETTER: "1"})
+    whole.train()
+    last = max(line["step"] for line in whole.lines())
+    if last >= (stopping.recipe.training.max_steps or 0):
+        raise AssertionError(f"a training whose evaluations are never better went on to step {last}")
+    killed = whole.copy_to(folder / "stopped-killed")
+    killed.train(kill_at_end=True)
+    kill = Kill(f"after early stopping in step {last}, before the model was saved", killed.train()[0])
+    return kill, whole.compare(killed, last), (whole.lines(), killed.lines())
 
 
 def kill_points(lines: list[dict[str, Any]], steps: int) -> list[tuple[str, int]]:
@@ -187,10 +212,8 @@ def kill_points(lines: list[dict[str, Any]], steps: int) -> list[tuple[str, int]
     return sorted(found, key=lambda point: point[1])
 
 
-def _kill_randomly(
-    whole: TrainingTrial, folder: Path, kills: int, seconds: float, steps: int
-) -> Iterator[tuple[Kill | None, dict[str, str], list[dict[str, Any]]]]:
-    """Yield each kill, and the differences and log of each training that reached its end."""
+def _kill_randomly(whole: TrainingTrial, folder: Path, kills: int, seconds: float, steps: int) -> Iterator[Trial]:
+    """Yield each kill, and the differences of each training that reached its end."""
     chance = random.Random(0)
     trial, number, moment = None, 0, 0.0
     while number < kills or trial:
@@ -198,10 +221,10 @@ def _kill_randomly(
         kill_after = chance.uniform(0.1, seconds) if number < kills else 0
         origin, ended = trial.train(kill_after=kill_after)
         if moment:
-            yield Kill(f"at random, after {moment:.1f} s", origin), {}, []
+            yield Kill(f"at random, after {moment:.1f} s", origin), {}, None
         number, moment = number + (not ended), 0.0 if ended else kill_after
         if ended:
-            yield None, whole.compare(trial, steps), trial.lines()
+            yield None, whole.compare(trial, steps), (whole.lines(), trial.lines())
             shutil.rmtree(trial.folder)
             trial = None
 

@@ -26,7 +26,7 @@ class Ended(NamedTuple):
     code: int
     output: str
     report: bytes = b""
-    results: dict[str, Any] = {}  # noqa: RUF012
+    results: dict[str, Any] = {}
 
 
 def results_of(run: Path) -> dict[str, Any]:

@@ -27,19 +27,23 @@ if TYPE_CHECKING:
 @runs_dir_option
 @json_option
 def command(recipe: str, settings: tuple[str, ...], smoke: bool, half: int, kills: int, root: Path, as_json: bool) -> None:
-    """Train RECIPE once without interruption and once with `kill -9` in the middle, and compare weights, optimizer, scheduler, random
-    states and losses. On a CPU, and on a GPU with training.deterministic, they must be bit-identical; on a GPU without, the losses must
-    be the same within 2 %. Exit code 3 if they are not; the files of both trainings are then kept."""
+    """Train RECIPE once without interruption and once with `kill -9` in the middle and at the end, and compare weights, optimizer,
+    scheduler, random states and losses; with early_stopping_patience, also after early stopping. On a CPU, and on a GPU with
+    training.deterministic, they must be bit-identical; on a GPU without, the losses must be the same within 2 %. Exit code 3 if they are
+    not; the files of all trainings are then kept."""
     require_train_extra()
     from ...runtime.console import Display
     from ...workflows.resume_check import check_resume, overrides
 
-    changed = overrides(load_recipe(recipe, settings, smoke), half)
+    given = load_recipe(recipe, settings, smoke)
+    changed = overrides(given, half)
     loaded = load_recipe(recipe, (*settings, *changed), smoke)
+    stops_early = given.recipe.training.early_stopping_patience
+    stopping = load_recipe(recipe, (*settings, *overrides(given, half, stops_early=True)), smoke) if stops_early else None
     root.mkdir(parents=True, exist_ok=True)
     with _folder_of_trainings(root, loaded.recipe.name) as folder, Display() as display:
         display.say("recipe", f"{loaded.recipe.name} ({loaded.path}), with {', '.join(changed)}")
-        proof = check_resume(loaded, root.resolve(), folder.resolve(), kills, display.event)
+        proof = check_resume(loaded, root.resolve(), folder.resolve(), kills, display.event, stopping)
     _print(proof, as_json)
     if proof.different:
         hint = f"both trainings are in {folder}"

@@ -222,6 +222,21 @@ def test_a_child_that_a_signal_ended_names_it(child, number, hint):
     assert hint in problem.hint
 
 
+# Aborts as a thread of C++ does that is destroyed while it runs: after Python has ended.
+ABORTS = """
+import ctypes
+libc = ctypes.CDLL(None)
+libc.on_exit(ctypes.cast(libc.abort, ctypes.c_void_p), None)
+"""
+
+
+def test_a_child_that_aborts_once_everything_is_saved_has_succeeded(child, tmp_path):
+    with pytest.raises(UserError, match="ended by signal SIGABRT"):
+        child(EVENT + ABORTS)
+    what = f"training ended by signal SIGABRT after everything was saved: nothing is lost; see {tmp_path / 'child.log'}"
+    assert child(EVENT + ABORTS + "tell('saved')") == [{"event": "saved"}, {"event": "log", "what": what}]
+
+
 def test_a_log_that_is_not_utf8_is_reported_all_the_same(child):
     with pytest.raises(UserError, match="caf\ufffd"):
         child("import sys; sys.stdout.buffer.write(b'caf\\xe9 \\xff\\xfe\\x00\\n'); sys.exit(1)")

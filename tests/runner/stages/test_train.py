@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 from recipekit.runner.runtime.machine import Machine
-from recipekit.runner.runtime.run_files import TOKENS, TRAINING_END
+from recipekit.runner.runtime.run_files import TRAINING_END
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.stages import train as stage
 from recipekit.runner.stages.train import remove_torn_rows, train_key

@@ -105,7 +105,9 @@ def test_lines_after_the_checkpoint_are_taken_out_because_they_come_again(resume
     assert [json.loads(line)["step"] for line in METRICS.read_text().splitlines()] == [4, 4]
 
 
-@pytest.mark.parametrize("damage", [lambda log: log.write_text('{"step": 4, "epoch": 1, "loss": 1.0}\n'), lambda log: log.unlink()], ids=["changed", "missing"])
+@pytest.mark.parametrize(
+    "damage", [lambda log: log.write_text('{"step": 4, "epoch": 1, "loss": 1.0}\n'), lambda log: log.unlink()], ids=["changed", "missing"]
+)
 def test_a_training_resumes_with_the_log_that_its_checkpoint_was_sealed_with(resumed, tmp_path, damage):
     """The run's own is not sealed before the training has ended: whatever it holds would be the losses of the run."""
     args, callback, _ = resumed(0, epoch=0)

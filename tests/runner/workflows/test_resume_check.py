@@ -32,6 +32,9 @@ TRIALS = {
     "qlora, classification": (write_classification, "types.yml", ["training.adapter=qlora", "training.micro_batch_size=4",
                               "training.gradient_accumulation_steps=4"], "0"),
     "text": (write_text, "text.yml", ["training.micro_batch_size=8"], "0"),
+    "lora, stopped early": (write_recipe, "tiny.yml", ["training.gradient_accumulation_steps=3", "training.lr_scheduler=constant",
+                            "training.early_stopping_patience=2", "training.load_best_model_at_end=true", "training.eval_steps=4",
+                            "training.save_steps=4"], "0"),
 }  # fmt: skip
 if FURTHER:
     TRIALS |= {
@@ -67,11 +70,11 @@ def test_kills_are_at_an_epochs_end_and_within_an_epoch(epochs, cuts):
 
 @pytest.fixture
 def settings(tmp_path, recipe_file):
-    def of(*given):
+    def of(*given, **how):
         path = recipe_file("recipe: 1\nname: small\nmodel: {base_model: a/b}\ndata:\n  type: chat\n"
                            "  sources: [{path: rows.jsonl, converter: messages}]\ntraining: {adapter: lora, learning_rate: 1e-4}\n")  # fmt: skip
         recipe_file("", "rows.jsonl")
-        return overrides(load_recipe(str(path), given), 4)
+        return overrides(load_recipe(str(path), given), 4, **how)
 
     return of
 
@@ -85,6 +88,15 @@ def test_the_resume_check_overrides_early_stopping(settings):
         "load_best_model_at_end": "true", "early_stopping_patience": 2, "eval_steps": 50, "save_steps": 100, "warmup_steps": 30}.items()))  # fmt: skip
     assert set(found) >= {"training.load_best_model_at_end=null", "training.early_stopping_patience=null", "training.eval_steps=4",
                           "training.warmup_steps=4"}  # fmt: skip
+
+
+def test_early_stopping_is_tried_where_the_recipe_has_it(settings):
+    """A patience that would not end within the steps of the check is shortened."""
+    given = tuple(f"training.{key}={value}" for key, value in {
+        "load_best_model_at_end": "true", "early_stopping_patience": 9, "eval_steps": 50, "save_steps": 100}.items())  # fmt: skip
+    found = settings(*given, stops_early=True)
+    assert set(found) == {"training.max_steps=8", "training.save_steps=1", "training.logging_steps=1", "training.eval_steps=1",
+                          "training.early_stopping_patience=4"}  # fmt: skip
 
 
 def test_a_smoke_run_takes_the_steps_that_are_asked_for():
@@ -117,7 +129,9 @@ def test_a_training_that_was_killed_ends_in_the_same_bits(tmp_path, tiny_model, 
     proof = json.loads(done.stdout)
     assert proof["same"] and proof["bit_identical"] and "on a CPU" in proof["guaranteed"] and proof["steps"] == 8
     assert set(proof["parts"]) == {"losses", "weights", "optimizer", "schedule", "random numbers", "model"}
-    assert {kill["when"].split(",")[0] for kill in proof["kills"]} >= {"at an epoch's end", "within an epoch", "at the end"}
+    moments = {kill["when"].split(",")[0] for kill in proof["kills"]}
+    assert moments >= {"at an epoch's end", "within an epoch", "at the end"}
+    assert ("after early stopping in step 2" in moments) == ("stopped early" in name), "one kill more, after both evaluations"
     assert sum("random" in kill["when"] for kill in proof["kills"]) == int(kills)
     assert orphans(tmp_path) == [] and list((tmp_path / "runs").iterdir()) == [], "nothing is left behind"
 

@@ -126,6 +126,27 @@ def test_verify_resume_kills_and_resumes_two_processes(workplace, recipe):
     assert [kill["resumed_from"] for kill in proof["kills"]][-1] == "checkpoint-4"
 
 
+# Aborts as a thread of gloo's does that is destroyed while it runs: after Python has ended.
+ABORTING = """
+import ctypes, os
+if "RANK" in os.environ:
+    libc = ctypes.CDLL(None)
+    libc.on_exit(ctypes.cast(libc.abort, ctypes.c_void_p), None)
+"""
+
+
+def test_processes_that_abort_once_everything_is_saved_have_trained(workplace, recipe, losses_of_one):
+    (workplace / "aborting").mkdir()
+    (workplace / "aborting" / "sitecustomize.py").write_text(ABORTING)
+    paths = os.pathsep.join([str(workplace / "aborting"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = recipe("run", "tiny.yml", *settings(*SAME, *TWO), "--json", "--runs-dir", "aborted", cwd=workplace, PYTHONPATH=paths)
+    assert done.returncode == 0, done.stderr
+    assert "training ended with exit code 1 after everything was saved: nothing is lost" in done.stderr
+    run = workplace / json.loads(done.stdout)["run"]
+    assert "SIGABRT" in (run / "train.log").read_text(errors="replace")
+    assert losses(run) == pytest.approx(losses_of_one, rel=1e-4)
+
+
 def test_a_launcher_that_is_killed_takes_its_processes_along(workplace):
     process = start("run", "tiny.yml", *settings(*SAME, *TWO), "--runs-dir", "launcher", cwd=workplace)
     run = wait_for_step(workplace / "launcher", 1, process)
