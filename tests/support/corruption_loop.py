@@ -1,9 +1,12 @@
 """Every file that a command reads of a real finished run, with every damage: the command says so, or its results are those of the whole run.
 
     python -m tests.support.corruption_loop [COMMAND...] [--damages empty cut] [--folder FOLDER] [--seconds 20]
+                                            [--unfinished training merging] [--first 1] [--every 1]
 
-FOLDER is where the model and the finished runs are made, and kept for the next time. The run that is damaged was evaluated twice. Each
-command is a fork of this process. Prints one JSON object: calls, and every traceback, hang, crash, and damage that was believed.
+FOLDER is where the model and the runs are made, and kept for the next time. The run that is damaged was evaluated twice, or never
+finished (unfinished_runs.py): then every file is damaged, whoever reads it. Each command is a fork of this process. Prints one JSON
+object: calls, and every traceback, hang, crash, damage that was believed, and result that is not that of the whole run
+(corruption_verdict.py).
 """
 
 import argparse
@@ -19,11 +22,12 @@ from pathlib import Path
 
 from benchmarks.smoke import CPU, import_once
 
-from .corruption import DAMAGES, Damage, calls, commands, copied
+from .corruption import DAMAGES, Damage, calls, commands, copied, files_of
 from .corruption_verdict import Ended, results_of, verdict
 from .disk_faults import Fault
-from .fault_commands import SCORED_AGAIN, finished_run, settings
+from .fault_commands import SCORED_AGAIN, finished_run, fresh, settings
 from .faulty_command import forked
+from .unfinished_runs import unfinished_runs
 
 PREPARED = ("recipekit.converters.building.pipeline", "recipekit.runner.reporting.comparison", "recipekit.runner.inspection.inspect")
 
@@ -37,11 +41,16 @@ TRAINING = {"resume": "runs/tiny/2*", "reproduce": "runs/reproductions/tiny/2*"}
 class Bench:
     """A run in a folder of its own, which each call finds whole but for one damage."""
 
-    def __init__(self, scratch: Path, seconds: int, damages: list[str]) -> None:
-        before = finished_run(scratch)
-        self.older = next(before.glob("runs/tiny/2*"))
-        self.whole = changed_run(scratch, "evaluated", before, ["eval", "tiny", *SCORED_AGAIN])
-        self.foreign = changed_run(scratch, "foreign", before, ["run", "tiny.yml", *settings("training.seed=7")])
+    def __init__(self, scratch: Path, seconds: int, damages: list[str], unfinished: str = "") -> None:
+        self.unfinished = unfinished
+        if unfinished:
+            self.whole, self.older = unfinished_runs(scratch)[unfinished]
+            self.foreign, before = self.older, fresh(scratch)
+        else:
+            before = finished_run(scratch)
+            self.older = next(before.glob("runs/tiny/2*"))
+            self.whole = changed_run(scratch, "evaluated", before, ["eval", "tiny", *SCORED_AGAIN])
+            self.foreign = changed_run(scratch, "foreign", before, ["run", "tiny.yml", *settings("training.seed=7")])
         own = {"an older version": self._replace_by(self.older), "of another run": self._replace_by(self.foreign), "growing": self._grow}
         self.damages = {name: {**DAMAGES, **own}[name] for name in damages}
         self.seconds, self.folder, self.writer = seconds, Path(tempfile.mkdtemp(dir=scratch)), 0
@@ -60,8 +69,9 @@ class Bench:
             self.writer = 0
         copied(self.whole, self.run)
         shutil.rmtree(self.run.parents[1] / "reproductions", ignore_errors=True)
-        status = json.loads((self.run / "status.json").read_text())
-        (self.run / "status.json").write_text(json.dumps(status | {"state": state}))
+        if not self.unfinished:
+            status = json.loads((self.run / "status.json").read_text())
+            (self.run / "status.json").write_text(json.dumps(status | {"state": state}))
         shutil.rmtree(self.out, ignore_errors=True)
         self.out.mkdir()
 
@@ -118,13 +128,17 @@ class Bench:
             main()
         except SystemExit as ended:
             return ended.code if isinstance(ended.code, int) else 1
+        return 0
 
     def _note(self, log: int, path: object) -> None:
         if isinstance(path, str) and os.path.abspath(path).startswith(str(self.run)):
             os.write(log, f"{os.path.relpath(path, self.run)}\n".encode())
 
     def files_read(self) -> list[str]:
-        """Files of the run that the last command has opened; weights and tokenizers are opened by other code than Python's."""
+        """Files of the run that the last command has opened; weights and tokenizers are opened by other code than Python's. Of a run that
+        never finished all: what resumes it reads rows and checkpoints in processes of its own."""
+        if self.unfinished:
+            return [name for name in files_of(self.whole) if not name.endswith((".log", ".tmp")) and name not in ("lock", "heartbeat")]
         names = {*self.reads.read_text().splitlines()}
         for folder in ("model", "merged"):
             if any(name.startswith(f"{folder}/") for name in names):
@@ -143,12 +157,12 @@ def changed_run(scratch: Path, name: str, before: Path, command: list[str]) -> P
     return max(folder.glob("runs/tiny/2*"))
 
 
-def tried(bench: Bench, name: str, arguments: list[str]) -> tuple[int, list[str]]:
-    """How often the command was called with a damaged file, and what was wrong."""
+def tried(bench: Bench, name: str, arguments: list[str], first: int, every: int) -> tuple[int, list[str]]:
+    """How often the command was called with a damaged file, and what was wrong; every n-th call from the first on."""
     state = "interrupted" if name in INTERRUPTED else "done"
     bench.mend(state)
     whole = bench.ended(arguments)
-    files, wrong, count = bench.files_read(), [], 0
+    files, wrong, count, number = bench.files_read(), [], 0, 0
     bench.mend(state)
     whole = bench.ended(arguments)  # again: the first one may have left what the second one finds
     for file in files:
@@ -160,9 +174,13 @@ def tried(bench: Bench, name: str, arguments: list[str]) -> tuple[int, list[str]
             do(bench.run / file)
             if damage != "growing" and is_same(bench.run / file, before):
                 continue
+            number += 1
+            if number < first or (number - first) % every:
+                continue
             found, count = bench.ended(arguments), count + 1
             if problem := verdict(whole, found, file):
                 wrong.append(f"{name}, {file}, {damage}: {problem}")
+                print(wrong[-1], file=sys.stderr, flush=True)
     bench.mend()  # also ends the process that writes
     return count, wrong
 
@@ -176,6 +194,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("commands", nargs="*")
     parser.add_argument("--damages", nargs="*", choices=[*DAMAGES, *FOREIGN], default=[*DAMAGES, *FOREIGN])
+    parser.add_argument("--unfinished", nargs="*", default=[""], help="damage runs that were killed there")
+    parser.add_argument("--first", type=int, default=1, help="the call to begin with")
+    parser.add_argument("--every", type=int, default=1, help="only each n-th call")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--seconds", type=int, default=20, help="when a command counts as one that does not end")
     asked = parser.parse_args()
@@ -187,12 +208,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         scratch = (asked.folder or Path(temporary)).absolute()
         scratch.mkdir(exist_ok=True)
-        bench, total, wrong = Bench(scratch, asked.seconds, asked.damages), 0, []
-        for name, arguments in calls(bench.run, bench.other, bench.out).items():
-            if not asked.commands or name in asked.commands:
-                count, found = tried(bench, name, arguments)
-                print(f"{name}: {count} calls, {len(found)} wrong", *found, sep="\n    ", file=sys.stderr, flush=True)
-                total, wrong = total + count, wrong + found
+        total, wrong = 0, []
+        for unfinished in asked.unfinished:
+            bench = Bench(scratch, asked.seconds, asked.damages, unfinished)
+            for name, arguments in calls(bench.run, bench.other, bench.out).items():
+                if not asked.commands or name in asked.commands:
+                    count, found = tried(bench, name, arguments, asked.first, asked.every)
+                    print(f"{unfinished} {name}: {count} calls, {len(found)} wrong", file=sys.stderr, flush=True)
+                    total, wrong = total + count, wrong + [f"{unfinished} {line}".strip() for line in found]
     print(json.dumps({"calls": total, "wrong": wrong}, indent=1))
     raise SystemExit(bool(wrong))
 

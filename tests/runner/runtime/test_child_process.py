@@ -100,6 +100,7 @@ def runner(tmp_path):
             **{"preexec_fn": _heed_signals, **options},
         )
         started.append(process)
+        assert process.stdout
         word, _, number = process.stdout.readline().strip().partition(" ")
         assert word == "ready"
         return process, int(number)
