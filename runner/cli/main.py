@@ -123,9 +123,7 @@ def main() -> NoReturn:
     except Exception:  # anything that gets here is a bug
         import traceback
 
-        from ...schemas.base.redact import redact
-
-        click.echo(redact(traceback.format_exc()), err=True)
+        click.echo(traceback.format_exc(), err=True)
         click.echo(f"\nThis is a bug in recipekit {VERSION}. Please report it with the traceback above.", err=True)
         code = 70
     if "torch" not in sys.modules:  # torch warns at exit when its objects are not collected

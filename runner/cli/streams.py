@@ -23,7 +23,7 @@ def prepare_streams() -> None:
         sys.stderr = _without_readers(sys.stderr, {errno.EPIPE})
     if sys.stdout is sys.__stdout__:
         sys.stdout = _without_readers(sys.stdout, ())
-    sys.stdout, sys.stderr = TerminalStream(sys.stdout), TerminalStream(sys.stderr, wraps=True)  # pyright: ignore[reportAttributeAccessIssue]
+    sys.stdout, sys.stderr = TerminalStream(sys.stdout), TerminalStream(sys.stderr, messages=True)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _open_closed() -> None:

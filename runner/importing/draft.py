@@ -3,6 +3,7 @@
 from typing import Any, Literal, NamedTuple
 
 from ...schemas.base.errors import Problem
+from ...schemas.base.redact import redact
 from ...schemas.json_schema import key_paths, schema, subschema
 from ...schemas.sections import Recipe
 from ...schemas.validation import check_document
@@ -22,6 +23,10 @@ class Entry(NamedTuple):
     status: Status
     to: tuple[str, ...] = ()
     why: str = ""
+
+    def without_secrets(self) -> "Entry":
+        """Return the entry to show: a key or a value in a wrong place may be a secret."""
+        return self._replace(key=redact(self.key), why=redact(self.why))
 
 
 class Draft:

@@ -1,6 +1,7 @@
 """Turn another tool's configuration into a recipe's text, the status of every key, and the recipe's problems."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -43,9 +44,10 @@ def import_config(path: Path, tool: Tool | None, name: str, folder: Path) -> Imp
     else:
         read_llama_factory(draft, folder)
         _prune(draft)
-    account = [(_location(source, entry.key), entry) for entry in draft.entries.values()]
+    entries = {key: entry.without_secrets() for key, entry in draft.entries.items()}
+    account = [(_location(source, key), entry) for key, entry in entries.items()]
     account.sort(key=lambda entry: (not entry[0].line, entry[0]))
-    text = _head(path, draft) + to_yaml(draft.ordered())
+    text = _head(path, entries.values()) + to_yaml(draft.ordered())
     return Imported(text, account, draft.problems + problems_of(parse_yaml(text, str(folder / f"{name}.yml"))))
 
 
@@ -72,8 +74,8 @@ def _location(source: Document, key: str) -> Location:
     return source.location(path, key=True) if path[0] in source.data else source.location(())._replace(line=0, column=0)
 
 
-def _head(path: Path, draft: Draft) -> str:
-    lost = [f"#   {entry.key}: {entry.why}" for entry in draft.entries.values() if entry.status == "not expressible"]
+def _head(path: Path, entries: Iterable[Entry]) -> str:
+    lost = [f"#   {entry.key}: {entry.why}".replace("\n", " ") for entry in entries if entry.status == "not expressible"]
     lines = ["# Not expressible in a recipe:", *lost] if lost else []
     return "\n".join([f"# Imported from {path.name}.", *lines, ""]).replace("\r", " ") + "\n"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...converters.building.hub_client import hub_reply, is_invalid_reply, limit_hub_client, with_timeout
 from ...schemas.base.errors import Problem, UserError, first_line
+from ...schemas.base.redact import redact
 from ...schemas.model_rules import EMBEDDED
 from .folder_check import check_model_folder, check_weight_names
 from .size import public_models
@@ -131,7 +132,7 @@ def _refusal(name: str, revision: str | None, error: BaseException) -> UserError
 
 def _answer(error: "HfHubHTTPError") -> str:
     """Return `the hub answered 503 Service Unavailable`, with the hub's message if it sent one."""
-    message = (error.server_message or "").strip().splitlines()
+    message = redact(error.server_message or "").strip().splitlines()  # before it is cut
     return f"the hub answered {error.response.status_code} {error.response.reason_phrase}" + (f": {message[0][:200]}" if message else "")
 
 

@@ -12,6 +12,7 @@ from tempfile import TemporaryFile
 import orjson
 
 from ...schemas.base.errors import Problem, UserError
+from ...schemas.base.redact import redact
 from ..models.reference import resolve_target
 from ..runtime.child_environment import WITH_MODEL, child_environment
 from .request_log import Entry, RequestLog
@@ -41,7 +42,7 @@ def classify(asked: Iterable[ProviderRequest], name: str, runs: Path, log: Reque
                 progress(done := done + len(found))
             if child.wait() or done < len(pending):
                 errors.seek(0)
-                output = errors.read().decode("utf-8", "replace").strip().splitlines()[-_TAIL:]
+                output = redact(errors.read().decode("utf-8", "replace")).strip().splitlines()[-_TAIL:]
                 what = "cannot classify:\n" + "\n".join(f"    | {text}" for text in output)
                 raise UserError(Problem(name, what, "use a model with a text-classification head", "no-model"))
         finally:

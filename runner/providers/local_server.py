@@ -14,10 +14,12 @@ from threading import Thread
 import orjson
 
 from ...schemas.base.errors import Problem, UserError
+from ...schemas.base.redact import redact
 from ..models.reference import resolve_target
 from ..runtime.child_environment import WITH_MODEL, child_environment
 
 _TAIL = 12
+_KEPT = 200  # lines, in which a secret of several lines is whole
 
 
 @contextmanager
@@ -36,14 +38,15 @@ def served(name: str, runs: Path) -> Iterator[tuple[str, str]]:
     ) as child:
         assert child.stdout and child.stderr
         # The log is read all the time, and only its end is kept: a full pipe would block the server at its next message.
-        log: deque[bytes] = deque(maxlen=_TAIL)
+        log: deque[bytes] = deque(maxlen=_KEPT)
         reader = Thread(target=log.extend, args=(child.stderr,), daemon=True)
         reader.start()
         try:
             line = child.stdout.readline()
             if not line:
                 reader.join()
-                output = "\n".join(f"    | {text.decode('utf-8', 'replace').rstrip()}" for text in log)
+                ended = redact(b"".join(log).decode("utf-8", "replace")).splitlines()[-_TAIL:]
+                output = "\n".join(f"    | {text}" for text in ended)
                 raise UserError(Problem(name, f"cannot be served:\n{output}", rule="no-model"))
             yield orjson.loads(line)["base_url"], target.identity
         finally:

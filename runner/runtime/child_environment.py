@@ -5,6 +5,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
+from ...schemas.base.redact import redact
+
 # Set by another launcher around this one (torchrun, accelerate, mpirun, a notebook in a job): its ranks are not ours. accelerate also reads
 # its settings there: ACCELERATE_MIXED_PRECISION=bf16 would train a recipe of fp32 in bf16.
 NAMES = frozenset(
@@ -32,7 +34,7 @@ def failure_of(*arguments: str) -> str:
     """Run Python with these arguments, without a GPU; return the last line of its errors, "" if it succeeded."""
     environment = child_environment({"PYTHONSAFEPATH": "1", "CUDA_VISIBLE_DEVICES": ""})
     done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, env=environment)
-    return (done.stderr.strip().splitlines() or ["no reason given"])[-1] if done.returncode else ""
+    return (redact(done.stderr).strip().splitlines() or ["no reason given"])[-1] if done.returncode else ""
 
 
 def changes_a_training(name: str) -> bool:

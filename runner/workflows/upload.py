@@ -185,7 +185,7 @@ def _refuse_other_weights(repo: str, there: Sequence[str], files: Sequence[Uploa
 def _refusal(error: Any) -> tuple[str, str]:
     """Return the hub's answer, and a hint."""
     status = getattr(getattr(error, "response", None), "status_code", None)
-    text = redact(first_line(error))
+    text = first_line(error)
     if status in (401, 403):
         return f"the hub refuses write access ({status})", "use a token with write access to this name: `hf auth login`"
     if status:

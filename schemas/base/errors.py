@@ -71,8 +71,10 @@ class Problem(_Fields):
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of the error's message; its type if it has none, as a timeout."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """Return the first line of the error's message, without secrets, so that it can be cut; its type if it has none, as a timeout."""
+    from .redact import redact
+
+    return (redact(str(error)).strip().splitlines() or [type(error).__name__])[0]
 
 
 class UserError(Exception):

@@ -59,31 +59,38 @@ def echo_styled(*parts: tuple[str, dict[str, Any]], err: bool = False, newline: 
     """Print texts, each in its style (keywords of click.style), in colour if the stream is a terminal."""
     import click
 
-    text = "".join(click.style(printable(part), **style) for part, style in parts)
+    text = "".join(click.style(printable(_without_secrets(part) if err else part), **style) for part, style in parts)
     click.echo(text, file=beneath(sys.stderr if err else sys.stdout), nl=newline, color=False if os.environ.get("NO_COLOR") else None)
 
 
 class TerminalStream:
     """A text stream that escapes everything written to it; stdout and stderr are wrapped in it.
 
-    With `wraps`, whole lines are wrapped between words on a terminal: for messages, not for YAML or data, which people copy.
+    With `messages`, secrets are replaced, also in what libraries print, and whole lines are wrapped between words on a terminal: not for
+    YAML or data, which people copy.
     Code that colours text or moves the cursor (`echo_styled`, `Screen`) escapes the text itself, and writes to the stream beneath.
     """
 
-    def __init__(self, stream: TextIO, wraps: bool = False) -> None:
+    def __init__(self, stream: TextIO, messages: bool = False) -> None:
         self.beneath = stream
-        self.wraps = wraps
+        self.messages = messages
 
     def write(self, text: str) -> int:
         """Write the text with unsafe characters escaped."""
-        shown = printable(text)
-        if self.wraps and shown.endswith("\n"):
+        shown = printable(_without_secrets(text) if self.messages else text)
+        if self.messages and shown.endswith("\n"):
             shown = "\n".join(wrapped(line, self.beneath, _indent(line)) for line in shown.split("\n"))
         self.beneath.write(shown)
         return len(text)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.beneath, name)
+
+
+def _without_secrets(text: str) -> str:
+    from .redact import redact  # compiling the patterns is slow, and many commands print no message
+
+    return redact(text)
 
 
 def _indent(line: str) -> int:

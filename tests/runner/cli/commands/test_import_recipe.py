@@ -50,3 +50,10 @@ def test_problems_that_are_left_are_reported_and_exit_1(command_line):
 
 def test_a_file_that_is_not_there_is_reported(command_line):
     assert command_line("import", "nothing.yml").code == 1
+
+
+def test_a_key_of_several_lines_adds_no_key_to_the_recipe(command_line):
+    """What cannot be expressed is a comment of one line, whatever the configuration calls it."""
+    Path("odd.yml").write_text(AXOLOTL + '"x\\nname: other": 1\n', encoding="utf-8")
+    outcome = command_line("import", "odd.yml")
+    assert parse_yaml(outcome.out, "made").data["name"] == "odd" and "#   x name: other: no key of Axolotl" in outcome.out
