@@ -21,7 +21,8 @@ def _is_bad(value: Any) -> bool:
     return _is_false(value) or (value == 0 and not isinstance(value, float)) or value == "0"
 
 
-_HELD_OUT = ("test", "testing", "validation", "valid", "val", "dev", "eval", "evaluation", "holdout", "held-out", "heldout")
+_HELD_OUT = ("test", "testing", "validation", "valid", "val", "dev", "eval", "evaluation", "holdout", "held-out", "heldout",
+             "publictest", "privatetest")  # fmt: skip
 
 
 def _is_held_out(value: Any) -> bool:
@@ -33,7 +34,7 @@ def _is_rejected(value: Any) -> bool:
 
 
 def _is_true(value: Any) -> bool:
-    return value is True or (isinstance(value, str) and value.strip().lower() == "true")
+    return value is True or value == 1 or (isinstance(value, str) and value.strip().lower() in ("true", "1"))
 
 
 def _is_below_one(value: Any) -> bool:
@@ -43,27 +44,40 @@ def _is_below_one(value: Any) -> bool:
         return False
 
 
+def _are_choices(value: Any) -> bool:
+    """Return whether the value holds the texts of several answers. Those of Prodigy are objects, whose labels are read elsewhere."""
+    texts = [*value.values()] if isinstance(value, dict) else value
+    return isinstance(texts, list) and bool(texts) and all(isinstance(text, str | list) for text in texts)
+
+
+def _camel_case(key: str) -> str:
+    first, *others = key.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
 _PREFERENCE = "preference data is not trained: keep only the preferred replies"
 _MEDIA = "only text is trained"
-SPLITS = ("split", "data_split", "dataset_split", "partition", "set", "subset", "fold")
+_OTHER_SPLIT = "a row of a test or validation split: filter it into a source of its own"
+SPLITS = ("split", "data_split", "dataset_split", "partition", "set", "subset", "fold", "usage")
 # key -> (when its value is significant, why the row cannot be trained without it)
 MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "system": (_filled, "a system prompt"),
-    "system_prompt": (_filled, "a system prompt"),
+    **dict.fromkeys(("system", "system_prompt", "system_message", "system_instruction"), (_filled, "a system prompt")),
     "tools": (_filled, "tools that the replies call"),
     "functions": (_filled, "tools that the replies call"),
     "tool_calls": (_filled, "calls of tools"),
     "function_call": (_filled, "a call of a tool"),
     "reasoning_content": (_filled, "reasoning before the reply"),
     "thinking": (_filled, "reasoning before the reply"),
-    **dict.fromkeys(("image", "images", "video", "videos", "audio", "audios"), (_filled, _MEDIA)),
+    **dict.fromkeys(("image", "images", "image_path", "image_paths", "video", "videos", "audio", "audios"), (_filled, _MEDIA)),
     "rejected": (_filled, _PREFERENCE),
     "rejected_response": (_filled, _PREFERENCE),
     "kto_tag": (_is_bad, "a reply that was labelled as bad"),
     "label": (_is_bad, "a reply that was labelled as bad"),
     **dict.fromkeys(("answer", "status"), (_is_rejected, "the annotator's refusal of this row")),
-    **dict.fromkeys(("deleted", "was_cancelled"), (_is_true, "a row that was taken back")),
-    **dict.fromkeys(SPLITS, (_is_held_out, "a row of a test or validation split: filter it into a source of its own")),
+    **dict.fromkeys(("deleted", "is_deleted", "was_cancelled"), (_is_true, "a row that was taken back")),
+    **dict.fromkeys(SPLITS, (_is_held_out, _OTHER_SPLIT)),
+    "is_test": (_is_true, _OTHER_SPLIT),
+    "is_train": (_is_bad, _OTHER_SPLIT),
     **dict.fromkeys(("train", "trainable", "loss"), (_is_false, "a row that is not to be trained")),
     **dict.fromkeys(("loss_mask", "assistant_masks", "completion_mask"), (_filled, "a mask of what is trained")),
     "weight": (_is_below_one, "a weight: rows of weight 0 are not to be trained"),
@@ -71,12 +85,15 @@ MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "context": (_filled, "a context that the question refers to"),
     "history": (_filled, "earlier turns"),
     "documents": (_filled, "documents that the question refers to"),
+    **dict.fromkeys(("choices", "options"), (_are_choices, "the choices of the question")),
 }
 
 
-MEANINGS |= {key.capitalize(): meaning for key, meaning in MEANINGS.items()} | {key.upper(): meaning for key, meaning in MEANINGS.items()}
+for _spelt in (str.capitalize, str.upper, _camel_case):
+    MEANINGS |= {_spelt(key): meaning for key, meaning in MEANINGS.items() if _spelt(key) not in MEANINGS}
 _KEYS = frozenset(MEANINGS)
-_OF_ROWS = ("answer", "status", "deleted", "was_cancelled", *SPLITS, "train", "trainable")  # they say which rows to train
+# They say which rows to train.
+_OF_ROWS = ("answer", "status", "deleted", "is_deleted", "was_cancelled", *SPLITS, "is_test", "is_train", "train", "trainable")
 
 
 def key_use(module: Converter, ignore_keys: Iterable[str] = ()) -> KeyUse:

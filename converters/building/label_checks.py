@@ -19,7 +19,7 @@ from .manifest import LabelConflicts
 from .row_encoder import without_invisible
 
 _DECIMAL = re.compile(r"[+-]?\d+,\d+")  # a number as it is written in German or French
-_SEPARATOR = re.compile(r"[,;|/]")
+_SEPARATOR = re.compile(r"[,;|/#+&\n]")
 _MARKS, _QUOTES = ".,;:!?", "\"'`*“”‘’«»"
 _JOINT = re.compile(r"(?<=[^\W\d_])[-_](?=[^\W\d_])")
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
@@ -83,9 +83,10 @@ def _lists(places: Mapping[str, str], suspects: Mapping[str, str]) -> Iterator[P
         return
     for label, place in suspects.items():
         parts = [part.strip() for part in _SEPARATOR.split(label)]
-        is_written = label.startswith("[") and label.endswith("]")  # as JSON, or as Python writes a list
+        is_written = label[0] + label[-1] in ("[]", "{}")  # as JSON, or as Python writes a list or an object
         if is_written or len(parts) > 1 and all(part in places or part.isdecimal() for part in parts):
-            yield Problem("", f"{label!a} ({place}) is a list of labels", hint, "label-list")
+            what = "an object, not a label" if label[0] == "{" else "a list of labels"
+            yield Problem("", f"{label!a} ({place}) is {what}", hint, "label-list")
 
 
 def _missing(places: Mapping[str, str], suspects: Mapping[str, str]) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ SPARSE = 3  # a row above the header fills at most one cell of so many
 DELIMITERS = {"csv": ",", "tsv": "\t", "csv with semicolons": ";", "csv with pipes": "|"}
 _VALUE = re.compile(r"\s*[\d\-+.]*\d")  # how a cell of data or a log line begins, but no column name
 
+_SENTENCE_ENDS = (".", "!", "。", "！")  # a question mark may end the name of a form's column
 _WORD = re.compile(r"\s*[^\W\d]\w{0,59}\s*")
 
 
@@ -92,7 +93,22 @@ def _lines(head: bytes, delimiter: str) -> list[_Line]:
 def is_headerless(head: bytes) -> bool:
     """Return whether the text looks like a table whose first row is data too."""
     cells = _rows(head, DELIMITERS[table_format(head)])
-    return len(cells) > 1 and len(cells[0]) > 1 and _agreement(cells) >= AGREEMENT and looks_like_data(cells[0])
+    if len(cells) < 2 or len(cells[0]) < 2 or _agreement(cells) < AGREEMENT:
+        return False
+    return looks_like_data(cells[0]) or _recurs(cells[0], cells[1:]) or all(name.rstrip().endswith(_SENTENCE_ENDS) for name in cells[0])
+
+
+def _recurs(header: list[str], rows: list[list[str]]) -> bool:
+    """Return whether a column has its own name as a value, or values with the same `key:` before them: then the name is a value, too."""
+    others = [row for row in rows if len(row) == len(header) and row != header]  # a header that is repeated is one
+    columns = zip(header, *others, strict=True) if others else ()
+    return any(name.strip() and _key(name) in map(_key, values) for name, *values in columns)
+
+
+def _key(cell: str) -> str:
+    """Return what a cell such as `text:It rained.` has before its colon; any other cell is returned whole."""
+    before, colon, _ = cell.partition(":")
+    return before + colon if colon else cell
 
 
 def looks_like_data(header: list[str]) -> bool:

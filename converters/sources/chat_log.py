@@ -11,7 +11,7 @@ open a conversation. The text that WhatsApp exports is read as such rows (conver
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import PurePath
 from typing import Annotated, Any, NamedTuple
 
@@ -21,14 +21,34 @@ from ..reading.records import Drop, Record, Row, joined
 from ..reading.whatsapp import whatsapp_reader
 from .key_paths import NoValue, value_at
 
-VERSION = 3
+VERSION = 4
 RECORD_TYPES = ("chat",)
 STATELESS = False  # a conversation has many rows
-_EVENTS = {  # that have a text: subtypes of Slack, types of Discord
-    *("channel_join", "channel_leave", "group_join", "group_leave"),
+_EVENTS = {  # that have a text: subtypes of Slack, types of Discord and Messenger
+    *(
+        f"{where}_{what}"
+        for where in ("channel", "group")
+        for what in ("join", "leave", "topic", "purpose", "name", "archive", "unarchive")
+    ),
+    *("channel_convert_to_private", "channel_convert_to_public", "channel_posting_permissions", "app_conversation_join", "tombstone"),
+    *(
+        "bot_add",
+        "bot_remove",
+        "bot_enable",
+        "bot_disable",
+        "pinned_item",
+        "unpinned_item",
+        "reminder_add",
+        "huddle_thread",
+        "sh_room_created",
+    ),
     *("GuildMemberJoin", "RecipientAdd", "RecipientRemove", "ChannelNameChange", "ChannelIconChange", "ChannelPinnedMessage", "Call"),
-    *("ThreadCreated",),
+    *("ThreadCreated", "Subscribe", "Unsubscribe"),
 }
+
+
+_CHANGES = 5  # of the time, at the beginning of a file, that show its order
+_LATEST = 1e11  # seconds since 1970 of a time in the year 5138; a larger number counts thousandths, or thousandths of these
 
 
 def INPUT(head: bytes) -> Reads | Reader:
@@ -53,29 +73,44 @@ def convert(
     assistant: Annotated[Text, "The person whose messages are trained."] = "assistant",
     speaker_key: Annotated[Text, "The key of the person who wrote a message."] = "from",
     text_key: Annotated[Text, "The key of a message's text."] = "text",
-    time_key: Annotated[Text, "The key of a message's time: ISO 8601, or seconds since 1970."] = "date",
+    time_key: Annotated[Text, "The key of a message's time: ISO 8601, or seconds or milliseconds since 1970."] = "date",
     thread_key: Annotated[Text | None, "The key of a message's thread, if it is in one: `thread_ts` for Slack."] = None,
     gap_minutes: Annotated[Positive, "A pause of so many minutes ends a conversation."] = 60,
 ) -> Iterator[Record | Drop]:
     """Yield one chat per conversation; those of threads, whose messages others interrupt, at the end."""
     conversation: list[_Message] = []
     threads: dict[tuple[Any, ...], list[_Message]] = {}
-    for row in rows:
-        found = _message(row, assistant, speaker_key, text_key, time_key, thread_key)
+    for found in _in_order(_message(row, assistant, speaker_key, text_key, time_key, thread_key) for row in rows):
         if isinstance(found, Drop):
             yield found
             continue
         if found.thread not in (None, ""):
-            threads.setdefault((PurePath(row.file).parent, str(found.thread)), []).append(found)
+            threads.setdefault((PurePath(found.row.file).parent, str(found.thread)), []).append(found)
             continue
         before = conversation[-1] if conversation else found
-        if before.row.file != row.file or not 0 <= found.at - before.at < gap_minutes * 60:
+        if before.row.file != found.row.file or not 0 <= found.at - before.at < gap_minutes * 60:
             yield from _chat(conversation)
             conversation = []
         conversation.append(found)
     yield from _chat(conversation)
     for messages in threads.values():
         yield from _chat(messages)
+
+
+def _in_order(messages: Iterable[_Message | Drop]) -> Iterator[_Message | Drop]:
+    """Yield the messages; drops for those of a file that begins with its newest: each reply would come before its question."""
+    for _, of_file in groupby(messages, lambda found: found.row.file):
+        opening: list[_Message | Drop] = []
+        changes: list[bool] = []  # of the time: whether the next message is an earlier one
+        at: float | None = None
+        while len(changes) < _CHANGES and (found := next(of_file, None)) is not None:
+            opening.append(found)
+            if isinstance(found, _Message):
+                changes += [found.at < at] if at is not None and found.at != at else []
+                at = found.at
+        is_reversed = sum(changes) > len(changes) / 2
+        for found in chain(opening, of_file):
+            yield Drop(found.row, "newest_first", "the messages are in reverse order: sort them by their time") if is_reversed else found
 
 
 def _message(row: Row, assistant: str, speaker_key: str, text_key: str, time_key: str, thread_key: str | None) -> _Message | Drop:
@@ -102,9 +137,12 @@ def _text(value: Any) -> str:
 
 
 def seconds(time: Any) -> float | None:
-    """Return a time as seconds since 1970; None if it is neither that nor ISO 8601."""
+    """Return a time as seconds since 1970, of which it may count thousandths; None if it is neither that nor ISO 8601."""
     try:
-        return float(time)
+        since = float(time)
+        for _ in range(3):
+            since = since / 1000 if since > _LATEST else since
+        return since
     except (TypeError, ValueError):
         pass
     try:

@@ -31,8 +31,12 @@ ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assi
 _PLAIN = ("role", "content")
 _PLAIN_ONLY, _DICT, _TEXT = {_PLAIN}, {dict}, {str}
 _ROLE, _CONTENT = itemgetter("role"), itemgetter("content")
-_ORDER = ("turn", "turn_id", "turn_index", "turn_number", "message_index", "position", "order", "timestamp", "created_at", "time", "date")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_ORDER = (
+    *("turn", "turn_id", "turn_index", "turn_idx", "turn_number", "message_index", "utterance_idx", "index", "idx", "seq", "step"),
+    *("position", "order", "timestamp", "ts", "created_at", "create_time", "sent_at", "time", "date"),
+)
+_DATE, _NUMBER = re.compile(r"\d{4}-\d\d-\d\d"), re.compile(r"\d+(\.\d*)?")
+_PARENTS, _IDS = ("parent_id", "parent_message_id", "parent"), ("message_id", "id", "uuid")
 _PART = ("type", "text", "cache_control")  # the last says how an API is billed
 
 
@@ -220,6 +224,8 @@ def _grouped(
             yield Drop(row, "conversation_in_two_files", detail)
         elif key := _out_of_order(values):
             yield Drop(row, "not_in_order", f"the rows of the conversation are not in the order of {key!r}: sort them")
+        elif branch := _branch(values):
+            yield Drop(row, "branches", f"message {branch}: make each branch of the tree a conversation")
         elif any(system != systems[0] for system in systems):
             yield Drop(row, "two_system_prompts", "the rows of the conversation have different system prompts")
         else:
@@ -236,8 +242,26 @@ def _one_or_all(found: list[Any]) -> Any:
 def _out_of_order(values: list[dict[str, Any]]) -> str:
     """Return a key by which the rows of a conversation are numbered or dated in another order than theirs; "" if there is none."""
     for key in _ORDER:
-        found: list[Any] = [dict.get(value, key) for value in values]  # looked at, not read: the key is still named as one that is left out
-        if all(type(place) is int for place in found) or all(isinstance(place, str) and _DATE.match(place) for place in found):
-            if found != sorted(found):
-                return key
+        found: list[Any] = [_place(dict.get(value, key)) for value in values]  # looked at, not read: the key is still named as left out
+        if len({*map(type, found)}) == 1 and None not in found and found != sorted(found):
+            return key
+    return ""
+
+
+def _place(value: Any) -> float | str | None:
+    """Return a number, also one in a table's cell, or a date, by which rows can be sorted; None for any other value."""
+    if isinstance(value, str):
+        return float(value) if _NUMBER.fullmatch(value) else value if _DATE.match(value) else None
+    return float(value) if type(value) in (int, float) else None
+
+
+def _branch(values: list[dict[str, Any]]) -> str:
+    """Return which message of a tree, such as those of OASST, does not answer the one before it; "" if each does."""
+    parents, ids = (
+        [next((found for key in keys if (found := dict.get(value, key)) is not None), None) for value in values]
+        for keys in (_PARENTS, _IDS)
+    )
+    for number, parent in enumerate(parents):
+        if parent is not None and parent in ids and parent != (ids[number - 1] if number else None):
+            return f"{ids[number]!r} answers {parent!r}, not the message before it"
     return ""

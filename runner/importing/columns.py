@@ -35,7 +35,7 @@ ANSWER_ENDINGS = ("answer", "response", "reply", "completion", "solution")
 COMPOUND_ENDINGS = ("frage", "antwort", "kommentar", "nachricht", "rezension")  # German words end without a blank: `Kundenanfrage`
 TEXT_ENDINGS = ("review", "body", "comment", "message", "tweet")
 LABEL_ENDINGS = ("label", "class", "category", "sentiment", "emotion", "stars", "rating", "intent", "topic", "score")
-SYSTEM = ("system", "system_prompt", "systeminstruction", "system_instruction")
+SYSTEM = ("system", "system_prompt", "systemprompt", "system_message", "systemmessage", "system_instruction", "systeminstruction")
 # Two texts that are judged together: a label describes both.
 PAIRS = (("premise", "hypothesis"), ("question", "passage"), ("claim", "evidence"), ("query", "document"))
 NUMBERED = re.compile(r"(.+?)_?(?:\d+|[ab])")
@@ -49,8 +49,8 @@ _TURNS = re.compile(
     r"\[/INST\]|<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|(?:^|\n|###? ?)(?:Human|User|Assistant|Instruction|Response|Bot):"
 )
 _DATE = re.compile(r"\s*\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\b")
-_TIME = re.compile(r"\s*\d{4}-\d\d-\d\d[T ]|1\d{9}(?:\.\d+)?$")  # a date with its time, or seconds since 1970
-SPEAKERS = ("from", "speaker", "author", "sender", "user")
+_TIME = re.compile(r"\s*\d{4}-\d\d-\d\d[T ]|1\d{9}(?:\d{3}){0,3}(?:\.\d+)?$")  # a date with its time, or seconds since 1970, or thousandths
+SPEAKERS = ("from", "speaker", "author", "sender", "sender_name", "user")
 _GENERIC = {"text", "value", "values", "content", "choice", "choices", "name", "str", "string"}  # last in the path of what has another name
 _CJK = re.compile(f"[{CJK}]")
 

@@ -201,10 +201,10 @@ def recognised_lines(found: Recognised) -> Iterator[tuple[str, str]]:
         yield "labels", f"different spellings are read as one label: {respelt}; remove label_names in the recipe if they differ"
     if groups := _kept_groups(found):
         yield "split", f"by {', '.join(groups)}, whose values repeat: rows that belong together stay in one split"
-    if unread := [key for key in found.unread if key not in groups]:
-        yield "not read", f"keys {_named(unread)}"
+    if not_read := [key for key in found.unread if key not in groups]:
+        yield "not read", f"keys {_named(not_read)}"
     if unread := choice.options.get("ignore_message_keys"):
-        yield "", f"and of messages {_named(unread)}"
+        yield ("", f"and of messages {_named(unread)}") if not_read else ("not read", f"of messages: keys {_named(unread)}")
 
 
 def _named(keys: list[str]) -> str:

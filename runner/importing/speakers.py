@@ -1,16 +1,19 @@
 """Find out which speaker of a chat is the user and which the assistant, if their names are not those of known roles."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from ...converters.building.key_meanings import MEANINGS
+from ...converters.building.row_shapes import MAX_DEPTH
 from ...converters.sources.messages import ROLES as MESSAGES_ROLES
 from ...converters.sources.sharegpt import ROLES
 
 KNOWN = (*MESSAGES_ROLES, *ROLES)
 SYNONYMS = {**ROLES, "developer": "system", "ai": "assistant", "bot": "assistant"}
-TRAINED = {*MEANINGS, "tool_call_id", "function", "refusal", "attachments", "files", "image_url"}
+OF_TRAINING = ("tool_call_id", "function", "refusal", "attachments", "files", "image_url", "mask", "masked", "train_detail", "loss_weight")
+TEXTS = ("text", "content", "value", "message", "thinking", "reasoning", "arguments", "input")  # keys of a text within a value
 WORDS = 4  # with more, a value is text
 FIRST = 0.9  # share of the chats that must begin with the same speaker
 
@@ -47,9 +50,24 @@ def unread_keys(turns: Iterable[Any], read: tuple[str, str]) -> list[str]:
     for turn in turns:
         for key, value in turn.items() if isinstance(turn, dict) else ():
             if key not in (*read, "train", "weight") and value not in (None, "", [], {}):
-                values.setdefault(str(key), []).append(value)
-    return [key for key, found in values.items() if key not in TRAINED and not any(map(_is_text, found))]
+                own = turn.get(read[1])
+                values.setdefault(str(key), []).append(_holds_text(value, own if isinstance(own, str) else ""))
+    return [key for key, texts in values.items() if _plain(key) not in TRAINED and not any(texts)]
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and len(value.split()) >= WORDS
+def _holds_text(value: Any, own: str, depth: int = 0) -> bool:
+    """Return whether the value is or holds a text that is not in the message's `own`: its parts repeat that."""
+    if isinstance(value, str):
+        return len(value.split()) >= WORDS and value not in own
+    if isinstance(value, dict):
+        value = [item for key, item in value.items() if isinstance(item, dict | list) or str(key).lower() in TEXTS]
+    items = value if isinstance(value, list) else []
+    return depth < MAX_DEPTH and any(_holds_text(item, own, depth + 1) for item in items)
+
+
+def _plain(key: str) -> str:
+    """Return the key as `tool_calls` and `toolCalls` have it in common."""
+    return re.sub("[_-]", "", key).lower()
+
+
+TRAINED = {*map(_plain, (*MEANINGS, *OF_TRAINING))}

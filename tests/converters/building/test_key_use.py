@@ -70,7 +70,9 @@ def test_a_key_that_a_converter_does_not_know_is_named_and_changes_nothing_else(
 
 
 MATTERS = {"kto_tag": False, "label": False, "weight": 0, **dict.fromkeys(SPLITS, "test"), "train": False, "trainable": False, "loss": False,
-           "answer": "reject", "status": "discarded", "deleted": True, "was_cancelled": True}  # fmt: skip
+           "answer": "reject", "status": "discarded", **dict.fromkeys(("deleted", "is_deleted", "was_cancelled", "is_test"), True),
+           "is_train": False, "choices": ["a", "b"], "options": {"A": "a", "B": "b"}}  # fmt: skip
+MATTERS |= {key.replace("_", ""): value for key, value in MATTERS.items()}  # isTest
 
 
 @pytest.mark.parametrize("key", MEANINGS)
@@ -87,6 +89,21 @@ def test_a_key_that_means_something_elsewhere_is_read_or_refused(case, key):
         return
     refused = sum(more_drops.values()) > sum(drops.values())
     assert refused or again != lines or key in converter(case.parent.name).convert.__kwdefaults__.values() or key == "label"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("options", [{"id": "a", "text": "A"}]),
+        ("options", {"temperature": 0.5}),
+        ("Usage", "Training"),
+        ("is_test", "False"),
+        ("is_train", 1),
+    ],
+)
+def test_a_value_that_says_nothing_of_the_training_is_only_named(key, value):
+    lines, drops, unread = messages(chat("a", **{key: value}))
+    assert (len(lines), drops) == (1, {}) and key in unread
 
 
 @pytest.mark.parametrize("value", [None, "", [], {}], ids=repr)

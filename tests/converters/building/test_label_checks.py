@@ -48,10 +48,32 @@ def test_labels_that_differ_only_in_form_are_refused(one, other):
     assert "rows.jsonl:1" in error.value.problems[0].what and "rows.jsonl:2" in error.value.problems[0].what
 
 
-@pytest.mark.parametrize("label", ["15,26", "joy, anger", "joy|anger", "1;2;3", "joy/anger", "['joy']", '["joy", "x"]', "[]", "[1 0 1]"])
+@pytest.mark.parametrize(
+    "label",
+    [
+        "15,26",
+        "joy, anger",
+        "joy|anger",
+        "1;2;3",
+        "joy/anger",
+        "joy#anger",
+        "joy + anger",
+        "joy & anger",
+        "['joy']",
+        '["joy", "x"]',
+        "[]",
+        "[1 0 1]",
+    ],
+)
 def test_lists_of_labels_are_refused(label):
     with pytest.raises(UserError, match="is a list of labels"):
         check_labels(places("joy", "anger", "15", label), None)
+
+
+@pytest.mark.parametrize("label", ['{"choices": ["joy", "anger"]}', "{'label': 'joy', 'score': 0.9}"])
+def test_objects_are_no_labels(label):
+    with pytest.raises(UserError, match="is an object, not a label"):
+        check_labels(places("joy", "anger", label), None)
 
 
 @pytest.mark.parametrize("label", ["sad, but not very", "none", "1.5", "and/or", "1e5", "1" * 60])
@@ -109,7 +131,9 @@ def test_the_proposed_names_give_one_spelling(tmp_path):
     with pytest.raises(UserError) as error:
         build(Data("classification", (Source(str(tmp_path / "rows.csv"), "table"),), split=Split(validation=0)), tmp_path / "out")
     assert "Rückgabe" in error.value.problems[0].what, "a label is shown as people read it"
-    names = json.loads(re.search(r"\{.*\}", error.value.problems[0].hint)[0])
+    found = re.search(r"\{.*\}", error.value.problems[0].hint)
+    assert found
+    names = json.loads(found[0])
     source = Source(str(tmp_path / "rows.csv"), "table", {"label_names": names})
     assert build(Data("classification", (source,), split=Split(validation=0)), tmp_path / "out")["labels"] == ["Defekt", "Rückgabe"]
 

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recipekit.converters.reading.delimiters import is_table, lines_above, table_format
+from recipekit.converters.reading.delimiters import is_headerless, is_table, lines_above, table_format
 
 LOG = b"2025-07-14 22:28:27,858 - Starting\n2025-07-14 22:28:38,993 - Question 1\n2025-07-14 22:28:50,672 - Question 2\n"
 README = b"# Data\n\nThese rows, collected in May, are ours.\nPlease ask, before you use them, and cite us.\n"
@@ -77,3 +77,18 @@ def test_titles_and_notes_above_a_table_are_counted(head, lines):
 def test_every_line_above_a_table_is_counted(rows, above):
     text = "A title,,\n" * above + "".join(",".join(row) + "\n" for row in rows)
     assert lines_above(text.encode()) == above
+
+
+@pytest.mark.parametrize(
+    ("head", "is_so"),
+    [
+        (b"good\tI like it\nbad\tI do not\ngood\tI like that\n", True),
+        (b"Hi.\tSalut !\nRun.\tCours !\n", True),
+        (b"text:Why?\tlabels:So.\ntext:How?\tlabels:Thus.\n", True),
+        (b"label\ttext\ngood\tI like it\nlabel\ttext\nbad\tI do not\n", False),  # files that were joined, each with its header
+        (b"Timestamp,What is it?,Why?\nnow,a cat,so\n", False),
+        (b"No.,Text\n1,a cat\n2,a dog\n", False),
+    ],
+)
+def test_a_first_row_of_values_is_no_header(head, is_so):
+    assert is_headerless(head) == is_so

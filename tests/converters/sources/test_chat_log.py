@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.converters.building.row_account import convert_rows
 from recipekit.converters.reading.records import Drop, Row
+from recipekit.converters.sources.chat_log import seconds
 
 
 def converted(*lines, **options):
@@ -46,6 +47,31 @@ def test_what_nobody_asked_or_answered_is_counted():
 def test_rows_that_are_no_messages_are_dropped(value, reason, filtered):
     (drop,) = convert_rows("chat_log", [Row(value, "log.json", 1)], "chat", {})
     assert (drop.reason, drop.filtered) == (reason, filtered)
+
+
+def test_a_log_that_begins_with_its_newest_message_is_refused():
+    """Two messages of one minute would be a question and its answer in the wrong order."""
+    log = [("B", 9, "a2"), ("A", 9, "q2"), ("B", 5, "a"), ("A", 5, "q")]
+    found = converted(*log)
+    assert [(item.row.line, item.reason, item.filtered) for item in found] == [(n, "newest_first", False) for n in range(1, 5)]
+    assert contents(converted(*reversed(log))) == [["q", "a", "q2", "a2"]]
+    slow = [("A", 3, "q"), ("B", 4, "a"), ("A", 2, "late"), ("B", 6, "b"), ("A", 7, "r"), ("B", 8, "c")]  # one is late
+    assert contents(converted(*slow)) == [["q", "a"], ["late", "b", "r", "c"]]
+
+
+@pytest.mark.parametrize("unit", [1, 1000, 10**6, 10**9])
+def test_a_time_may_count_parts_of_seconds(unit):
+    assert seconds(1790000000 * unit) == seconds(str(1790000000 * unit)) == 1790000000
+
+
+@pytest.mark.parametrize(
+    "event", [{"subtype": "channel_topic"}, {"subtype": "tombstone"}, {"type": "ChannelPinnedMessage"}, {"type": "Subscribe"}]
+)
+def test_events_are_nobodys_words(event):
+    values = [{"from": who, "date": n, "text": text} for n, (who, text) in enumerate((("A", "q"), ("B", "a"), ("B", "B set the topic")))]
+    values[2] |= event
+    found = [*convert_rows("chat_log", [Row(value, "log.json", n) for n, value in enumerate(values, 1)], "chat", {"assistant": "B"})]
+    assert contents(found) == [["q", "a"]] and [item.reason for item in found if isinstance(item, Drop)] == ["no_message"]
 
 
 @given(st.lists(st.tuples(st.sampled_from("ABC"), st.integers(0, 300), st.sampled_from(["x", "y", " ", "z\nz"]))))

@@ -115,7 +115,13 @@ def test_keys_next_to_a_text_part_are_refused(beside):
 
 
 @pytest.mark.parametrize(
-    ("key", "places"), [("turn", [3, 2, 1, 4]), ("created_at", ["2024-01-02", "2024-01-01", "2024-01-03", "2024-01-04"])]
+    ("key", "places"),
+    [
+        ("turn", [3, 2, 1, 4]),
+        ("created_at", ["2024-01-02", "2024-01-01", "2024-01-03", "2024-01-04"]),
+        ("utterance_idx", ["3", "2", "1", "4"]),  # of a table
+        ("ts", ["1690000002.5", "1690000001", "1690000003", "1690000004"]),
+    ],
 )
 def test_rows_of_a_conversation_that_are_numbered_otherwise_are_refused(key, places):
     rows = [{"id": 1, key: place, **turn} for place, turn in zip(places, [*HI, *HI], strict=True)]
@@ -123,6 +129,20 @@ def test_rows_of_a_conversation_that_are_numbered_otherwise_are_refused(key, pla
     assert found == ("not_in_order", f"the rows of the conversation are not in the order of {key!r}: sort them")
     assert converted(*sorted(rows, key=lambda row: row[key]), conversation_key="id")[0] != found
     assert len(converted(*({**row, key: None} for row in rows), conversation_key="id")) == 1
+
+
+def test_numbers_of_rows_are_compared_as_numbers():
+    rows = [{"id": 1, "turn": str(number), **HI[number % 2]} for number in range(8, 12)]
+    assert converted(*rows, conversation_key="id") == [[*HI, *HI]]
+
+
+def test_the_branches_of_a_tree_are_not_one_conversation():
+    rows = [{"tree": 1, "message_id": name, "parent_id": parent, **HI["ab".index(who)]}
+            for name, parent, who in (("q", None, "a"), ("r", "q", "b"), ("q2", "r", "a"), ("r2", "q2", "b"), ("q3", "r", "a"), ("r3", "q3", "b"))]  # fmt: skip
+    assert converted(*rows, conversation_key="tree") == [
+        ("branches", "message 'q3' answers 'r', not the message before it: make each branch of the tree a conversation")
+    ]
+    assert converted(*rows[:4], conversation_key="tree") == [[*HI, *HI]]
 
 
 def test_keys_of_messages_are_refused_unless_they_are_listed():

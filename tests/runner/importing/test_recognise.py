@@ -5,7 +5,7 @@ import json
 import pytest
 from recipekit.converters.building.pipeline import build
 from recipekit.runner.importing.file_forms import undeclared_encoding
-from recipekit.runner.importing.new_recipe import Draft, recipe_for, sequence_len
+from recipekit.runner.importing.new_recipe import Draft, recipe_for, recognised_lines, sequence_len
 from recipekit.runner.importing.recognise import recognise, sum_row
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.recipe import check_recipe, load_recipe
@@ -565,6 +565,53 @@ def test_keys_of_messages_that_hold_text_are_never_ignored(tmp_path):
     called = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}]
     with pytest.raises(UserError, match="a message has 'tool_calls'"):
         recognise([written(tmp_path, "data.jsonl", lines({"messages": called}))])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("reasoning_details", [{"type": "reasoning.text", "text": "They seem to greet me here."}]),
+        ("thinking_blocks", [{"type": "thinking", "thinking": "They seem to greet me here."}]),
+        ("toolCalls", [{"name": "greet"}]),
+        ("train_detail", [{"begin_offset": 0, "end_offset": 1, "train": False}]),
+        ("masked", True),
+    ],
+)
+def test_keys_of_messages_that_hold_more_than_who_and_when_are_never_ignored(tmp_path, key, value):
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho", key: value}]
+    with pytest.raises(UserError, match=f"a message has '{key}'"):
+        recognise([written(tmp_path, "data.jsonl", lines({"messages": messages}))])
+
+
+def test_parts_that_hold_more_than_the_text_of_their_message_are_never_ignored(tmp_path):
+    thought = {"type": "thinking", "thinking": "They seem to greet me here."}
+    turns = [
+        {"sender": who, "text": text, "content": [{"type": "text", "text": text}]} for who, text in (("human", "Hi"), ("assistant", "Ho"))
+    ]
+    turns[1]["content"].insert(0, thought)
+    with pytest.raises(UserError, match="a message has 'content'"):
+        recognise([written(tmp_path, "data.json", json.dumps([{"chat_messages": turns}] * 3))])
+
+
+@pytest.mark.parametrize("key", ["system_message", "systemPrompt", "System Message"])
+def test_a_system_prompt_may_have_other_names(tmp_path, key):
+    for row in ({"messages": TURNS}, {"question": "What is it for?", "response": "It is a fish."}):
+        found = recognise([written(tmp_path, "data.jsonl", lines(*({key: "Be brief.", **row} for _ in range(3))))])
+        assert found.records[0].fields["messages"][0] == {"role": "system", "content": "Be brief."} and not found.unread
+
+
+def test_keys_of_messages_that_are_not_read_have_their_own_heading(tmp_path):
+    turns = [{**turn, "id": 1} for turn in TURNS]
+    said = [*recognised_lines(recognise([written(tmp_path, "data.jsonl", lines({"messages": turns}))]))]
+    assert said[-1] == ("not read", "of messages: keys id")
+
+
+@pytest.mark.parametrize("row", [{"choices": ["one", "two"]}, {"options": {"A": "one", "B": "two"}}])
+def test_a_question_is_not_asked_without_its_choices(tmp_path, row):
+    with pytest.raises(UserError, match=r"no converter reads these rows \(keys: question"):
+        recognise(
+            [written(tmp_path, "data.jsonl", lines(*({"question": f"Which is {n}?", **row, "answer": "A"} for n in range(20))))], "chat"
+        )
 
 
 def test_folders_of_texts_are_labels_and_front_matter_is_left_out(tmp_path):
