@@ -221,7 +221,7 @@ def _rows(batch: list[Row | Drop]) -> Batch:
 def line_batches(stream: Readable, name: str, size: int) -> Iterator[Batch]:
     """Yield the stream's lines in batches of about `size` bytes."""
     line = 1
-    with bounded_lines(stream) as buffered:
+    with bounded_lines(stream, name) as buffered:
         while block := buffered.read(size):
             if not block.endswith(b"\n"):
                 block += buffered.readline()

@@ -37,7 +37,7 @@ def read_csv(stream: BinaryIO, name: str, delimiter: str = ",", columns: tuple[s
     Raises UserError for an invalid header, and for `columns` that repeat the file's own header.
     """
     csv.field_size_limit(4 * MAX_ROW)  # _Lines refuses such a row before csv would
-    text = io.TextIOWrapper(bounded_lines(stream, b"\r\n"), encoding="utf-8-sig", errors="surrogateescape", newline="")
+    text = io.TextIOWrapper(bounded_lines(stream, name, b"\r\n"), encoding="utf-8-sig", errors="surrogateescape", newline="")
     lines = _Lines(text, first)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     header = [*columns] or _header(reader, Location(name, first), stream)

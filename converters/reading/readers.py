@@ -103,7 +103,7 @@ def _closing(stream: BinaryIO, rows: Iterator[Row | Drop]) -> Iterator[Row | Dro
 
 def read_jsonl(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
     """Yield one JSON value per line. Blank lines are skipped; a broken line is a drop."""
-    return json_lines(lines.bounded_lines(stream), name)
+    return json_lines(lines.bounded_lines(stream, name), name)
 
 
 def json_lines(found: Iterable[bytes], name: str, first: int = 1) -> Iterator[Row | Drop]:
@@ -171,7 +171,7 @@ def _not_utf8(text: bytes, name: str, line: int) -> Drop | None:
 def read_lines(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
     """Yield text lines without their line ends; blank ones too, because a converter may read them as paragraph breaks."""
     number = 0
-    for line in lines.bounded_lines(stream, b"\r\n"):
+    for line in lines.bounded_lines(stream, name, b"\r\n"):
         for text in line.rstrip(b"\r\n").split(b"\r"):  # lines of old Macs
             number += 1
             yield _text(text, name, number, number == 1, "line_too_long")

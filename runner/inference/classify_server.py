@@ -12,8 +12,9 @@ from starlette.routing import Route
 
 from ...schemas.base.errors import UserError
 from .classify import Classifier
+from .guards import error_response
 from .protocol import BadRequest, classification, read_texts
-from .server import error_response, guarded, model_card, with_body
+from .server import guarded, model_card, with_body
 
 
 class Classifications:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,7 +13,6 @@ import orjson
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -23,12 +23,12 @@ from ..worker.generation import Reply
 from ..worker.loading import LoadedModel
 from ..worker.tokenization import RefusedMessages
 from .batching import Batcher, StreamingDecoder
-from .bounded_protocol import BoundedProtocol
+from .bounded_protocol import MAX_CONNECTIONS, BoundedProtocol
+from .guards import HostGuard, error_response, is_foreign
 from .protocol import BadRequest, ChatRequest, chunk, completion, error_body, read_request, usage, usage_chunk
 
 MAX_BODY = 4 << 20
 MAX_WAITING = 1024
-MAX_CONNECTIONS = 2 * MAX_WAITING
 BODY_SECONDS = 30.0
 IDLE_SECONDS = 15
 KEY_NAME = "RECIPEKIT_API_KEY"
@@ -65,7 +65,7 @@ class Chats:
         self.served = served
         self.system = [{"role": "system", "content": system_prompt}] if system_prompt else []
         self.batcher = Batcher(served, max_batch, lambda reply, error: reply.on_token(_broken(reply, error)))
-        self.in_progress = 0
+        self.tokenizing, self.in_progress = asyncio.Lock(), 0
 
     async def health(self, request: Request) -> Response:
         """Return that the model answers, and how many requests are in progress."""
@@ -82,10 +82,10 @@ class Chats:
         asked = read_request(body)
         if body.get("model") not in (None, self.served.name):
             return error_response(404, f"this server has one model: {self.served.name}", "model", "model_not_found")
-        reply, parts = self._reply(asked)
         if self.in_progress >= MAX_WAITING:
             headers = {"retry-after": "1"}
             return JSONResponse(error_body("too many requests are waiting", "rate_limit_error"), status_code=429, headers=headers)
+        reply, parts = self._reply(asked, await self._prompt_ids(asked))
         identity = f"chatcmpl-{secrets.token_hex(12)}"
         self.in_progress += 1
         self.batcher.put(reply)
@@ -93,13 +93,20 @@ class Chats:
             return StreamingResponse(self._stream(identity, asked, reply, parts), media_type="text/event-stream")
         return await self._whole(identity, request, reply, parts)
 
-    def _reply(self, asked: ChatRequest) -> tuple[Reply, asyncio.Queue[str | None]]:
-        """Return the reply to generate, and the queue of its text, ended by None. Raises BadRequest if it would not fit."""
+    async def _prompt_ids(self, asked: ChatRequest) -> list[int]:
+        """Return the tokens of the prompt. Raises BadRequest if the template refuses it.
+
+        In a thread, one prompt after the other: megabytes take seconds, and others are answered meanwhile.
+        """
+        own = any(message["role"] == "system" for message in asked.messages)
         try:
-            own = any(message["role"] == "system" for message in asked.messages)
-            ids = self.served.prompt_ids(asked.messages if own else [*self.system, *asked.messages])
+            async with self.tokenizing:
+                return await asyncio.to_thread(self.served.prompt_ids, asked.messages if own else [*self.system, *asked.messages])
         except RefusedMessages as error:
             raise BadRequest(str(error), "messages") from None
+
+    def _reply(self, asked: ChatRequest, ids: list[int]) -> tuple[Reply, asyncio.Queue[str | None]]:
+        """Return the reply to generate, and the queue of its text, ended by None. Raises BadRequest if it would not fit."""
         room = self.served.context - len(ids)
         wanted = asked.max_new_tokens or room
         if room < 1 or (asked.max_new_tokens and wanted > room):
@@ -180,7 +187,7 @@ def create_app(
 
 def guarded(routes: list[Route], hosts: tuple[str, ...]) -> Starlette:
     """Return an application of the routes that accepts only these host names."""
-    return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))])
+    return Starlette(routes=routes, middleware=[Middleware(HostGuard, hosts=hosts)])
 
 
 def model_card(name: str) -> dict[str, Any]:
@@ -211,17 +218,6 @@ def unauthorised(request: Request) -> Response | None:
     if wanted and not secrets.compare_digest(given.encode(), wanted.encode()):
         return error_response(401, "the key is missing or wrong", None, "invalid_api_key")
     return None
-
-
-def is_foreign(request: Request) -> bool:
-    """Return whether a page of another website makes the request."""
-    origin = request.headers.get("origin")
-    return origin is not None and origin.partition("://")[2] != request.headers.get("host")
-
-
-def error_response(status: int, what: str, parameter: str | None, code: str | None) -> Response:
-    """Return an error in OpenAI's format."""
-    return JSONResponse(error_body(what, "invalid_request_error", parameter, code), status_code=status)
 
 
 def _broken(reply: Reply, error: BaseException) -> Reply:
@@ -265,8 +261,16 @@ def bound(host: str, port: int) -> socket.socket:
 
 def serve(app: Starlette, listener: socket.socket, log_level: str = "warning") -> None:
     """Serve until a signal stops it."""
+    _allow_open_files(2 * MAX_CONNECTIONS + 1024)  # new ones are accepted before old ones are closed
     config = uvicorn.Config(
         app, http=BoundedProtocol, log_level=log_level, access_log=False, timeout_graceful_shutdown=5, server_header=False,
-        timeout_keep_alive=IDLE_SECONDS, limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=IDLE_SECONDS, ws="none",
     )  # fmt: skip
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def _allow_open_files(wanted: int) -> None:
+    """Raise this process's own limit on open files, as far as the system lets it."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most))

@@ -8,12 +8,11 @@ from fastapi import FastAPI
 from gradio.themes import Default
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...schemas.base.loopback import LOOPBACK_HOSTS
-from .server import error_response, is_foreign
+from .guards import HostGuard, error_response, is_foreign
 from .web_page import STYLE
 
 POLICY = (
@@ -28,7 +27,7 @@ _SEND = tuple(f"button_primary_background_fill{state}{scheme}" for state in ("",
 
 def create_web_app(page: gr.Blocks) -> FastAPI:
     """Return the application that shows the page."""
-    guards = [Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK_HOSTS)), Middleware(Guard)]
+    guards = [Middleware(HostGuard, hosts=LOOPBACK_HOSTS), Middleware(Guard)]
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, middleware=guards)
     fonts: dict[str, Any] = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
     theme = Default(primary_hue="blue", **fonts).set(**dict.fromkeys(_SEND, "*primary_700"))

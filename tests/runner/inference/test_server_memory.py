@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("uvicorn", reason="needs the extra [serve]")
 
-from recipekit.runner.inference.server import MAX_CONNECTIONS
+from recipekit.runner.inference.bounded_protocol import MAX_CONNECTIONS
 from recipekit.runner.providers.local_server import served
 
 from ...support.waiting import wait_until
