@@ -111,6 +111,19 @@ def restarts_that_never_come(recipe: Recipe) -> Iterator[Finding]:
         yield Finding(("training", "lr_scheduler"), what, "set axolotl: {lr_scheduler_kwargs: {num_cycles: 3}}, or use cosine")
 
 
+# The arguments of each scheduler of transformers; an other one is an error there, or ignored.
+_ARGUMENTS = {"cosine": {"num_cycles"}, "cosine_with_restarts": {"num_cycles"}, "polynomial": {"power", "lr_end"}}
+
+
+def arguments_that_the_scheduler_lacks(recipe: Recipe) -> Iterator[Finding]:
+    given, scheduler = recipe.axolotl.get("lr_scheduler_kwargs"), recipe.training.lr_scheduler
+    known = _ARGUMENTS.get(scheduler, set())
+    for key in given if isinstance(given, dict) else ():
+        if key not in known:
+            hint = f"it takes {' and '.join(sorted(known))}" if known else "it takes none"
+            yield Finding(("axolotl", "lr_scheduler_kwargs", key), f"{scheduler} has no such argument", hint)
+
+
 def adam_keys_without_adam(recipe: Recipe) -> Iterator[Finding]:
     optimizer = recipe.training.optimizer
     for key in ("adam_beta1", "adam_beta2", "adam_epsilon"):
@@ -256,6 +269,7 @@ RULES: tuple[Rule, ...] = (
     warmup_longer_than_the_run,
     warmup_that_the_scheduler_ignores,
     restarts_that_never_come,
+    arguments_that_the_scheduler_lacks,
     adam_keys_without_adam,
     epochs_beside_steps,
     early_stopping_without_evaluation,

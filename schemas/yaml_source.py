@@ -7,9 +7,7 @@ keeps the last of two duplicate keys, and reads `2e-4` as text (measured). Scala
 
 import math
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import yaml
@@ -27,12 +25,17 @@ KeyPath = tuple[str | int, ...]
 
 _FIRST_OF_NUMBERS = frozenset("+-.0123456789")
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_INT_OF_1_1 = re.compile(r"[-+]?([0-9][0-9_]*(:[0-5]?[0-9])*|0b[01][01_]*|0x[0-9a-fA-F][0-9a-fA-F_]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
     word: value for value, name in ((True, "true"), (False, "false")) for word in (name, name.capitalize(), name.upper())
 }
-YAML_1_1 = {word: value for value, names in ((True, "yes on"), (False, "no off")) for name in names.split()
-            for word in (name, name.capitalize(), name.upper())}  # fmt: skip
+_WORDS_OF_1_1 = {
+    word: value
+    for value, names in ((True, "yes on"), (False, "no off"))
+    for name in names.split()
+    for word in (name, name.capitalize(), name.upper())
+}
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")}
 _PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -82,13 +85,14 @@ def read_text(path: Path, name: str | None = None, missing: str = "") -> str:
         raise UserError(Problem(location._replace(line=line, column=1), "not UTF-8 text", hint, "yaml-encoding")) from None
 
 
-def parse_yaml(text: str, file: str, words: Mapping[str, bool] = MappingProxyType({})) -> Document:
-    """Read one YAML document, in which these unquoted `words` are true or false. Raises UserError with the location of the error."""
+def parse_yaml(text: str, file: str, *, is_1_1: bool = False) -> Document:
+    """Read one YAML document, as YAML 1.2 or 1.1: there `no` is false, 010 is eight and 1_000 a thousand. Raises UserError with the
+    location of the error."""
     if len(text) > MAX_BYTES:
         raise UserError(Problem(file, f"too large for a recipe: {len(text):,} characters", rule="yaml-size"))
     try:
         text.encode()
-        return _Composer(text, file, words).document()
+        return _Composer(text, file, is_1_1).document()
     except UnicodeEncodeError:  # a command-line argument that is not UTF-8
         raise UserError(Problem(file, "not UTF-8 text", rule="yaml-encoding")) from None
     except yaml.MarkedYAMLError as error:
@@ -102,9 +106,9 @@ def parse_yaml(text: str, file: str, words: Mapping[str, bool] = MappingProxyTyp
 class _Composer:
     """Composes values from events, and counts depth, aliases and nodes before anything is built."""
 
-    def __init__(self, text: str, file: str, words: Mapping[str, bool]) -> None:
+    def __init__(self, text: str, file: str, is_1_1: bool) -> None:
         self.file = file
-        self.words = {**_WORDS, **words}
+        self.words, self.is_1_1 = (_WORDS | _WORDS_OF_1_1 if is_1_1 else _WORDS), is_1_1
         self.next = _PARSER(text).get_event
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.open_anchors: set[str] = set()
@@ -230,6 +234,8 @@ class _Composer:
             raise self.refuse(event, f"{text} is not a finite number", "write a number, or quote it if it is text", "yaml-number")
         if len(text) > MAX_DIGITS and _FLOAT.fullmatch(text):
             raise self.refuse(event, f"a number of {len(text)} digits", "quote it if it is text", "yaml-number")
+        if self.is_1_1 and _INT_OF_1_1.fullmatch(text) and isinstance(number := yaml.safe_load(text), int):
+            return number
         if _INT.fullmatch(text):
             return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
         if not _FLOAT.fullmatch(text):

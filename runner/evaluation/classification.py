@@ -136,23 +136,29 @@ def mentioned(train: Rows, texts: list[str], labels: list[str], class_weights: C
     fallback = majority(train, texts[:1], labels, class_weights)[:1]
     of_letters = pair_of(labels)
     place = of_letters and of_letters[0].pairs.index(of_letters[1])
-    names = of_letters[0].pattern if of_letters else "|".join(map(re.escape, labels))
-    pattern = re.compile(rf"(?<![^\W_])({names})(?:['’]?s)?(?![^\W_])", re.IGNORECASE)
     folded = {label.casefold(): label for label in labels}
+    names = of_letters[0].pattern.casefold() if of_letters else "|".join(map(re.escape, folded))
+    # Both are folded, instead of re.IGNORECASE: it finds `ikna` in `İkna` and `ıkna`, which no folding makes equal.
+    pattern = re.compile(rf"(?<![^\W_])({names})(?:['’]?s)?(?![^\W_])")
     found = []
     for text in texts:
-        words = [match.casefold() for match in pattern.findall(text)]
+        words = pattern.findall(text.casefold())
         counts = Counter(folded[word if place is None else word[place]] for word in words)
         found.append([counts[label] / len(words) for label in labels] if words else fallback[0])
     return found
 
 
 def tfidf(train: Rows, texts: list[str], labels: list[str], class_weights: ClassWeights) -> list[list[float]]:
-    """Fit a logistic regression on the TF-IDF of words and pairs of words, with the recipe's class weights."""
+    """Fit a logistic regression on the TF-IDF of words and pairs of words, with the recipe's class weights.
+
+    Where no training text has a word, as with emoji alone, every text gets the majority's.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
+    if not any(re.search(WORD, row["text"]) for row in train):
+        return majority(train, texts, labels, class_weights)
     vectorizer = TfidfVectorizer(token_pattern=WORD, ngram_range=(1, 2), sublinear_tf=True, max_features=FEATURES)
     weights = dict(class_weights) if isinstance(class_weights, Mapping) else class_weights
     model = make_pipeline(vectorizer, LogisticRegression(max_iter=1000, class_weight=weights))

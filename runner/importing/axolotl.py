@@ -211,6 +211,13 @@ def _accepted_losses(draft: Draft, key: str, value: Any) -> None:
         draft.put(key, {"data.whitespace": "keep"})
 
 
+def _warmup_ratio(draft: Draft, key: str, value: Any) -> None:
+    if draft.given.get("warmup_steps") is None:
+        draft.put(key, {"training.warmup_ratio": value})
+    else:
+        draft.note(key, "training.warmup_steps", "which counts where both are set")
+
+
 def _tokenizer(draft: Draft, key: str, value: Any) -> None:
     if value == "AutoTokenizer":
         draft.keep(key, "always so in recipes")
@@ -281,7 +288,7 @@ HANDLERS: dict[str, Callable[[Draft, str, Any], None]] = {
     "sample_packing": _packing, "pack_blocks": _packing, "accepted_losses": _accepted_losses,
     "fold_system": lambda draft, key, value: draft.put(key, {"data.system_role": "fold" if value else "keep"}),
     "deterministic": lambda draft, key, value: draft.put(key, {"training.deterministic": bool(value)}),
-    "tokenizer_type": _tokenizer,
+    "tokenizer_type": _tokenizer, "warmup_ratio": _warmup_ratio,
     "tf32": lambda draft, key, value: draft.lose(key, "used on GPUs that have it, as training.precision allows"),
     "pad_to_sequence_len": _padding, "evals_per_epoch": _per_epoch,
     "saves_per_epoch": _per_epoch, "eval_strategy": put_strategy, "save_strategy": put_strategy, "plugins": _plugins, "use_wandb": _tracker,

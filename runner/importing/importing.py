@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.recipe import problems_of
 from ...schemas.rules import findings
-from ...schemas.yaml_source import YAML_1_1, Document, parse_yaml, read_text
+from ...schemas.yaml_source import Document, parse_yaml, read_text
 from ...schemas.yaml_writing import dotted, path_of, to_yaml
 from .axolotl import confirm, read_axolotl
 from .draft import STATUSES, Draft, Entry
@@ -33,9 +33,10 @@ class Imported(NamedTuple):
 
 def import_config(path: Path, tool: Tool | None, name: str, folder: Path) -> Imported:
     """Import the configuration as a recipe called `name` in `folder`. Raises UserError for a file that is not a configuration."""
-    source = parse_yaml(read_text(path), str(path), YAML_1_1)  # as both tools read it: `load_in_4bit: no` is false, not a text
+    source = parse_yaml(read_text(path), str(path), is_1_1=True)  # as both tools read it: `load_in_4bit: no` is false, not a text
     if not isinstance(source.data, dict):
         raise UserError(Problem(source.location(()), "not a configuration: it has no keys", "give an Axolotl or LLaMA-Factory YAML file"))
+    _require_no_quoted_words(source)
     draft = Draft(source, name)
     if (tool or _tool(source)) == "axolotl":
         read_axolotl(draft, folder)
@@ -49,6 +50,15 @@ def import_config(path: Path, tool: Tool | None, name: str, folder: Path) -> Imp
     account.sort(key=lambda entry: (not entry[0].line, entry[0]))
     text = _head(path, entries.values()) + to_yaml(draft.ordered())
     return Imported(text, account, draft.problems + problems_of(parse_yaml(text, str(folder / f"{name}.yml"))))
+
+
+def _require_no_quoted_words(source: Document) -> None:
+    """Raise UserError for `bf16: "false"`: a text, which LLaMA-Factory takes for true, and Axolotl for false."""
+    quoted = {key: value for key, value in source.data.items() if isinstance(value, str) and value.lower() in ("true", "false")}
+    if quoted:
+        hint = "remove the quotes, if it is not meant as a text"
+        raise UserError(*(Problem(source.location((key,)), f"{key}: '{value}' is a text, not {value.lower()}", hint, "quoted-boolean")
+                          for key, value in quoted.items()))  # fmt: skip
 
 
 def _tool(source: Document) -> Tool:

@@ -94,12 +94,12 @@ def _method(draft: Draft, key: str, value: Any) -> None:
 
 
 def _bits(draft: Draft, key: str, value: Any) -> None:
-    if value == 4:
+    if value == 4 and draft.given.get("finetuning_type", "lora") == "lora":
         draft.note(key, "training.adapter", "qlora")
     elif value == 8:
         draft.put(key, {"training.load_in_8bit": True})
     else:
-        draft.lose(key, "supported are 4 bits (adapter: qlora), 8 and 16")
+        draft.lose(key, "supported are 4 bits and 8 under an adapter (finetuning_type: lora), and 16")
 
 
 def _layers(draft: Draft, key: str, value: Any) -> None:
@@ -126,6 +126,24 @@ def _stage(draft: Draft, key: str, value: Any) -> None:
         draft.note(key, "data.type", "chat" if value == "sft" else "text")
     else:
         draft.refuse(key, "recipes support supervised fine-tuning only, not preferences or rewards")
+
+
+def _packing(draft: Draft, key: str, value: Any) -> None:
+    """Pack rows if either key says so: neat_packing switches packing on."""
+    if value or (key == "packing" and not draft.given.get("neat_packing")):
+        draft.put(key, {"training.sample_packing": value}, "packed rows do not see each other" if value else "")
+    else:
+        draft.note(key, "training.sample_packing", "as the other key says")
+
+
+def _warmup(draft: Draft, key: str, value: Any) -> None:
+    """Translate the key that counts: steps above 0 override the ratio, and below 1 they are one."""
+    steps, ratio = (found if isinstance(found := draft.given.get(name), int | float) else 0 for name in ("warmup_steps", "warmup_ratio"))
+    used = "warmup_steps" if steps > 0 or not ratio else "warmup_ratio"
+    if key != used and draft.given.get(used) is not None:
+        draft.note(key, f"training.{used}", "which counts where both are set")
+    else:
+        draft.put(key, {"training.warmup_ratio" if key == "warmup_steps" and 0 < steps < 1 else f"training.{key}": value})
 
 
 def _mask_history(draft: Draft, key: str, value: Any) -> None:
@@ -184,6 +202,7 @@ def _trackers(draft: Draft, key: str, value: Any) -> None:
 HANDLERS: dict[str, Callable[[Draft, str, Any], None]] = {
     "finetuning_type": _method, "quantization_bit": _bits, "lora_target": _layers, "bf16": _precision, "fp16": _precision,
     "pure_bf16": _precision, "val_size": _held_out, "stage": _stage, "mask_history": _mask_history,
+    "packing": _packing, "neat_packing": _packing, "warmup_steps": _warmup, "warmup_ratio": _warmup,
     "report_to": _trackers, **dict.fromkeys(PASSED_ON, _pass_on), "additional_target": _modules,
     "default_system": lambda draft, key, value: draft.put(key, {"data.system_prompt": value}), "deepspeed": put_deepspeed,
     "flash_attn": lambda draft, key, value: _attention(draft, key, value),

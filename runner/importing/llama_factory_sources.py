@@ -17,6 +17,7 @@ ROLE_TAGS = {"user_tag": "user", "assistant_tag": "assistant", "observation_tag"
 DESCRIBED = {"file_name", "hf_hub_url", "subset", "split", "formatting", "ranking", "columns", "tags"}
 READ_COLUMNS = {"alpaca": {*COLUMNS}, "sharegpt": {"messages", "system"}, "messages": {"messages"}, "table": {"prompt"}}
 READ_TAGS: dict[str, tuple[str, ...]] = dict.fromkeys(("sharegpt", "messages"), ("role_tag", "content_tag", *ROLE_TAGS))
+ONE_LINE_BETWEEN = "{instruction}\n{input}"  # the converter's own question has an empty line there
 INFO = "dataset_info.json"
 MEDIA = ("images", "videos", "audios")
 OWN_NAMES = {("alpaca", "system"), ("alpaca", "history"), ("messages", "system")}  # columns that the converter reads under these names only
@@ -103,7 +104,8 @@ def _converter(facts: dict[str, Any], kind: str) -> tuple[str, dict[str, Any]]:
         options = {"text_key": columns.get("prompt", "text")}
         return "table", {} if options == {"text_key": "text"} else options
     if facts.get("formatting", "alpaca") == "alpaca":
-        return "alpaca", {ours: columns[theirs] for theirs, ours in COLUMNS.items() if columns.get(theirs, ours[:-4]) != ours[:-4]}
+        named = {ours: columns[theirs] for theirs, ours in COLUMNS.items() if columns.get(theirs, ours[:-4]) != ours[:-4]}
+        return "alpaca", named | {"with_input": ONE_LINE_BETWEEN}
     if facts.get("formatting") == "openai":
         wanted = {"messages_key": columns.get("messages"), "role_key": tags.get("role_tag"), "content_key": tags.get("content_tag")}
         roles = {tags[tag]: role for tag, role in ROLE_TAGS.items() if tags.get(tag, role) != role}

@@ -13,6 +13,8 @@ _SHOWN = 12
 _EXPERTS = {"w1", "w2", "w3", "gate_proj", "up_proj", "down_proj"}  # fused in memory; peft translates these names
 _RANGE = re.compile(r"^(.+)\[[0-9]*(?::[0-9]*)?\]$")  # rows of a parameter: ^lm_head.weight$[:32000]
 
+_LORA = re.compile(r"\.lora_[a-zA-Z_]+(?=\.|$)")  # of a parameter of an adapter, behind the name of its module
+
 Matches = Callable[[str, str], bool]
 
 
@@ -32,6 +34,33 @@ def name_problems(config: Mapping[str, Any], modules: Iterable[str], parameters:
         for entry in entries:
             if not any(matches(entry, name) for name in names):
                 yield key, f"{entry!r} matches no {kind} of the model; {_own(entry, names)}"
+
+
+def untrained_problems(config: Mapping[str, Any], trained: Iterable[str], grouped: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each key with an entry that names nothing that is trained, and what is wrong: peft and Axolotl ignore those too.
+
+    `trained` are the trained parameters, `grouped` those among them that lr_groups can give a learning rate.
+    """
+    adapted = list(dict.fromkeys(_adapted(name) for name in trained if _LORA.search(name)))
+    if adapted:
+        for key in ("lora_rank_pattern", "lora_alpha_pattern"):
+            for entry in config.get(key) or {}:
+                if not any(_pattern(entry, name) for name in adapted):
+                    yield key, f"{entry!r} matches no module with an adapter; {_own(entry, adapted)}"
+        wanted = config.get("peft_layers_to_transform")
+        there = {int(part) for name in adapted for part in name.split(".") if part.isdigit()}
+        for layer in wanted if isinstance(wanted, list) else [] if wanted is None else [wanted]:
+            if layer not in there:
+                yield "peft_layers_to_transform", f"there is no adapter in layer {layer}, but in {', '.join(map(str, sorted(there)))}"
+    modules = {name: _adapted(name) if _LORA.search(name) else module_of(name) for name in grouped}
+    for entry in (name for group in config.get("lr_groups") or [] for name in group.get("modules", [])):
+        if not any(_inside(entry, name) for name in modules):
+            yield "lr_groups", f"{entry!r} matches no weight that a group can have; {_own(entry, [*modules.values()])}"
+
+
+def _adapted(parameter: str) -> str:
+    """Return the module whose adapter has the parameter, by its name without the adapter."""
+    return _LORA.split(parameter)[0].removeprefix("base_model.model.")
 
 
 def _wanted(

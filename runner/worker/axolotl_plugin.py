@@ -24,7 +24,7 @@ from ..launch.axolotl_config import CHECKPOINTS, ROWS_CACHE
 from ..launch.axolotl_contract import round_trip_differences
 from ..launch.plan import CONFIG
 from ..models.architecture import architecture
-from ..models.module_names import name_problems
+from ..models.module_names import name_problems, untrained_problems
 from ..resources.fit import too_large
 from ..resources.forward_pass import ForwardPass, largest_forward_pass
 from ..resources.model_checks import beyond_the_context
@@ -212,9 +212,14 @@ class RecipekitPlugin(BasePlugin):
 
     def post_trainer_create(self, cfg: Any, trainer: Any) -> None:
         """Check what Axolotl froze against the recipe, and set up the trainer's loss, batches and callback."""
-        parameters = [name for name, _ in trainer.model.named_parameters()]  # an adapter changes their names
-        if problems := [what for _, what in name_problems({"unfrozen_parameters": cfg.unfrozen_parameters}, [], parameters)]:
-            self.fail("\n".join(f"axolotl.unfrozen_parameters: {what}" for what in problems))
+        parameters = dict(trainer.model.named_parameters())  # an adapter changes their names
+        trained = [name for name, weight in parameters.items() if weight.requires_grad]
+        of_groups = {*trained} & {*trainer.get_decay_parameter_names(trainer.model)} if cfg.lr_groups else set()
+        of_groups = {name for name in of_groups if not any(part in name for part in ("embed_tokens", "lm_head", "modules_to_save"))}
+        found = [*name_problems({"unfrozen_parameters": cfg.unfrozen_parameters}, [], parameters),
+                 *untrained_problems(cfg, trained, of_groups)]  # fmt: skip
+        if found:
+            self.fail("\n".join(f"axolotl.{key}: {what}" for key, what in found))
         if cfg.record_type == "classification":
             classification.set_up_trainer(cfg, trainer)
         else:

@@ -4,14 +4,17 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 
 from .loading import LoadedModel
 from .loss import unwrapped
+from .model_checks import reads_padding_before
 
 Row = TypeVar("Row")
 Answer = TypeVar("Answer")
+_READ_PADDING: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 
 
 @dataclass
@@ -34,8 +37,13 @@ class Reply:
 def generate(loaded: LoadedModel, replies: Sequence[Reply]) -> None:
     """Generate every reply until a stop token (`stop`), its maximum length (`length`), or cancellation (`cancelled`).
 
-    Prompts are padded on the left and share a cache; each reply has its own sampling and seed, and leaves the batch when it ends.
+    Prompts are padded on the left and share a cache; each reply has its own sampling and seed, and leaves the batch when it ends. Where a
+    model reads the padding, prompts of different lengths are answered one by one.
     """
+    if len({len(reply.prompt_ids) for reply in replies}) > 1 and _reads_padding(loaded):
+        for reply in replies:
+            generate(loaded, [reply])
+        return
     alive = list(replies)
     generators = {id(reply): torch.Generator().manual_seed(reply.seed) for reply in alive}
     ids, mask = _padded([reply.prompt_ids for reply in alive], loaded)
@@ -54,11 +62,19 @@ def generate(loaded: LoadedModel, replies: Sequence[Reply]) -> None:
             kept = torch.tensor(staying, device=loaded.device)
             ids, mask, positions = ids[kept], mask[kept], positions[kept]
             if cache is not None:
-                cache.batch_select_indices(kept)
+                cache.reorder_cache(kept)  # batch_select_indices has no layers of linear attention, as Qwen3-Next's
         new = torch.tensor([[reply.token_ids[-1]] for reply in alive], device=loaded.device)
         following = positions[:, -1:] + 1
         mask = torch.cat([mask, mask.new_ones((len(alive), 1))], dim=-1)
         ids, positions = (torch.cat([ids, new], -1), torch.cat([positions, following], -1)) if cache is None else (new, following)
+
+
+def _reads_padding(loaded: LoadedModel) -> bool:
+    """Return whether this model reads the padding of a batch, found by trying it once."""
+    if loaded.model not in _READ_PADDING:
+        _, _, has_positions = _forward_options(loaded.model)
+        _READ_PADDING[loaded.model] = reads_padding_before(loaded.model, loaded.pad_id, has_positions)
+    return _READ_PADDING[loaded.model]
 
 
 def in_memory(answer: Callable[[list[Row]], list[Answer]], batch: list[Row]) -> list[Answer]:

@@ -1,4 +1,7 @@
-"""What no training can begin with: weights that no file had, a model that sees the tokens it is to predict, or reads its padding."""
+"""What no training can begin with: weights that no file had, a model that sees the tokens it is to predict, or reads its padding.
+
+Also whether a model's replies can be generated in batches.
+"""
 
 from typing import Any
 
@@ -59,6 +62,18 @@ def reads_padding(model: Any, pad_id: int) -> bool:
     return bool((alone - among).abs().max() > MUCH * alone.abs().max())
 
 
+def reads_padding_before(model: Any, pad_id: int, has_positions: bool) -> bool:
+    """Return whether padding before a prompt changes what a language model says after it: its reply would depend on the other rows of its
+    batch. RWKV's does, and that of a model that counts its positions itself."""
+    ids = _tokens(model)
+    padded = torch.nn.functional.pad(ids, (TRIED, 0), value=pad_id)
+    mask = (torch.arange(2 * TRIED, device=ids.device) >= TRIED).long()[None]
+    positions = {"position_ids": (mask.cumsum(-1) - 1).clamp(min=0)} if has_positions else {}
+    alone, among = _logits(model, ids)[:, -1], _logits(model, padded, mask, **positions)[:, -1]
+    barely = BARELY if alone.dtype is torch.float32 else BARELY_IN_16_BITS
+    return bool((alone - among).abs().max() > barely * alone.abs().max())
+
+
 def _tokens(model: Any) -> torch.Tensor:
     """Return TRIED of the model's tokens, (1, TRIED); no two next to each other are equal, and none is the first or the last."""
     middle = model.config.get_text_config().vocab_size // 2
@@ -66,10 +81,10 @@ def _tokens(model: Any) -> torch.Tensor:
 
 
 @torch.no_grad()  # not inference_mode: tensors cached in it could not be used in training
-def _logits(model: Any, ids: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+def _logits(model: Any, ids: torch.Tensor, mask: torch.Tensor | None = None, **options: torch.Tensor) -> torch.Tensor:
     was_training = model.training
     model.eval()
     try:
-        return model(input_ids=ids, attention_mask=torch.ones_like(ids) if mask is None else mask).logits
+        return model(input_ids=ids, attention_mask=torch.ones_like(ids) if mask is None else mask, **options).logits
     finally:
         model.train(was_training)

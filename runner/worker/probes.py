@@ -4,6 +4,7 @@ python -m recipekit.runner.worker.probes (in the run directory) reads evaluating
 evaluating/, and is skipped if that file has its key.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ from ..runtime.run_folder import RunFolder
 from .loss import unwrapped
 
 POSITIONS = 8  # the last tokens of a prompt: more columns would not fit on a page
-NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "final_norm")
 
 
 def main() -> None:
@@ -110,19 +110,17 @@ def task(name: str, path: Path) -> dict[str, Any]:
 def lens(model: Any, tokenizer: Any, prompts: list[str]) -> list[dict[str, Any]]:
     """Return, for each prompt, its last tokens, and after each layer (embeddings first) the most likely next token with its probability.
 
-    Logit lens (nostalgebraist 2020): the hidden state after each layer goes through the model's final normalisation and output
-    embedding. For the last layer, the result is the model's own prediction.
+    Logit lens (nostalgebraist 2020): the hidden state after each layer goes through the model's final normalisation and what follows it:
+    its head, and the scaling or the cap that some models have after it. For the last layer, the result is the model's own prediction.
     """
     found = []
     for prompt in prompts:
         ids = tokenizer(prompt, return_tensors="pt")["input_ids"].to(model.device)
-        states = model(input_ids=ids, output_hidden_states=True).hidden_states
+        own = model(input_ids=ids, output_hidden_states=True)
+        earlier = _logits_of(model, ids, torch.cat(own.hidden_states[:-1]))
         layers = []
-        for number, state in enumerate(states):
-            shown = state[0, -POSITIONS:]
-            # transformers normalises the last state itself
-            logits = model.get_output_embeddings()(shown if number == len(states) - 1 else last_norm(model)(shown)).float()
-            best = logits.softmax(-1).max(-1)
+        for logits in (*earlier, own.logits[0]):
+            best = logits[-POSITIONS:].float().softmax(-1).max(-1)
             texts = [tokenizer.decode([token], clean_up_tokenization_spaces=False) for token in best.indices.tolist()]
             layers.append([{"token": token, "p": round(p, 4)} for token, p in zip(texts, best.values.tolist(), strict=True)])
         tokens = [tokenizer.decode([token], clean_up_tokenization_spaces=False) for token in ids[0, -POSITIONS:].tolist()]
@@ -130,14 +128,24 @@ def lens(model: Any, tokenizer: Any, prompts: list[str]) -> list[dict[str, Any]]
     return found
 
 
+def _logits_of(model: Any, ids: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+    """Return the logits (layers, positions, words) that the model makes of hidden states (layers, positions, width) of these ids (1,
+    positions): its final normalisation gets them in place of its own."""
+    hook = last_norm(model).register_forward_pre_hook(lambda module, inputs: (states, *inputs[1:]))
+    try:
+        return model(input_ids=ids.expand(len(states), -1)).logits
+    finally:
+        hook.remove()
+
+
 def last_norm(model: Any) -> Any:
-    """Return the normalisation before the output embedding, also below an adapter."""
+    """Return the normalisation after the last layer, also below an adapter: the last one that is in none of the numbered layers."""
     inner = unwrapped(model)
     decoder = getattr(inner, inner.base_model_prefix, inner)
-    norm = next((module for name in NORMS if (module := getattr(decoder, name, None)) is not None), None)
-    if norm is None:
-        raise ValueError(f"{type(decoder).__name__} has none of {', '.join(NORMS)}: its final normalisation is unknown")
-    return norm
+    norms = [module for name, module in decoder.named_modules() if "norm" in type(module).__name__.lower() and not re.search(r"\d", name)]
+    if not norms:
+        raise ValueError(f"{type(decoder).__name__} has no normalisation after its layers")
+    return norms[-1]
 
 
 if __name__ == "__main__":

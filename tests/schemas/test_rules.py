@@ -129,6 +129,12 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         ({"training.lr_scheduler": "cosine_with_restarts"}, ["training.lr_scheduler"]),
         ({"training.lr_scheduler": "cosine_with_restarts", "axolotl": {"lr_scheduler_kwargs": {"num_cycles": 1}}}, ["training.lr_scheduler"]),
     ],
+    "arguments_that_the_scheduler_lacks": [
+        ({"axolotl": {"lr_scheduler_kwargs": {"min_lr": 1e-6}}}, ["axolotl.lr_scheduler_kwargs.min_lr"]),
+        ({"training.lr_scheduler": "linear", "axolotl": {"lr_scheduler_kwargs": {"power": 2}}}, ["axolotl.lr_scheduler_kwargs.power"]),
+        ({"training.lr_scheduler": "constant_with_warmup", "training.warmup_steps": 3, "axolotl": {"lr_scheduler_kwargs": {"num_cycles": 2}}},
+         ["axolotl.lr_scheduler_kwargs.num_cycles"]),
+    ],
     "epochs_beside_steps": [({"training.max_steps": 5, "training.num_epochs": 1}, ["training.num_epochs"])],
     "roles_of_inputs": [
         ({"training.train_on_inputs": True, "training.roles_to_train": ["assistant"]}, ["training.roles_to_train"]),
@@ -350,6 +356,10 @@ KEEPS: dict[str, list[Changes]] = {
     "restarts_that_never_come": [
         {"training.lr_scheduler": "cosine_with_restarts", "axolotl": {"lr_scheduler_kwargs": {"num_cycles": 2}}},
         {"training.lr_scheduler": "cosine"},
+    ],
+    "arguments_that_the_scheduler_lacks": [
+        {"axolotl": {"lr_scheduler_kwargs": {"num_cycles": 2}}},
+        {"training.lr_scheduler": "polynomial", "axolotl": {"lr_scheduler_kwargs": {"power": 2, "lr_end": 1e-6}}},
     ],
     "epochs_beside_steps": [{"training.max_steps": 5}, {"training.num_epochs": 1}],
     "roles_of_inputs": [{"training.train_on_inputs": False, "training.roles_to_train": ["user"]}],

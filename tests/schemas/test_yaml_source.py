@@ -45,6 +45,26 @@ def test_a_scalar_is_read_as_yaml_1_2_reads_it(text: str, value: object) -> None
     assert type(read) is type(value)
 
 
+@pytest.mark.parametrize(
+    "text", ["010", "042", "1_000", "-1_0", "0b11", "0x1_F", "12:30", "no", "On", "08", "7", "1_0.5", "0o14", "2024-01-45"]
+)
+def test_whole_numbers_and_words_of_yaml_1_1_are_read_as_pyyaml_reads_them(text: str) -> None:
+    values = {
+        "010": 8,
+        "042": 34,
+        "1_000": 1000,
+        "-1_0": -10,
+        "0b11": 3,
+        "0x1_F": 31,
+        "12:30": 750,
+        "no": False,
+        "On": True,
+        "08": 8,
+        "7": 7,
+    }
+    assert parse_yaml(f"key: {text}", "r.yml", is_1_1=True).data["key"] == (12 if text == "0o14" else values.get(text, text))
+
+
 REFUSED = {
     "a: 1\nb: 2\na: 3": "r.yml:3:1: duplicate key 'a' (first on line 1)",
     "a:\n  b: 1\n  b: 2": "r.yml:3:3: duplicate key 'b' (first on line 2)",

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from recipekit.runner.evaluation.classification import BASELINES, majority, tfidf
+from recipekit.runner.evaluation.classification import BASELINES, majority, mentioned, tfidf
 from recipekit.schemas.base.words import WORD
 
 pytest.importorskip("sklearn", reason="needs the extra [eval]")
@@ -44,6 +44,20 @@ def test_chinese_without_blanks_can_be_distinguished():
         for text, label in [("我很开心", "glad"), ("今天开心", "glad"), ("我很难过", "sad"), ("今天难过", "sad")]
     ]
     assert tfidf(train, ["昨天难过了"], LABELS, None)[0][0] > 0.5
+
+
+@pytest.mark.parametrize(("text", "named"), [("Ikna!", [1, 0]), ("İkna oldum, ıkna", [0.25, 0.75]), ("ikna, RED", [0.5, 0.5])])
+def test_a_label_is_named_in_another_case_but_not_by_other_letters(text, named):
+    train = [{"text": "x", "label": label} for label in ("ikna", "red", "red", "red")]
+    assert mentioned(train, [text], ["ikna", "red"], None) == [named]
+
+
+def test_a_letter_of_a_type_is_named_by_no_other_letters():
+    assert mentioned([{"label": "I"}, {"label": "E"}], ["İNTJ, ıNTJ", "an intj's"], ["I", "E"], None) == [[0.5, 0.5], [1, 0]]
+
+
+def test_texts_without_words_get_the_majority():
+    assert tfidf([{"text": "😀", "label": "glad"}, {"text": "😢", "label": "sad"}], ["😀"], LABELS, None) == [[0.5, 0.5]]
 
 
 @pytest.mark.parametrize("name", BASELINES)

@@ -150,6 +150,26 @@ datasets: [{path: rows.jsonl, type: chat_template, roles: {user: ["no"]}}]
     assert recipe["data"]["sources"][0]["options"] == {"roles": {"no": "user"}}  # what is quoted is a text
 
 
+def test_whole_numbers_are_read_as_both_tools_read_them(imported):
+    recipe, _, found = imported("base_model: a/b\nadapter: lora\nlora_r: 010\nlora_alpha: 16\nlearning_rate: 1e-4\nsequence_len: 1_024\n"
+                                "datasets: [{path: rows.jsonl, type: chat_template}]\n")  # fmt: skip
+    assert found.problems == [] and (recipe["training"]["lora_r"], recipe["training"]["sequence_len"]) == (8, 1024)
+
+
+def test_a_quoted_true_or_false_is_refused(imported):
+    with pytest.raises(UserError) as refused:
+        imported('model_name_or_path: a/b\nstage: sft\nbf16: "false"\nwandb_name: "no"\n')
+    (problem,) = refused.value.problems
+    assert (problem.location.line, problem.what) == (3, "bf16: 'false' is a text, not false") and "quotes" in problem.hint
+
+
+@pytest.mark.parametrize("steps", [0, 10])
+def test_axolotl_warms_up_by_the_steps_where_both_are_set(imported, steps):
+    recipe, entries, found = imported(SMALL | {"warmup_steps": steps, "warmup_ratio": 0.1})
+    assert found.problems == [] and recipe["training"]["warmup_steps"] == steps and "warmup_ratio" not in recipe["training"]
+    assert entries["warmup_ratio"].to == ("training.warmup_steps",)
+
+
 def test_a_recipe_that_is_not_valid_yet_is_named_as_it_is_written(command_line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lf.yaml").write_text(

@@ -17,6 +17,8 @@ INFO = {
     "pictures": {"file_name": "pictures.json", "formatting": "sharegpt", "columns": {"messages": "messages", "images": "images"}},
     "ranked": {"file_name": "ranked.json", "ranking": True},
 }  # fmt: skip
+QUESTION = {"with_input": "{instruction}\n{input}"}
+PLAIN = {"path": "data/plain.json", "converter": "alpaca", "options": QUESTION}
 SMALL = {"model_name_or_path": "a/b", "stage": "sft", "finetuning_type": "lora", "dataset": "plain", "val_size": 0.1}
 
 
@@ -35,7 +37,7 @@ def at(recipe: dict, home: str):
 
 def test_llama_factory_defaults_are_made_explicit(imported):
     recipe, entries, found = imported(SMALL)
-    assert found.problems == [] and recipe["data"]["sources"] == [{"path": "data/plain.json", "converter": "alpaca"}]
+    assert found.problems == [] and recipe["data"]["sources"] == [PLAIN]
     given = {"adapter": "lora", "lora_r": 8, "lora_alpha": 16, "lora_dropout": 0, "learning_rate": 5e-5, "num_epochs": 3, "micro_batch_size": 8,
             "lr_scheduler": "linear", "gradient_checkpointing": True, "excess_length_strategy": "truncate"}  # fmt: skip
     assert given.items() <= recipe["training"].items()
@@ -66,7 +68,7 @@ def test_llama_factory_defaults_are_made_explicit(imported):
         ({"torch_compile": True}, "axolotl.torch_compile", True),
         ({"neftune_noise_alpha": 5}, "axolotl.neftune_noise_alpha", 5),
         ({"additional_target": "embed_tokens,lm_head"}, "axolotl.lora_modules_to_save", ["embed_tokens", "lm_head"]),
-        ({"max_samples": 10}, "data.sources", [{"path": "data/plain.json", "converter": "alpaca", "limit": 10}]),
+        ({"max_samples": 10}, "data.sources", [PLAIN | {"limit": 10}]),
     ],
     ids=str,
 )
@@ -78,7 +80,7 @@ def test_a_key_is_named_as_in_recipes(imported, given, home, value):
 @pytest.mark.parametrize(
     ("name", "source"),
     [
-        ("named", {"path": "data/named.json", "converter": "alpaca", "options": {"instruction_key": "q", "output_key": "a"}}),
+        ("named", {"path": "data/named.json", "converter": "alpaca", "options": {"instruction_key": "q", "output_key": "a"} | QUESTION}),
         ("talk", {"path": "data/talk.json", "converter": "sharegpt",
                   "options": {"conversations_key": "messages", "from_key": "role", "value_key": "content"}}),
         ("openai", {"path": "data/openai.json", "converter": "messages", "options": {"messages_key": "talk", "content_key": "text", "roles": {"bot": "assistant"}}}),
@@ -102,6 +104,7 @@ def test_a_dataset_is_what_dataset_info_says(imported, name, source):
         ({"disable_shuffling": True}, "disable_shuffling", "shuffled in every epoch"),
         ({"galore_rank": 8}, "galore_rank", "part of use_galore"),
         ({"save_strategy": "no"}, "save_strategy", "once per epoch"),
+        ({"finetuning_type": "full", "quantization_bit": 4}, "quantization_bit", "under an adapter"),
         ({"optim": "galore"}, "optim", "the default adamw_torch is used"),
         ({"freeze_trainable_layers": 2, "finetuning_type": "freeze"}, "freeze_trainable_layers", "part of finetuning_type: freeze"),
     ],
@@ -135,6 +138,31 @@ def test_texts_are_packed_unless_the_configuration_says_otherwise(imported, give
     assert recipe["training"]["sample_packing"] is packed
     assert given or entries["packing"].status == "default"
     assert "sample_packing" not in imported(SMALL)[0]["training"]
+
+
+@pytest.mark.parametrize("given", [{"packing": True, "neat_packing": False}, {"packing": False, "neat_packing": True}], ids=str)
+@pytest.mark.parametrize("stage", ["sft", "pt"])
+def test_rows_are_packed_where_either_key_says_so_in_any_order(imported, given, stage):
+    for order in (given, dict(reversed(given.items()))):
+        recipe, entries, found = imported(SMALL | {"stage": stage} | order)
+        assert recipe["training"]["sample_packing"] is True and found.problems == []
+        assert {entries[key].status for key in order} == {"renamed"}
+
+
+@pytest.mark.parametrize(
+    ("given", "warmup"),
+    [
+        ({"warmup_steps": 10, "warmup_ratio": 0.1}, {"warmup_steps": 10}), ({"warmup_steps": 0, "warmup_ratio": 0.1}, {"warmup_ratio": 0.1}),
+        ({"warmup_steps": 0.2}, {"warmup_ratio": 0.2}), ({"warmup_steps": 0, "warmup_ratio": 0}, {"warmup_steps": 0}),
+        ({"warmup_ratio": 0.0}, {"warmup_ratio": 0}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_steps_above_0_override_the_ratio_of_the_warmup(imported, given, warmup):
+    for order in (given, dict(reversed(given.items()))):
+        recipe, entries, found = imported(SMALL | order)
+        assert {key: value for key, value in recipe["training"].items() if key.startswith("warmup")} == warmup
+        assert found.problems == [] and "not expressible" not in {entries[key].status for key in order}
 
 
 @pytest.mark.parametrize("value", [True, False, 1, "word", [], {}, ["a"], {"a": 1}, None], ids=str)

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recipekit.runner.models.module_names import modules_of, name_problems
+from recipekit.runner.models.module_names import modules_of, name_problems, untrained_problems
 
 PARAMETERS = ["model.embed_tokens.weight", "model.layers.0.self_attn.q_proj.weight", "model.layers.0.mlp.up_proj.weight", "model.norm.weight",
               "lm_head.weight"]  # fmt: skip
@@ -66,6 +66,48 @@ def test_each_entry_that_matches_nothing_is_named_with_the_models_own():
     ]
     assert "did you mean 'embed_tokens'?" in found[0]
     assert "it has: embed_tokens, layers, lm_head, mlp" in found[1]
+
+
+TRAINED = [f"base_model.model.model.layers.{layer}.self_attn.{name}.lora_{half}.default.weight"
+           for layer in (0, 2) for name in ("q_proj", "v_proj") for half in "AB"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"lora_rank_pattern": {"q_proj": 2, "^model.layers.0.self_attn.v_proj": 4}, "lora_alpha_pattern": {r".*layers\.2\..*proj": 8}},
+        {"peft_layers_to_transform": [0, 2]}, {"peft_layers_to_transform": 2}, {"peft_layers_to_transform": None},
+        {"lr_groups": [{"name": "q", "modules": ["q_proj", "layers.2"], "lr": 0.1}]},
+    ],
+)  # fmt: skip
+def test_what_names_something_that_is_trained_is_accepted(config):
+    assert list(untrained_problems(config, TRAINED, TRAINED)) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "what"),
+    [
+        ({"lora_rank_pattern": {"k_proj": 2}}, "'k_proj' matches no module with an adapter; did you mean 'v_proj'? it has: q_proj, v_proj"),
+        ({"lora_alpha_pattern": {"layers.1.self_attn.q_proj": 2}}, "'layers.1.self_attn.q_proj' matches no module with an adapter"),
+        ({"peft_layers_to_transform": [0, 2, 40]}, "there is no adapter in layer 40, but in 0, 2"),
+        (
+            {"lr_groups": [{"name": "e", "modules": ["embed_tokens"], "lr": 0.1}]},
+            "'embed_tokens' matches no weight that a group can have; it has: ",
+        ),
+    ],
+    ids=str,
+)
+def test_what_names_nothing_that_is_trained_is_named(config, what):
+    ((key, found),) = untrained_problems(config, TRAINED, TRAINED)
+    assert [key] == list(config) and found.startswith(what.split(" it has")[0]), found
+
+
+def test_without_an_adapter_only_the_groups_are_looked_at():
+    config = {"lora_rank_pattern": {"k_proj": 2}, "lr_groups": [{"name": "q", "modules": ["q_proj", "norm"], "lr": 0.1}]}
+    trained = ["model.layers.0.self_attn.q_proj.weight", "model.norm.weight"]
+    assert [what.split(";")[0] for _, what in untrained_problems(config, trained, trained[:1])] == [
+        "'norm' matches no weight that a group can have"
+    ]
 
 
 def test_a_regular_expression_that_matches_nothing_is_named():

@@ -90,6 +90,44 @@ print(json.dumps(found))
 """
 
 
+FAMILIES = """
+import json, torch
+from transformers import AutoConfig, AutoModelForCausalLM
+from recipekit.runner.worker.probes import lens
+size = dict(vocab_size=64, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, pad_token_id=0)
+made = {"gemma2": {"head_dim": 8, "final_logit_softcapping": 0.5}, "granite": {"logits_scaling": 8.0}, "cohere": {"logit_scale": 0.25},
+        "mamba": {}, "opt": {"ffn_dim": 64, "word_embed_proj_dim": 32}, "modernbert-decoder": {}, "nanochat": {"head_dim": 8}}
+class Tokenizer:
+    def __call__(self, text, **options): return {"input_ids": torch.arange(11, 27)[None]}
+    def decode(self, ids, **options): return str(ids)
+found = {}
+for name, changes in made.items():
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(name, **{**size, **changes})).eval()
+    model.get_output_embeddings().weight.data *= 20
+    (shown,) = lens(model, Tokenizer(), ["x"])
+    own = model(**Tokenizer()("x"), output_hidden_states=True)
+    scores = {"granite": lambda logits: logits / 8, "cohere": lambda logits: logits / 4, "gemma2": lambda logits: torch.tanh(logits / 0.5) * 0.5}
+    if name in scores:
+        by_hand = scores[name](model.get_output_embeddings()(model.model.norm(own.hidden_states[1][0, -8:])))
+    found[name] = [[cell["p"] for cell in layer] for layer in shown["layers"]], *(
+        logits.softmax(-1).max(-1).values.tolist() for logits in (own.logits[0, -8:], by_hand))
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.train
+def test_the_lens_scales_and_caps_the_logits_of_every_layer_as_the_model_does(warm):
+    """Gemma 2 caps them, Granite and Cohere scale them, ModernBERT has a layer before its head."""
+    done = warm("-c", FAMILIES)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    for name, (layers, own, by_hand) in found.items():
+        assert len(layers) == 3 and layers[-1] == pytest.approx(own, abs=2e-4), name
+        if name in ("gemma2", "granite", "cohere"):
+            assert layers[1] == pytest.approx(by_hand, abs=2e-4), name
+
+
 @pytest.mark.train
 def test_the_last_layer_of_the_lens_is_what_the_model_says(tiny_model, tiny_gpt2, warm):
     """For both kinds of architecture: Llama's `norm` and GPT-2's `ln_f`."""

@@ -30,6 +30,15 @@ def test_stop_rate_is_the_share_of_replies_that_end_on_their_own():
         (".*", "anything", False),
         ("北京", "中国的首都是北京市", True),
         ("Joy", "", False),
+        ("да", "Когда?", False),
+        ("да", "Да.", True),
+        ("resum", "resumé", False),
+        ("ι", "ναι", False),
+        ("résumé", "Mon re\u0301sume\u0301.", True),
+        ("3", "Pi is 3.14", False),
+        ("1", "1,000 of them", False),
+        ("000", "1,000 of them", False),
+        ("3", "3×4", True),
     ],
 )
 def test_an_answer_is_found_as_a_whole_word_in_any_case(answer, reply, found):
@@ -52,6 +61,7 @@ def test_reply_tokens_is_the_mean_length():
         ("a " * 10, 6, 7),
         ("a b  c\nd\ta b c d", 1, 5),
         ("A b c d a b c d", 0, 5),
+        ("我很好。我很好。", 1, 5),
     ],
 )
 def test_repetition_counts_word_4_grams_that_were_there_before(reply, repeated, all_of_them):
