@@ -25,13 +25,16 @@ from recipekit.schemas.yaml_writing import to_yaml
 from .support.finished_runs import write_chat_run
 from .support.jsonl import write_jsonl
 from .support.llm_server import Quiet, reply, serving, status, then
-from .support.planted import ENVIRONMENT, PLANTED, leaks, shapes
+from .support.planted import ELSEWHERE, ENVIRONMENT, PLANTED, leaks, make_repository, shapes
 from .support.run_files import metrics_with
 from .support.tiny import write_recipe
 
 ALL = "\n".join(PLANTED.values())
 NOISY = """
 import os, sys, threading, time
+
+with open(os.environ["ARGUMENTS"], "a") as file:
+    print(*sys.orig_argv, file=file)
 
 def print_all():
     print(os.environ["ALL_SHAPES"], [*os.environ.values()], flush=True)
@@ -49,12 +52,16 @@ if any("axolotl" in argument or "recipekit.runner.worker" in argument for argume
 
 
 @pytest.fixture
-def noisy(tmp_path):
-    """The environment of a training whose processes print every secret that they know, as libraries do by accident."""
-    (tmp_path / "noisy").mkdir()
-    (tmp_path / "noisy" / "sitecustomize.py").write_text(NOISY)
+def noisy(tmp_path, tmp_path_factory):
+    """The environment of a training whose processes print every secret that they know, as libraries do by accident. Their arguments, which
+    every user of the machine can read, are searched afterwards."""
+    folder = tmp_path_factory.mktemp("noisy")
+    (folder / "sitecustomize.py").write_text(NOISY)
+    arguments = folder / "arguments"
     cache = {"RECIPEKIT_CACHE": str(tmp_path / "cache"), "HF_HOME": str(tmp_path / "cache"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    return {**ENVIRONMENT, **cache, "PYTHONPATH": str(tmp_path / "noisy"), "ALL_SHAPES": ALL, "HF_HUB_OFFLINE": "1"}
+    more = {"PYTHONPATH": str(folder), "ARGUMENTS": str(arguments), "ALL_SHAPES": ALL, "HF_HUB_OFFLINE": "1"}
+    yield {**ENVIRONMENT, **ELSEWHERE, **cache, **more}
+    assert "recipekit.runner" in arguments.read_text() and leaks([arguments.read_text()]) == {}
 
 
 def test_the_search_finds_a_secret(tmp_path) -> None:
@@ -66,6 +73,7 @@ def test_the_search_finds_a_secret(tmp_path) -> None:
 @pytest.mark.long
 def test_a_run_with_trackers_leaves_no_secret(recipe, tiny_model, tmp_path, noisy) -> None:
     """What stands in the rows of a further evaluation set, and in prompts, is the user's own text: it is kept as it is."""
+    make_repository(tmp_path)
     write_recipe(tmp_path, tiny_model)
     own = [text for text in shapes("oWnD4t4oWnD4t4oW").values()]
     turns = [[{"role": "user", "content": f"what is number {n}?"}, {"role": "assistant", "content": text}] for n, text in enumerate(own)]
@@ -91,6 +99,7 @@ def test_a_run_with_trackers_leaves_no_secret(recipe, tiny_model, tmp_path, nois
 def test_a_run_that_fails_leaves_no_secret(recipe, tiny_model, tmp_path, noisy) -> None:
     model = shutil.copytree(tiny_model, tmp_path / "model")
     (model / "chat_template.jinja").write_text(f"{{{{ raise_exception({json.dumps(ALL)}) }}}}")
+    make_repository(tmp_path)
     write_recipe(tmp_path, model)
     done = recipe("run", "tiny.yml", cwd=tmp_path, **noisy)
     assert done.returncode == 1 and "[redacted]" in done.stderr
@@ -170,7 +179,6 @@ def test_predicting_leaves_no_secret(recipe, tuned_run, tmp_path, noisy) -> None
     rows = write_jsonl(tmp_path / "rows.jsonl", [{"messages": [{"role": "user", "content": "Where does the cat sleep?"}]}])
     done = recipe("predict", tuned_run, rows, "--out", "out.jsonl", "--converter", "messages", "--max-tokens", "4", cwd=tmp_path, **noisy)
     assert done.returncode == 0 and json.loads((tmp_path / "out.jsonl").read_bytes())["prediction"]["finish_reason"], done.stderr
-    shutil.rmtree(tmp_path / "noisy")
     assert leaks([done.stdout, done.stderr], [tmp_path]) == {}
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -48,6 +49,19 @@ def own_core(name: str) -> str:
 
 PLANTED = {name: shapes(own_core(name))[name] for name in shapes()}
 ENVIRONMENT = {name: f"plain words of {own_core(name)}" for name in VARIABLES}
+# Settings of other tools, which hold a password.
+ELSEWHERE = dict.fromkeys(("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "DATABASE_URL"), PLANTED["password in an address"])
+
+
+def make_repository(folder: Path) -> None:
+    """Make the folder a git repository with a token in the address of its remote, and with a key in a change that is not committed."""
+    (folder / "settings.py").write_text("KEY = None\n")
+    for arguments in (
+        ("init", "-q"), ("add", "settings.py"), ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "begin"),
+        ("remote", "add", "origin", PLANTED["token in an address"]),
+    ):  # fmt: skip
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
+    (folder / "settings.py").write_text(f"KEY = '{PLANTED['aws']}'\n")
 
 
 def leaks(

@@ -19,12 +19,11 @@ from recipekit.schemas.yaml_writing import to_yaml
 
 from ...support.finished_runs import write_chat_run
 from ...support.jsonl import write_jsonl
-from ...support.planted import ENVIRONMENT, PLANTED, leaks, own_core
+from ...support.planted import ELSEWHERE, ENVIRONMENT, PLANTED, leaks, own_core
 
 ALL = " ".join(PLANTED.values())
 KEY, IN_ADDRESS = PLANTED["hub"], PLANTED["password in an address"]
 PROXY = f"me:{own_core('password in an address')}@127.0.0.1:9"  # nobody listens there
-ELSEWHERE = dict.fromkeys(("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "MLFLOW_TRACKING_URI", "DATABASE_URL"), IN_ADDRESS)
 RUN, OTHER = "runs/tiny/20250101-000000-abcdef", "runs/tiny/20250102-000000-abcdef"
 
 GOOD, BAD, SWEEP, CHILD = (f"../given/{name}.yml" for name in ("good", "bad", "sweep", "child"))
