@@ -15,13 +15,14 @@ from .transport import Refused, http_client
 
 _RETRYABLE = (408, 409, 425, 429)
 _FATAL = (401, 402, 403, 404)
-_LONGEST_WORD = 300
+_ENDS = ("stop", "length", "content_filter")  # of a reply
+_LONGEST = 300  # characters of what is said of a failure
 
 
 class CallFailed(Exception):
     """A request got no usable answer. `retryable`: a retry may help; `fatal`: no request to the provider will succeed.
 
-    `retry_after` is the wait in seconds that the provider asked for. The text contains no key.
+    `retry_after` is the wait in seconds that the provider asked for.
     """
 
     def __init__(
@@ -56,18 +57,27 @@ class Client(NamedTuple):
         await self.api.close()
 
     async def ask(self, asked: ProviderRequest) -> Reply:
-        """Return the reply. Raises CallFailed for any failure."""
+        """Return the reply. Raises CallFailed for any failure. Neither contains a secret, wherever the provider may have put it."""
+        try:
+            reply = await self._answer(asked)
+        except CallFailed as failed:
+            failed.args = (self._clean(str(failed))[:_LONGEST],)
+            raise
+        text = self._clean(reply.text)
+        finish = reply.finish if reply.finish in _ENDS else self._clean(reply.finish)
+        return reply._replace(text=text, finish=finish, redacted=text != reply.text)
+
+    async def _answer(self, asked: ProviderRequest) -> Reply:
+        """Return the reply as it came. Raises CallFailed."""
         try:
             async with asyncio.timeout(self.timeout):
-                reply = await (self._streamed(asked) if self.endpoint.stream else self._whole(asked))
+                return await (self._streamed(asked) if self.endpoint.stream else self._whole(asked))
         except TimeoutError:
             raise CallFailed(f"no complete reply within {self.timeout:g} s", retryable=True) from None
         except openai.APIStatusError as error:
-            raise self._status(error) from None
+            raise _status(error) from None
         except (openai.OpenAIError, httpx2.HTTPError, httpx2.StreamError, ValueError) as error:
-            raise self._broken(error) from None
-        text = redact(reply.text, [self.endpoint.key])
-        return reply._replace(text=text, redacted=text != reply.text)
+            raise _broken(error) from None
 
     async def _whole(self, asked: ProviderRequest) -> Reply:
         """Get a reply in one piece, with the client's plain post: its typed method parses request and reply twice, which takes a fifth of
@@ -114,29 +124,29 @@ class Client(NamedTuple):
             arguments["extra_body"] = {"repetition_penalty": sampling.repetition_penalty}
         return arguments
 
-    def _status(self, error: openai.APIStatusError) -> CallFailed:
-        code, body = error.status_code, error.body
-        message = body.get("message") if isinstance(body, dict) else None
-        name = str(body.get("code") or body.get("type") or "") if isinstance(body, dict) else ""
-        what = f"status {code}" + (f": {self._clean(str(message))}" if message else "")
-        filtered = code == 400 and any(
-            word in f"{name} {message}".lower() for word in ("inspection", "content_filter", "sensitive", "1301")
-        )
-        return CallFailed(what, retryable=code in _RETRYABLE or code >= 500, fatal=code in _FATAL, refused=filtered,
-                          retry_after=_seconds(error.response.headers.get("retry-after")))  # fmt: skip
-
-    def _broken(self, error: Exception) -> CallFailed:
-        """Return the failure for other errors: connections, broken JSON. A refusal by our transport is found in the chain of causes."""
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, Refused):
-            cause = cause.__cause__ or cause.__context__
-        if isinstance(cause, Refused):
-            return CallFailed(f"refused: {self._clean(str(cause))}", fatal=cause.fatal)
-        inner = error.__cause__ or error
-        return CallFailed(f"{type(inner).__name__}: {self._clean(str(inner))}", retryable=True)
-
     def _clean(self, text: str) -> str:
-        return redact(text, [self.endpoint.key])[:_LONGEST_WORD]
+        return redact(text, [self.endpoint.key])
+
+
+def _status(error: openai.APIStatusError) -> CallFailed:
+    """Return the failure for an error that the provider sent."""
+    code, body = error.status_code, error.body
+    message = body.get("message") if isinstance(body, dict) else None
+    name = str(body.get("code") or body.get("type") or "") if isinstance(body, dict) else ""
+    filtered = code == 400 and any(word in f"{name} {message}".lower() for word in ("inspection", "content_filter", "sensitive", "1301"))
+    return CallFailed(f"status {code}" + (f": {message}" if message else ""), retryable=code in _RETRYABLE or code >= 500,
+                      fatal=code in _FATAL, refused=filtered, retry_after=_seconds(error.response.headers.get("retry-after")))  # fmt: skip
+
+
+def _broken(error: Exception) -> CallFailed:
+    """Return the failure for other errors: connections, broken JSON. A refusal by our transport is found in the chain of causes."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, Refused):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, Refused):
+        return CallFailed(f"refused: {cause}", fatal=cause.fatal)
+    inner = error.__cause__ or error
+    return CallFailed(f"{type(inner).__name__}: {inner}", retryable=True)
 
 
 def read_completion(body: Any, asked: ProviderRequest) -> Reply:

@@ -65,6 +65,30 @@ def test_a_stream_is_put_together() -> None:
     assert (answer.text, answer.finish, answer.metered) == ("hello", "length", False)
 
 
+OWN = "plain-words-of-mine"  # a key without a shape, in a variable that is not named like one
+ECHOES = {
+    "the reply": reply(f"your key is {OWN}"), "its end": reply(finish=OWN), "a stream": streamed([OWN[:9], OWN[9:]]), "its type": reply(OWN),
+    "the end of a stream": streamed(["a"], finish=OWN),
+    "a content type": lambda exchange: exchange.send("HTTP/1.1 200 OK", {}, kind=OWN),
+    "an error": lambda exchange: exchange.send("HTTP/1.1 401 X", {"error": {"message": OWN, "type": OWN, "code": OWN}}),
+    "a long error": lambda exchange: exchange.send("HTTP/1.1 500 X", {"error": {"message": "x" * 280 + OWN}}),
+    "a redirect": lambda exchange: exchange.send("HTTP/1.1 302 X", {}, location=f"http://{OWN}.example/"),
+    "no JSON": lambda exchange: exchange.send("HTTP/1.1 200 OK", f'{{"choices": {OWN}'.encode()),
+    "a wait": lambda exchange: exchange.send("HTTP/1.1 429 X", {}, retry_after=OWN),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ECHOES)
+def test_a_key_that_the_provider_sends_back_is_masked(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it puts it: failures stand in the log of requests, and how a reply ended beside it."""
+    monkeypatch.setenv("MODEL_ACCESS", OWN)
+    try:
+        found = str(ask(ECHOES[place], key_name="MODEL_ACCESS", stream="stream" in place)[0])
+    except CallFailed as failed:
+        found = str(failed)
+    assert "words" not in found and "plain" not in found
+
+
 NO_CHUNKS = [
     b"3", b"null", b"[]", b'"x"', b"NaN", b"[" * 100_000, *(
         json.dumps(value).encode()
