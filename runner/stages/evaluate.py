@@ -9,7 +9,7 @@ import orjson
 from ...schemas import VERSION
 from ...schemas.base.counted import counted
 from ...schemas.base.errors import UserError
-from ...schemas.base.files import replace_folder, sweep
+from ...schemas.base.files import remove, replace_folder, sweep
 from ...schemas.base.hashing import key_of, with_contents
 from ...schemas.sections import Evaluation, Recipe
 from ..evaluation.classification import read_classified, score_classified
@@ -26,6 +26,7 @@ from ..models.size import model_size, public_models
 from ..resources.evaluation_memory import evaluated_bits
 from ..runtime.child_process import run_child, stop_if_asked
 from ..runtime.console import Display
+from ..runtime.line_sums import sums_of
 from ..runtime.metrics_file import Metrics, SetMetrics
 from ..runtime.progress import read_lines
 from ..runtime.run_files import (
@@ -131,6 +132,8 @@ def _facts(context: RunContext, recipe: Recipe, asked: dict[str, Any], request: 
 def _publish(run: RunFolder, request: EvaluationRequest) -> None:
     """Replace eval/ by the complete evaluation."""
     run.write(EVALUATION_REQUEST, request)
+    for path in (run / EVALUATING).rglob("predictions.jsonl"):
+        remove(sums_of(path))  # the seal covers the whole
     write_seal(run / EVALUATING)
     unseal_files(run.path, OUTPUTS)
     replace_folder(run / EVALUATING, run / EVALUATION)

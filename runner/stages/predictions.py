@@ -9,14 +9,17 @@ import sys
 from pathlib import Path
 
 from ...schemas import VERSION
+from ...schemas.base.counted import counted
 from ...schemas.base.errors import UserError
-from ...schemas.base.files import remove_folder, replacing_folder, write_atomically
+from ...schemas.base.files import remove, remove_folder, replacing_folder, write_atomically
 from ...schemas.base.hashing import SEAL, file_sha256, key_of
 from ...schemas.evaluation_rules import generates_replies
 from ...schemas.sections import Recipe
 from ..evaluation.evaluated_rows import SET_ROWS, set_rows
+from ..evaluation.probes import PROBES
 from ..launch.plan import CONFIG as RENDERED
 from ..runtime.child_process import run_child
+from ..runtime.line_sums import drop_changed_lines, write_sums
 from ..runtime.machine import package_versions
 from ..runtime.progress import read_lines
 from ..runtime.run_files import (
@@ -30,10 +33,11 @@ from ..runtime.run_files import (
     SetRequest,
 )  # fmt: skip
 from ..runtime.run_folder import RunFolder
-from ..runtime.seals import seal_faults
+from ..runtime.seals import read_seal, seal_faults, seal_files, unseal_files
 from .context import RunContext
 
 CONFIG = f"{EVALUATING}/axolotl.yml"
+_PREDICTIONS = "predictions.jsonl"
 _AFTER_BASE = (  # keys of the training section that change the tuned model, but nothing that the base model is asked or answers
     *("learning_rate", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "num_epochs", "max_steps", "lr_scheduler"),
     *("warmup_ratio", "warmup_steps", "optimizer", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm", "seed"),
@@ -60,12 +64,13 @@ def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: Eval
     }
     write_atomically(run / EVALUATING / "rows.jsonl", b"".join(rows))
     write_set_rows(run, recipe, sets, before["sets"] if before else {})
+    seal_files(run / EVALUATING, [name for name in _kept(run / EVALUATING) if name.endswith("rows.jsonl")])
     write_atomically(run / CONFIG, plan.files[RENDERED].encode())
     if recipe.data.type != "classification":
         request["base"] = base_keys(context, recipe, request)
-        if not before and (earlier := take_over_base(run, context.previous, request["base"])):
-            context.display.say("evaluate", f"the base model's predictions are those of {earlier.path.name}: same model, rows and settings")
     run.write(EVALUATION_REQUEST, request)
+    if not before and "base" in request and (earlier := take_over_base(run, context.previous, request["base"])):
+        context.display.say("evaluate", f"the base model's predictions are those of {earlier.path.name}: same model, rows and settings")
     argv = (sys.executable, "-m", "recipekit.runner.worker.evaluate")
     context.display.event({"event": "stage", "name": "load model"})  # with the imports, up to half a minute
     run_child(argv, run.path, plan.env, "eval.log", "the evaluation", context.display.event)
@@ -96,6 +101,7 @@ def take_over_base(run: RunFolder, previous: list[RunFolder], keys: dict[str, st
         for place, lines in zip(places, found, strict=True):
             text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
             write_atomically(run / EVALUATING / place, text.encode())
+            write_sums(run / EVALUATING / place)
         return earlier
     return None
 
@@ -108,38 +114,52 @@ def reuse_predictions(context: RunContext, key: str) -> EvaluationRequest | None
     """
     run = context.run
     for folder, file in ((EVALUATING, EVALUATION_REQUEST), (EVALUATION, LAST_REQUEST)):
-        request, faults = None, []
         try:
             request = run.find(file)
-            if request is None and (run / folder / "predictions.jsonl").exists():
-                faults = [f"{run / file.name} is missing"]
-            elif request and request["key"] == key:
-                faults = _damage(run / folder)
-        except UserError as error:
-            faults = [str(error)]
-        for fault in faults:
-            context.warn("evaluate", f"{fault}: not used")
-        if faults or request is None or request["key"] != key:
+            usable = request is not None and request["key"] == key
+            faults = seal_faults(run / folder) if usable and folder == EVALUATION else []
+            if request is None and folder == EVALUATING and any((run / folder).rglob(_PREDICTIONS)):
+                faults = [f"{Path(file.name).name} is missing"]
+            dropped = _drop_changed(run / folder) if usable and folder == EVALUATING else []
+        except (OSError, UserError) as error:
+            context.warn("evaluate", f"{error}: not used")
+            continue
+        for fault in faults + dropped:
+            context.warn("evaluate", f"{run / folder}: {fault}: not used")
+        if request is None or not usable or faults:
             continue
         if folder == EVALUATION:
             with replacing_folder(run / EVALUATING) as copy:
                 shutil.copytree(run / EVALUATION, copy, dirs_exist_ok=True)
-        (run / EVALUATING / SEAL).unlink(missing_ok=True)  # a folder in use is not sealed
+                (copy / SEAL).unlink(missing_ok=True)  # the rest is written again
+                seal_files(copy, _kept(copy))
+                for path in copy.rglob(_PREDICTIONS):
+                    write_sums(path)
+        if dropped:
+            request.pop("complete", None)
         return request
     remove_folder(run / EVALUATING)
     return None
 
 
-def _damage(folder: Path) -> list[str]:
-    """Return what prevents using the folder's predictions."""
-    if folder.name == EVALUATION:
-        return [f"{folder}: {fault}" for fault in seal_faults(folder)]
-    try:
-        for path in folder.rglob("predictions.jsonl"):
-            read_lines(path, "model", "id")
-    except UserError as error:
-        return [str(error)]
-    return []
+def _kept(folder: Path) -> list[str]:
+    """Return the files that another evaluation continues with, and that are written at once: rows, and results of probes."""
+    names = ("rows.jsonl", *(Path(probe.file.name).name for probe in PROBES.values()))
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.name in names)
+
+
+def _drop_changed(folder: Path) -> list[str]:
+    """Remove from an unfinished evaluation what is not as it was written; return what that was."""
+    found = []
+    for path in sorted(folder.rglob(_PREDICTIONS)):
+        if count := drop_changed_lines(path):
+            found.append(f"{path.relative_to(folder)}: {counted(count, 'line', 'are')} missing or changed")
+    for name in read_seal(folder) or {}:
+        if faults := seal_faults(folder, [name]):
+            remove(folder / name)
+            unseal_files(folder, [name])
+            found += faults
+    return found
 
 
 def request_of(run: RunFolder, file: RunFile[EvaluationRequest]) -> EvaluationRequest | None:
@@ -165,6 +185,7 @@ def write_set_rows(run: RunFolder, recipe: Recipe, sets: dict[str, SetRequest], 
     """Write the rows of each further set to evaluating/, and remove predictions that were made from something else."""
     for name in {*before} - {name for name, asked in sets.items() if before.get(name) == asked}:
         remove_folder(run / EVALUATING / SETS / name)
+        unseal_files(run / EVALUATING, [f"{SETS}/{name}"])
     for name in recipe.evaluation.also:
         write_atomically(run / EVALUATING / SETS / name / "rows.jsonl", b"".join(set_rows(run.path, recipe, name)))
 

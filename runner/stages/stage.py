@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ...schemas.base.errors import Problem, UserError
-from ...schemas.base.files import MANIFEST, remove_folder, replacing_folder
+from ...schemas.base.files import MANIFEST, remove, replacing_folder
 from ...schemas.base.hashing import SEAL
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import seal_faults, seal_files, sealed_names, unseal_files
@@ -149,7 +149,7 @@ def _remove_changed(stage: Stage, run: RunFolder) -> None:
     """Remove optional outputs that differ from their seal: the stage may not write them again, and what is there would be sealed."""
     for name in sealed_names(run.path, stage.OPTIONAL_OUTPUTS):
         if seal_faults(run.path, [name]):
-            remove_folder(run / name) if (run / name).is_dir() else (run / name).unlink(missing_ok=True)
+            remove(run / name)
 
 
 def _reuse_unchanged(source: RunFolder, stage: Stage, context: RunContext) -> bool:

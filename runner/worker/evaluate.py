@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ...schemas.base.files import append_whole
 from ..evaluation.scoring import without_reasoning
 from ..models.template_rows import for_template
-from ..runtime.progress import Progress, cut_torn_line, read_lines, refusing
+from ..runtime.line_sums import append_lines
+from ..runtime.progress import Progress, read_lines, refusing
 from ..runtime.run_files import EVALUATING, EVALUATION_REQUEST, SETS, SetRequest
 from ..runtime.run_folder import RunFolder
 from .batch_progress import BatchProgress
@@ -51,8 +51,6 @@ def main() -> None:
     whole = SetRequest(key=request["key"], record_type="", generate=request["generate"], generation=request["generation"])
     asked = {Path(EVALUATING): whole}
     asked |= {Path(EVALUATING, SETS, name): found for name, found in request["sets"].items()}
-    for folder in asked:
-        cut_torn_line(folder / "predictions.jsonl")
     cfg, tokenizer = load_config(CONFIG)
     write_masks(cfg, tokenizer)
     if cfg.record_type == "classification":
@@ -88,8 +86,8 @@ def _answer(loaded: LoadedModel, held_out: HeldOut, answered: BatchProgress) -> 
         for row, sums, reply in zip(batch, scored, replies, strict=True):
             line = {"model": loaded.name, "id": row["id"], "reference": row["reference"], "original_tokens": row["original_tokens"]}
             empty = {"reply": "", "stopped": False, "reply_tokens": 0}
-            lines.append(json.dumps({**line, **sums, **empty, **reply}, ensure_ascii=False) + "\n")
-        append_whole(held_out.predictions, "".join(lines).encode())
+            lines.append(json.dumps({**line, **sums, **empty, **reply}, ensure_ascii=False).encode() + b"\n")
+        append_lines(held_out.predictions, lines)
         answered.add(len(batch))
 
 

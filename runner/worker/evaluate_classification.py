@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...schemas.base.files import append_whole
 from ..evaluation.classification import BASELINES
+from ..runtime.line_sums import append_lines
 from ..runtime.progress import Progress, read_lines
 from ..runtime.run_files import EvaluationRequest
 from .classification import tokenise_rows
@@ -40,9 +40,9 @@ def classify(folder: Path, request: EvaluationRequest, cfg: Any, tokenizer: Any,
             chosen = labels[max(range(len(labels)), key=probabilities.__getitem__)]
             line = {"model": name, "id": row_id, "label": given[row_id]["label"], "predicted": chosen}
             rounded = {label: round(p, 6) for label, p in zip(labels, probabilities, strict=True)}
-            lines.append(json.dumps({**line, "probabilities": rounded}, ensure_ascii=False) + "\n")
+            lines.append(json.dumps({**line, "probabilities": rounded}, ensure_ascii=False).encode() + b"\n")
             done.add((name, row_id))
-        append_whole(predictions, "".join(lines).encode())
+        append_lines(predictions, lines)
         progress.event("evaluate", model=name, done=len(done), total=total)
     progress.event("evaluated", done=len(done), total=total)
 

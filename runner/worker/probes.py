@@ -14,8 +14,9 @@ import torch
 from ..evaluation.blimp import files
 from ..evaluation.probes import PROBES
 from ..runtime.progress import Progress, refusing
-from ..runtime.run_files import PROBES_REQUEST
+from ..runtime.run_files import EVALUATING, PROBES_REQUEST
 from ..runtime.run_folder import RunFolder
+from ..runtime.seals import seal_files, unseal_files
 from .loss import unwrapped
 
 POSITIONS = 8  # the last tokens of a prompt: more columns would not fit on a page
@@ -66,7 +67,11 @@ def _probe(name: str, asked: Any) -> Callable[[Any, Any, Any], Any] | None:
 
 
 def _write(name: str, keys: dict[str, str], values: dict[str, Any]) -> None:
-    RunFolder(Path()).write(PROBES[name].file, {"key": keys[name], **values})
+    """Write the result, which an evaluation that is interrupted after that keeps as it was sealed."""
+    file, folder = PROBES[name].file, Path(EVALUATING)
+    unseal_files(folder, [Path(file.name).name])
+    RunFolder(Path()).write(file, {"key": keys[name], **values})
+    seal_files(folder, [Path(file.name).name])
 
 
 def right_pairs(model: Any, tokenizer: Any, folder: str) -> dict[str, list[bool]]:

@@ -220,6 +220,16 @@ def remove_folder(folder: Path) -> None:
         raise cannot_write(folder, error) from None
 
 
+def remove(path: Path) -> None:
+    """Remove whatever has this name, if anything has. Raises UserError if the disk fails."""
+    if path.is_dir() and not path.is_symlink():
+        return remove_folder(path)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
 def refuse_others(target: Path, own: Collection[str] | None) -> None:
     """Raise UserError if the folder holds more than its `own` files: the user's files would be deleted with it."""
     if own is None or not target.is_dir():

@@ -35,6 +35,7 @@ PREPARED = ("recipekit.converters.building.pipeline", "recipekit.runner.reportin
 # Damages with files of other runs, and with a process that writes while the command reads.
 FOREIGN = ("an older version", "of another run", "growing")
 INTERRUPTED = ("resume",)  # commands that a finished run has no use for: its report is what is left to be written
+UNTRAINED = ("training", "trained", "stopped early")  # states in which the training is not sealed
 TRAINING = {"resume": "runs/tiny/2*", "reproduce": "runs/reproductions/tiny/2*"}  # where the results are of commands that may train
 
 
@@ -178,7 +179,7 @@ def tried(bench: Bench, name: str, arguments: list[str], first: int, every: int)
             if number < first or (number - first) % every:
                 continue
             found, count = bench.ended(arguments), count + 1
-            if problem := verdict(whole, found, file):
+            if problem := verdict(whole, found, file, name if bench.unfinished in UNTRAINED else ""):
                 wrong.append(f"{name}, {file}, {damage}: {problem}")
                 print(wrong[-1], file=sys.stderr, flush=True)
     bench.mend()  # also ends the process that writes

@@ -17,7 +17,8 @@ from .fault_commands import CLOCK
 CLOCKED = re.compile(r"[\d.,]+ ?(s|GB|MB|kB|minutes?|it\/s|tokens\/s)\b|:\d+/v1|\d{8}-\d{6}-[0-9a-f]{6}|\d+:\d\d elapsed.*|\d+/\d+.*left.*")
 REPORTED = re.compile(r"damaged|changed|missing|cannot be read|not what|regular file|edited by hand")
 WEIGHTS = (".safetensors", "tokenizer.json", "adapter_config.json")
-TIMES = ("time", "seconds", "per_s", "runtime")
+# What a command shows of a training under way is what its log says; the log is sealed when the training has ended.
+UNDER_WAY = {"runs": ("metrics.jsonl",)}
 
 
 class Ended(NamedTuple):
@@ -32,12 +33,12 @@ class Ended(NamedTuple):
 def results_of(run: Path) -> dict[str, Any]:
     """What the run says and holds, without what the clock decides; what cannot be read is left out."""
     found: dict[str, Any] = {}
-    for name in ("training.json", "tokens.json", "eval/metrics.json", "status.json"):
+    for name in ("training.json", "tokens.json", "eval/metrics.json"):
         found[name] = json_of(run / name)
-    found["status.json"] = {key: (found["status.json"] or {}).get(key) for key in ("state", "stages")}
+    status = json_of(run / "status.json")
+    found["status.json"] = {key: status.get(key) for key in ("state", "stages")} if isinstance(status, dict) else status
     for name in ("metrics.jsonl", "eval/predictions.jsonl", "eval/rows.jsonl"):
-        found[name] = [timeless(json.loads(line)) for line in lines_of(run / name)]
-    found["timing"] = [key for key in ("steps", "tokens", "whole") if (json_of(run / "timing.json") or {}).get(key) is not None]
+        found[name] = [timeless(line) for line in lines_of(run / name)]
     paths = [path for folder in ("model", "merged", "data") for path in sorted((run / folder).rglob("*")) if path.is_file()]
     found |= {str(path.relative_to(run)): sha256(path.read_bytes()).hexdigest() for path in paths
               if path.name.endswith(WEIGHTS) or path.suffix == ".jsonl"}  # fmt: skip
@@ -58,12 +59,17 @@ def lines_of(path: Path) -> list[bytes]:
         return []
 
 
-def timeless(line: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in line.items() if key not in CLOCK}
+def timeless(line: bytes) -> Any:
+    try:
+        values = json.loads(line)
+    except ValueError:
+        return line
+    return {key: value for key, value in values.items() if key not in CLOCK} if isinstance(values, dict) else values
 
 
-def verdict(whole: Ended, found: Ended, file: str) -> str:
-    """What is wrong with how the command ended; "" where it named the damage, or came to the same."""
+def verdict(whole: Ended, found: Ended, file: str, under_way: str = "") -> str:
+    """What is wrong with how the command ended; "" where it named the damage, or came to the same. `under_way` is the command that was
+    given a run whose training has not ended."""
     name = Path(file).name
     if found.code == -signal.SIGALRM and whole.code != found.code:
         return "did not end"
@@ -71,7 +77,7 @@ def verdict(whole: Ended, found: Ended, file: str) -> str:
         return f"exit code {found.code}: {found.output[-700:]}"
     if whole.results:
         return verdict_of_results(whole, found, name)
-    named = name in found.output or REPORTED.search(found.output)
+    named = name in found.output or REPORTED.search(found.output) or file in UNDER_WAY.get(under_way, ())
     return "" if found.code or is_same(whole, found) or named else f"believed: {found.output[-300:]}"
 
 

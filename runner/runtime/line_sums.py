@@ -1,0 +1,48 @@
+"""Lines that are appended to a file as they come, with their hashes next to it: a line that is not as it was written is not used.
+
+A seal of the whole file could not be kept while it grows: after a power cut, file and seal may each be of another moment.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from ...schemas.base.files import append_whole, write_atomically
+
+
+def append_lines(path: Path, lines: Sequence[bytes]) -> None:
+    """Append whole lines, after their hashes: a kill in between leaves a hash without a line. Raises OSError if the disk fails."""
+    append_whole(sums_of(path), _sums(lines))
+    append_whole(path, b"".join(lines))
+
+
+def sums_of(path: Path) -> Path:
+    """Return the file with the hashes of this file's lines."""
+    return path.with_suffix(".sums")
+
+
+def write_sums(path: Path) -> None:
+    """Write the hashes of the lines as they are: the file was checked, or written, as a whole. Raises UserError if the disk fails."""
+    write_atomically(sums_of(path), _sums(path.read_bytes().splitlines(keepends=True)))
+
+
+def drop_changed_lines(path: Path) -> int:
+    """Remove the lines that are not as they were written, or are there twice; return how many are missing or were removed.
+
+    Raises OSError if the file cannot be read.
+    """
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    written = set(sums_of(path).read_bytes().split()) if sums_of(path).exists() else set()
+    kept = [line for line in dict.fromkeys(lines) if _sum(line) in written]
+    if len(kept) < len(lines):
+        write_atomically(path, b"".join(kept))
+    whole = sum(line.endswith(b"\n") for line in lines)  # a torn one is among those that are not there
+    return max(whole, len(written)) - len(kept)
+
+
+def _sums(lines: Sequence[bytes]) -> bytes:
+    return b"".join(_sum(line) + b"\n" for line in lines)
+
+
+def _sum(line: bytes) -> bytes:
+    return sha256(line).hexdigest().encode()
