@@ -22,6 +22,9 @@ _BYTES = ("b'", 'b"')  # how Python 3 writes encoded text
 _PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z_][\w.\-]{0,60})\s*\}\}", re.ASCII)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 _END_OF_TEXT = re.compile(r"(?<=.)<\|end_?of_?text\|>(?=.)", re.DOTALL)  # at its end it is the one that a document has anyway
+# What corpora write for an image, the end of an utterance or of a sentence, a comma, a bracket, a hyphen within a word, a rare word.
+_CORPUS = re.compile(r"<(?:image|video|audio|unk|eos)>|__eo[ut]__|_comma_|-[LR][RSC]B-| @[-.,]@ ")
+_HTML = re.compile(r"\s*<(p|div|ul|ol|table|h[1-6]|article|body)\b[^<>]*>.*</(?:p|div|ul|ol|table|h[1-6]|article|body|pre)>\s*", re.DOTALL)
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ESCAPE = re.compile(r"(?<!\\)\\(?:[nrt]|u(?=[0-9a-fA-F]{4}))")
 _CONTROL = re.compile(r"[\0-\x08\x0d-\x1f\x80-\x9f\ufeff]")  # those from 0x80 are quotes and dashes of cp1252 that were read as latin-1
@@ -40,6 +43,8 @@ def may_have_artifacts(body: bytes, text: str, contents: list[str], shortest: in
     if shortest <= _LONGEST_MISSING and not MISSING.isdisjoint(contents):
         return True
     if b"\\u00" in body or b"\\b" in body or b"\\r" in body:  # how JSON writes control characters
+        return True
+    if "_comma_" in text or "__eo" in text or "@ " in text or "RB-" in text:
         return True
     if "_x" in text or "b'" in text or b'b\\"' in body or _LATIN_1.search(body):
         return True
@@ -70,9 +75,16 @@ def _of_text(text: str) -> Iterator[str]:
         yield from (f"{{{{{name}}}}}" for name in _PLACEHOLDER.findall(text))
     if "&" in text:
         yield from (found for found in _ENTITY.findall(text) if found[1] == "#" or found[1:] in html5)
-    if "<" in text and _BREAK.search(text):
-        yield "<br>"
-    if "<|" in text:
-        yield from _END_OF_TEXT.findall(text)
+    if "<" in text:
+        yield from _markup(text)
+    yield from (found.strip() for found in _CORPUS.findall(text))
     if "\\" in text and "\n" not in text and not _TEX_OR_PATH.search(text):  # code has lines
         yield from _ESCAPE.findall(text)
+
+
+def _markup(text: str) -> Iterator[str]:
+    if _BREAK.search(text):
+        yield "<br>"
+    if _HTML.fullmatch(text):
+        yield "HTML"
+    yield from _END_OF_TEXT.findall(text)

@@ -15,7 +15,7 @@ from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Source
 from ..reading.plain_values import NotPlain, as_read
 from ..reading.records import Drop, Row
-from ..reading.tables import label_names
+from ..reading.tables import label_names, of_each
 from ..sources.registry import Converter
 from .batches import ROW_BYTES, row_batches
 from .conversion import Batch
@@ -162,7 +162,11 @@ class HubRows:
 
 
 def _class_labels(features: dict[str, Any]) -> list[tuple[str, Any]]:
-    return [(column, label_names(list(f.names))) for column, f in features.items() if type(f).__name__ == "ClassLabel"]
+    own = [(column, label_names(list(f.names))) for column, f in features.items() if type(f).__name__ == "ClassLabel"]
+    items: list[tuple[str, Any]] = [
+        (column, f[0] if isinstance(f, list) and f else getattr(f, "feature", None)) for column, f in features.items()
+    ]
+    return own + [(column, of_each(label_names(list(f.names)))) for column, f in items if type(f).__name__ == "ClassLabel"]
 
 
 def _is_media(feature: Any) -> bool:

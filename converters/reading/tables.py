@@ -71,7 +71,18 @@ def class_labels(metadata: dict[bytes, bytes]) -> list[tuple[str, Callable[[Any]
         features = orjson.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return []
-    return [(column, label_names(feature["names"])) for column, feature in features.items() if _is_label(feature)]
+    own = [(column, label_names(feature["names"])) for column, feature in features.items() if _is_label(feature)]
+    return own + [(column, of_each(label_names(one["names"]))) for column, feature in features.items() if _is_label(one := _item(feature))]
+
+
+def _item(feature: Any) -> Any:
+    """Return the feature of the items of a list, in the forms of the versions of `datasets`."""
+    return feature[0] if isinstance(feature, list) and feature else feature.get("feature") if isinstance(feature, dict) else None
+
+
+def of_each(named: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return the function that names each item of a list, and leaves other values as they are."""
+    return lambda values: [*map(named, values)] if isinstance(values, list) else values
 
 
 def _is_label(feature: Any) -> bool:

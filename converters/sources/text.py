@@ -26,7 +26,10 @@ RECORD_TYPES = ("text", "classification")
 INPUT = "lines"
 STATELESS = False  # a record has many lines
 _JSON = re.compile(r"\s*(\[\s*)*(\{\s*(\"|$|\})|\[\s*(\"|$))")  # objects, or a list; in prose a bracket is followed by a word
-_MARKUP = re.compile(r"\s*(?:<(?:!doctype\s|html\b|\?xml\s)|\{\\rtf\d|WEBVTT\b)", re.IGNORECASE)
+_MARKUP = re.compile(r"\s*(?:<(?:!doctype\s|html\b|\?xml\s|[a-z][\w:-]*\s+[\w:-]+\s*=\s*[\"'])|\{\\rtf\d|WEBVTT\b)", re.IGNORECASE)
+_CUE = re.compile(r"\d+\s*\n\s*\d+:\d\d:\d\d[,.]\d+ --> ")  # the first lines of SubRip's subtitles
+_SCRIPT = re.compile(r"\s*window\.YTD\.\S+\s*=")  # an archive of Twitter
+_WEKA = re.compile(r"\s*@relation\s", re.IGNORECASE)
 _FENCES = ("---", "...")  # around front matter
 MAX_FRONT_MATTER = 200  # lines
 _HEADER = re.compile(r"[A-Za-z_]\w*([,;|\t]\w+)+")  # names and separators without a blank
@@ -59,7 +62,8 @@ def _records(
             lines = yield from _without_front_matter(lines)
         if (first := next(lines, None)) is None:
             continue
-        if not keep_data and (what := _data(first.value)):
+        lines = chain(second := [*islice(lines, 1)], lines)
+        if not keep_data and (what := _data(first.value, second[0].value if second else "")):
             yield from (Part(row, first) for row in lines)
             yield Drop(first, "data_not_text", f"{what}; keep_data takes it as it is")
         elif sample_by == "line" and not separators:
@@ -135,10 +139,14 @@ def _is_blank(row: Row) -> bool:
     return not row.value.strip()
 
 
-def _data(line: str) -> str:
-    """Return what a file with this first line contains instead of text; "" if it is text."""
-    if _MARKUP.match(line):
+def _data(line: str, second: str) -> str:
+    """Return what a file with these first lines contains instead of text; "" if it is text."""
+    if _MARKUP.match(line) or _CUE.match(f"{line}\n{second}"):
         return "HTML, XML, RTF or subtitles: write its text alone, for example with pandoc -t plain"
+    if _SCRIPT.match(line):
+        return "JavaScript, as an archive of Twitter: remove all before the first bracket, and read it as JSON"
+    if _WEKA.match(line):
+        return "a table of Weka (ARFF): write it as CSV"
     is_json = _JSON.match(line)
     what = "JSON" if is_json else "a table" if _HEADER.fullmatch(line.strip()) else ""
     return f"{what}: the converter table reads its texts (text_key)" if what else ""

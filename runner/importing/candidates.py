@@ -40,6 +40,8 @@ _SEPARATOR = re.compile(rb"<\|end_?of_?text\|>")  # between the texts of TinySto
 FILES = 20  # looked at for front matter
 FOLDERS = 20  # more folders are topics or dates, not labels
 SPEAKERS, SPOKEN = 6, 0.4  # a dialogue: at most so many names start at least this share of the lines
+_LIST = re.compile(r'\s*\[\s*\{\s*"')  # of messages, in a cell
+_PRINTED = re.compile(r"\s*\[\s*\{'(?:role|content|from|value)'")  # the same as Python prints it
 ROLES = ("role", "from", "speaker", "author", "sender_type", "author_type", "sender", "participant")
 LONGEST_PROMPT = 40  # characters shown
 CONTENTS = ("content", "value", "text", "message", "utterance", "body", "parts")
@@ -59,7 +61,9 @@ def candidates(rows: list[dict[str, Any]]) -> Iterator[Candidate]:
             yield Candidate(name, converter(name).RECORD_TYPES[0], {}, why, ENOUGH_OF_ONE_FORM)
     flat = Columns(one_level(rows))
     yield from annotated(flat)
-    yield from _chats(rows, columns)
+    lists = [*_chats(rows, columns)]
+    yield from (one._replace(doubt=len(lists) > 1) for one in lists)  # of two answers to one question, say
+    yield from _other_chats(columns)
     logs = [*logs_of_rows(rows)]
     yield from logs
     tables = [one for one in _tables(flat) if not logs or not one.doubt]
@@ -72,6 +76,8 @@ def _chats(rows: list[dict[str, Any]], columns: Columns) -> Iterator[Candidate]:
     for key in sorted(columns.names, key=lambda key: (key not in ("messages", "conversations"), key)):
         chats = [found for row in rows if (found := _turns(row.get(key)))]
         if not chats:
+            if any(_PRINTED.match(row[key]) for row in rows if isinstance(row.get(key), str)):
+                yield Candidate("messages", "chat", changed(messages_key=(key, "messages")), f"{key} has messages", ENOUGH_OF_ONE_FORM)
             continue
         role, content = _first(ROLES, chats[0][0]), _content(chats[0][0])
         if not role or not content:
@@ -93,6 +99,9 @@ def _chats(rows: list[dict[str, Any]], columns: Columns) -> Iterator[Candidate]:
                 system_key=(system, "system"), ignore_message_keys=(extra or None, None),
             )  # fmt: skip
             yield Candidate("messages", "chat", options, f"{key} is a list of messages with {role} and {content}{why}", ENOUGH_OF_ONE_FORM)
+
+
+def _other_chats(columns: Columns) -> Iterator[Candidate]:
     yield from _one_message_per_row(columns)
     keys = set(columns.names)
     if {"prompt", "completion"} <= keys:
@@ -132,7 +141,7 @@ def _one_message_per_row(columns: Columns) -> Iterator[Candidate]:
 
 def _turns(value: Any) -> list[dict[str, Any]] | None:
     """Return the turns of a cell, which may contain them as JSON text."""
-    if isinstance(value, str) and value.lstrip().startswith("[{"):
+    if isinstance(value, str) and _LIST.match(value):
         try:
             value = orjson.loads(value)
         except orjson.JSONDecodeError:

@@ -37,7 +37,7 @@ TEXT_ENDINGS = ("review", "body", "comment", "message", "tweet")
 LABEL_ENDINGS = ("label", "class", "category", "sentiment", "emotion", "stars", "rating", "intent", "topic", "score")
 SYSTEM = ("system", "system_prompt", "systemprompt", "system_message", "systemmessage", "system_instruction", "systeminstruction")
 # Two texts that are judged together: a label describes both.
-PAIRS = (("premise", "hypothesis"), ("question", "passage"), ("claim", "evidence"), ("query", "document"))
+PAIRS = (("premise", "hypothesis"), ("question", "passage"), ("question", "sentence"), ("claim", "evidence"), ("query", "document"))
 NUMBERED = re.compile(r"(.+?)_?(?:\d+|[ab])")
 GROUP = re.compile(r"(?:^|_)(?:id|author|user|conversation|thread|dialog(?:ue)?|patient|customer|speaker|kunde|autor|auteur|cliente)$")
 MAX_LABELS = 200

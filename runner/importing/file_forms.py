@@ -56,6 +56,12 @@ def field_of_rows(files: list[SourceFile]) -> str:
     return "" if is_chat else field
 
 
+def other_lists(file: SourceFile) -> dict[str, int]:
+    """Return the number of objects in each further list of a JSON file, by its key: its field alone is read."""
+    with open_source(file.path, file.encoding) as stream:
+        return {key: number for key, number in fields_of(stream).items() if key != file.field}
+
+
 def _may_be_a_table(file: SourceFile, head: bytes) -> bool:
     return file.path.suffix in TABLES or b"\t" in head
 

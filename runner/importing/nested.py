@@ -7,6 +7,8 @@ from ...converters.sources.key_paths import is_path, was_taken_back
 
 MAX_DEPTH = 8
 MAX_COLUMNS = 200  # per row
+_PROPOSED = ("predictions", "drafts")  # in Label Studio: what a model, or nobody yet, said beside the annotations
+_ENDS = (("start", "end"), ("start_offset", "end_offset"))  # of a part of the text
 
 
 def one_level(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -31,6 +33,8 @@ def _named(key: str, values: list[Any]) -> tuple[str, Any]:
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, list[Any]] = {}
     for key, value in row.items():
+        if key in _PROPOSED and "annotations" in row:
+            continue
         for path, leaf in _leaves(value, key, 0):
             if path in found or len(found) < MAX_COLUMNS:
                 found.setdefault(path, []).append(leaf)
@@ -38,7 +42,7 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
-    if depth > MAX_DEPTH:
+    if depth > MAX_DEPTH or _is_span(value):
         return
     if isinstance(value, list):
         for item in value:
@@ -50,3 +54,8 @@ def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
                 yield from _leaves(item, f"{path}.{key}", depth + 1)
     elif value is not None:
         yield path, value
+
+
+def _is_span(value: Any) -> bool:
+    """Return whether the value says of a part of a text what it is, such as a name: that is no label of the text."""
+    return isinstance(value, dict) and any(type(value.get(start)) is type(value.get(end)) is int for start, end in _ENDS)

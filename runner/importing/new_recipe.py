@@ -23,6 +23,7 @@ from ..resources.estimate_fit import estimate_fit
 from ..resources.fit import problems, warnings
 from ..resources.row_lengths import local_tokenizer, longest
 from ..runtime.machine import this_machine
+from .file_forms import other_lists
 from .recognise import Recognised, sum_row
 
 METRICS = {
@@ -185,7 +186,8 @@ def recognised_lines(found: Recognised) -> Iterator[tuple[str, str]]:
         above = "the line above it is" if skipped == 1 else f"the {skipped} lines above it are"
         yield "header", f"line {skipped + 1}, {names}; {above} not read (skip_lines)"
     if field := first_file.field:
-        yield "rows", f"the list {field!r} in the file's object (field)"
+        others = ", ".join(f"{key!r} ({counted(number, 'object')})" for key, number in other_lists(first_file).items())
+        yield "rows", f"the list {field!r} in the file's object (field)" + f"; lists that are not read: {others}" * bool(others)
     if len(found.files) > 1:
         kinds = Counter(file.path.suffix or "without suffix" for file in found.files)
         fewer = "; to read only some, use a glob such as 'FOLDER/**/*.txt'" if len(kinds) > 1 else ""

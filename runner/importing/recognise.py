@@ -4,6 +4,7 @@ Candidates come from the keys and cells of the rows, the most specific first; ea
 most of them is taken. File names decide nothing, except the suffixes of BabyLM's corpora.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -25,6 +26,19 @@ from .file_forms import field_of_rows, lines_to_skip, refuse_undeclared
 SUMS = ("total", "totals", "grand total", "sum", "summe", "gesamt", "totale", "suma", "somme", "totaal")
 SAMPLE = 500  # rows for trying a candidate
 TOOLS = ("tools", "functions")
+OUT_OF_ORDER = ("not_in_order", "branches", "newest_first")  # messages whose rows need only be sorted
+
+
+SURE = 0.95  # share of the lines
+# A line, how many different labels such lines have at most, what they are, and the sed command that writes them as a table.
+_LABELLED_LINES = (
+    (re.compile(rb"(__label__\S+).*"), None, "begin with labels in the form of fastText", r"s/^__label__\([^ ]*\) */\1\t/"),
+    (re.compile(rb"(\d|[A-Z]{2,}:[a-z]+) .*"), 50, "begin with labels", r"s/ /\t/"),
+    (re.compile(rb".*@([a-z]+)"), 10, "end with labels after @", r"s/\(.*\)@\(.*\)/\2\t\1/"),
+    (re.compile(rb".*\s(O|[BIES]-[A-Z]\w*)"), 50, "are words with their tags, as CoNLL has them", ""),
+    (re.compile(rb".*(\+\+\+\$\+\+\+|\|\|\||\x01).*"), None, "have cells with +++$+++, ||| or a control character between them",
+     r"s/ *\(+++$+++\||||\|\x01\) */\t/g"),
+)  # fmt: skip
 
 
 class Recognised(NamedTuple):
@@ -85,11 +99,16 @@ def _recognised(files: list[SourceFile], path: str, record_type: RecordType | No
     # Unusable rows of a specific format, such as chats, are not read as a table of other columns.
     if wanted and wanted[0].enough < ENOUGH and all(one.converter == "table" for one in readable):
         raise _unreadable(wanted[0], files, rows)
+    if all(one.converter == "table" and one.doubt for one in readable):
+        for one in wanted:
+            if one.converter in ("messages", "chat_log") and (drop := _first_unusable(one, files)) and drop.reason in OUT_OF_ORDER:
+                raise _unreadable(one, files, rows)
     if not readable and not values and isinstance(drop := next(iter(read), None), Drop):
         what = f"{drop.reason.replace('_', ' ')}: {drop.detail}"
         raise UserError(Problem(Location(drop.row.file, drop.row.line), what, "fix the rows: none can be read", "unknown-data"))
     if not readable:
-        raise _unknown(path, Columns(rows), found, record_type)
+        unusable = _first_unusable(wanted[0], files) if wanted else None
+        raise _unknown(path, Columns(rows), found, record_type, f"; {unusable}" if unusable else "")
     choice = readable[0]
     others = [one for one in readable[1:] if one.doubt and choice.doubt]
     return _examined(choice, others, files, Columns(rows))
@@ -134,6 +153,12 @@ def _reads(candidate: Candidate, files: list[SourceFile]) -> bool:
     return bool(trial.records) and len(trial.records) >= candidate.enough * (len(trial.records) + len(trial.unusable))
 
 
+def _first_unusable(candidate: Candidate, files: list[SourceFile]) -> Drop | None:
+    """Return the first row that the candidate's converter cannot use, if there is one."""
+    trial = try_converter(candidate.converter, candidate.record_type, candidate.options, _as_read(candidate, files), SAMPLE)
+    return next(iter(trial.unusable), None)
+
+
 def _values(files: list[SourceFile]) -> Iterator[Row | Drop]:
     """Yield the rows of JSON files and tables; none of plain text."""
     for file in files:
@@ -158,12 +183,12 @@ def _unreadable(candidate: Candidate, files: list[SourceFile], rows: list[dict[s
     return UserError(Problem(Location(drop.row.file, drop.row.line), what, hint, "unknown-data"))
 
 
-def _unknown(path: str, columns: Columns, found: list[Candidate], record_type: RecordType | None) -> UserError:
+def _unknown(path: str, columns: Columns, found: list[Candidate], record_type: RecordType | None, why: str) -> UserError:
     shown = ", ".join(columns.names[:12]) + (f" and {len(columns.names) - 12} more" if len(columns.names) > 12 else "")
     if record_type and any(one.record_type != record_type for one in found):
         what, hint = f"cannot be read as {record_type} records (keys: {shown})", "omit --type to detect the type"
     else:
-        what = f"no converter reads these rows (keys: {shown})" if shown else "no converter reads this file"
+        what = (f"no converter reads these rows (keys: {shown})" if shown else "no converter reads this file") + why
         hint = "see docs/converters.md; the converter table reads any columns that you name in its options, also within others: data.text"
     if len(columns.rows) == 1 and len(columns.names) > 1 and all(isinstance(value, dict) for value in columns.rows[0].values()):
         hint = "the file is one object: if its values are the rows, write them one per line, e.g. jq -c '.[]' FILE > rows.jsonl"
@@ -185,9 +210,11 @@ def _refuse_other_data(rows: list[dict[str, Any]], path: str) -> None:
 
 
 def _refuse_labelled_lines(path: str, head: bytes) -> None:
-    """Raise UserError for lines that begin with fastText's labels, which would be trained as words of the text."""
-    lines = [line for line in head.splitlines() if line.strip()]
-    if lines and sum(line.startswith(b"__label__") for line in lines) > len(lines) / 2:
-        command = "sed 's/^__label__\\([^ ]*\\) */\\1\\t/' FILE > rows.tsv"
-        hint = f"write them as a table ({command}) and name its columns: --column label --column text"
-        raise UserError(Problem(Location(path, 1), "its lines begin with labels in the form of fastText", hint, "unknown-data"))
+    """Raise UserError for lines with a label, a tag or several cells, which would be trained as words of the text."""
+    lines = [line.strip() for line in head.splitlines() if line.strip()]
+    for pattern, most, what, command in _LABELLED_LINES:
+        found = [match[1] for line in lines if (match := pattern.fullmatch(line))]
+        if len(found) > len(lines) / 2 and (most is None or len(found) >= SURE * len(lines) and 1 < len({*found}) <= most):
+            hint = f"write them as a table (sed '{command}' FILE > rows.tsv) and name its columns, such as --column label --column text"
+            hint = hint if command else "only whole texts have labels here: join the words of a sentence, and leave the tags out"
+            raise UserError(Problem(Location(path, 1), f"its lines {what}", hint, "unknown-data"))

@@ -41,6 +41,12 @@ def test_a_text_that_means_a_missing_value_is_an_artifact(word, beside):
         ("It rained.<|endoftext|>", set()),
         ("fish &amp; chips &#39;n&#x27; peas&nbsp;", {"&amp;", "&#39;", "&#x27;", "&nbsp;"}),
         ("one<br>two<BR />", {"<br>"}),
+        ("<p>It rained.</p>\n<ul><li>twice</li></ul>", {"HTML"}),
+        ("Write <p> for a paragraph", set()),
+        ("<image>\nWhat is it?", {"<image>"}),
+        ("I remember it_comma_ too . __eou__ So do I .", {"_comma_", "__eou__"}),
+        ("a role @-@ playing <unk> -LRB- game -RRB-", {"@-@", "<unk>", "-LRB-", "-RRB-"}),
+        ("meet me @ noon", set()),
         ("caf\ufffd", {"U+FFFD"}),
         ("It\x92s \x93fine\x94", {"U+0092", "U+0093", "U+0094"}),  # cp1252 that was read as latin-1
         ("caf\xe9 \xa0\xbb", set()),

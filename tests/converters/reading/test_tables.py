@@ -68,6 +68,14 @@ def test_class_labels_of_a_data_set_come_by_name(tmp_path, kind):
     assert [row.value["stars"] for row in rows] == [None, "one", "two", "three", "four", None]
 
 
+@pytest.mark.parametrize("written", [lambda label: {"feature": label, "_type": "List"}, lambda label: [label]])
+def test_the_class_labels_in_a_list_come_by_name(tmp_path, written):
+    features = {"info": {"features": {"labels": written({"names": ["joy", "anger"], "_type": "ClassLabel"})}}}
+    rows = [{"labels": [0]}, {"labels": [1, 0]}, {"labels": None}]
+    _, found = read(tmp_path, packed("parquet", rows, {"huggingface": json.dumps(features)}))
+    assert [row.value["labels"] for row in found] == [["joy"], ["anger", "joy"], None]
+
+
 def test_numbers_without_a_name_stay_and_minus_one_is_none():
     named = label_names(["a", "b"])
     assert [named(value) for value in (0, 1, 2, -1, None, "a")] == ["a", "b", 2, None, None, "a"]

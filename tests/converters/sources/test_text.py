@@ -120,6 +120,10 @@ DATA = {
     "XML": ['<?xml version="1.0"?>', "<p>It rained.</p>"],
     "RTF": ["{\\rtf1\\ansi It rained.\\par}"],
     "subtitles": ["WEBVTT", "", "00:01.000 --> 00:04.000", "It rained."],
+    "SubRip's subtitles": ["1", "00:00:01,000 --> 00:00:04,000", "It rained."],
+    "texts between tags": ['<doc id="12" url="https://example.org/12" title="Rain">', "It rained.", "</doc>"],
+    "an archive of Twitter": ["window.YTD.tweets.part0 = [", '  {"tweet": {"full_text": "It rained."}}', "]"],
+    "a table of Weka": ["@relation rain", "@attribute text string", "@data", "'It rained.'"],
     "a TSV": ["text\tlabel", "It rained.\t1"],
 }
 
@@ -135,7 +139,21 @@ def test_a_data_file_is_refused_as_text(lines, sample_by):
     assert all(isinstance(item, Record) for item in kept) and kept[0].fields["text"].startswith(lines[1].strip())
 
 
-@pytest.mark.parametrize("line", ["[1] See the preface.", "[She enters.]", "{braces} and more", "Rain, wind, snow", "and/or", "a|b c"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[1] See the preface.",
+        "[She enters.]",
+        "{braces} and more",
+        "Rain, wind, snow",
+        "and/or",
+        "a|b c",
+        "1",
+        "<b>Rain</b> fell",
+        "<3",
+        "@home",
+    ],
+)
 def test_prose_that_begins_with_a_bracket_or_has_commas_is_text(line):
     assert [item.fields["text"] for item in convert(rows([line, "more"]))] == [f"{line}\nmore"]
 

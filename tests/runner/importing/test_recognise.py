@@ -297,6 +297,11 @@ def test_rows_that_a_conversion_would_refuse_are_not_taken(tmp_path):
          "no converter reads these rows"),
         (json.dumps({"about": "All chats.", "chats": {"list": [{"messages": []}]}}), "all chats of a Telegram account"),
         ("__label__good It was a good film\n__label__bad It was a bad film\n", "labels in the form of fastText"),
+        ("0 no movement , no yuks .\n1 a fine film .\n" * 9, "its lines begin with labels"),
+        ("DESC:manner How did it rain ?\nHUM:ind Who was wet ?\n" * 9, "its lines begin with labels"),
+        ("Profit rose to EUR 4 mn .@positive\nIt fell .@negative\n" * 9, "its lines end with labels after @"),
+        ("-DOCSTART- -X- -X- O\n\nEU NNP B-NP B-ORG\nrejects VBZ B-VP O\n", "as CoNLL has them"),
+        ("L1 +++$+++ u0 +++$+++ They do not!\nL2 +++$+++ u1 +++$+++ They do!\n", "between them"),
         ("From ann@b.org Thu Jan  1 00:00:00 2026\nSubject: Order\n\nWhere is it?\n", "a mailbox"),
         ("INTP\nENFP\nINTP\n", "no converter reads this file"),
     ],
@@ -304,6 +309,72 @@ def test_rows_that_a_conversion_would_refuse_are_not_taken(tmp_path):
 def test_other_kinds_of_files_are_refused(tmp_path, text, what):
     with pytest.raises(UserError, match=what):
         recognise([written(tmp_path, "data", text)])
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{n} And it rained for many days.", "It rained said Ann@home{n}", "@ann It rained.", "{one} cups of water", "It rained on day {one}"],
+)
+def test_lines_without_labels_are_text(tmp_path, line):
+    text = "".join(line.format(n=n % 40, one=n % 3 or "Some") + "\n" for n in range(200))
+    assert recognise([written(tmp_path, "data.txt", text)]).choice.converter == "text"
+
+
+def test_the_reason_why_rows_cannot_be_used_is_in_the_message(tmp_path):
+    rows = [
+        {"text": f"It rained for {n} days.", "label": "ab"[n % 2], "Usage": ("PublicTest", "PrivateTest", "Training")[n % 3]}
+        for n in range(60)
+    ]
+    with pytest.raises(UserError, match=r"keys: text, label, Usage\); data.jsonl:1: key_not_read: 'Usage' \(a row of a test"):
+        recognise([written(tmp_path, "data.jsonl", lines(*rows))])
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (lambda n: {"chat_id": n // 4, "turn": (3, 4, 1, 2)[n % 4], **TURNS[n % 2]}, "not in the order of 'turn'"),
+        (lambda n: {"from": "AB"[n % 2], "date": f"2026-01-01T10:{59 - n // 2}:00", "text": f"It is number {n}"}, "newest first"),
+    ],
+)
+def test_messages_out_of_order_are_not_taken_for_texts(tmp_path, row, why):
+    with pytest.raises(UserError, match=why):
+        recognise([written(tmp_path, "data.jsonl", lines(*map(row, range(40))))])
+
+
+def test_of_two_conversations_each_is_an_alternative(tmp_path):
+    rows = [{"conversation_a": TURNS, "conversation_b": TURNS, "winner": "model_b"} for _ in range(5)]
+    found = recognise([written(tmp_path, "data.jsonl", lines(*rows))])
+    assert [one.options for one in (found.choice, *found.alternatives)] == [{"messages_key": f"conversation_{one}"} for one in "ab"]
+
+
+def test_messages_in_a_cell_may_be_indented_and_are_refused_as_python_prints_them(tmp_path):
+    def cells(text):
+        return "id,messages\n" + "".join('{},"{}"\n'.format(n, text.replace('"', '""')) for n in range(4))
+
+    found = recognise([written(tmp_path, "data.csv", cells(json.dumps(TURNS, indent=2)))])
+    assert (found.choice.converter, found.records[0].fields["messages"]) == ("messages", TURNS)
+    with pytest.raises(UserError, match="as Python prints it: write it as JSON"):
+        recognise([written(tmp_path, "data.csv", cells(str(TURNS)))])
+
+
+def test_predictions_beside_annotations_and_labels_of_parts_are_no_labels(tmp_path):
+    guessed = [
+        {"predictions": [{"result": [{"value": {"choices": ["Guess", "Other"][n % 2 :][:1]}}]}]} | label_studio(*remark)
+        for n, remark in enumerate(REMARKS)
+    ]
+    guessed = [{**row, "predictions": row["annotations"]} for row in guessed]
+    found = recognise([written(tmp_path, "data.json", json.dumps(guessed))])
+    assert found.choice.options["label_key"] == "annotations[].result[].value.choices[]"
+    parts = [{"text": text, "spans": [{"start": 0, "end": 6, "label": label}]} for text, label in REMARKS]
+    assert recognise([written(tmp_path, "data.jsonl", lines(*parts))]).choice.record_type == "text"
+
+
+def test_lists_of_a_file_that_are_not_read_are_named(tmp_path):
+    rows = [{"question": f"What is {n}?", "answer": f"It is the number {n}."} for n in range(8)]
+    path = written(tmp_path, "data.json", json.dumps({"train": rows, "test": rows[:2]}))
+    assert ("rows", "the list 'train' in the file's object (field); lists that are not read: 'test' (2 objects)") in recognised_lines(
+        recognise([path])
+    )
 
 
 def test_columns_that_are_not_read_are_reported(tmp_path):
