@@ -1,11 +1,9 @@
 """Limits for the Hugging Face Hub's client: without them it waits forever for a hub that is silent or sends too slowly, and keeps any
 reply in memory."""
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 SILENT_SECONDS = 30.0  # to connect, and between two parts of a response
 T = TypeVar("T")
@@ -18,11 +16,13 @@ def limit_hub_client() -> None:
     from huggingface_hub import set_client_factory
     from huggingface_hub.utils._http import default_client_factory
 
-    from .hub_replies import ReplyLimits
+    from .hub_replies import ReplyLimits, TimedHeaders
 
     def client() -> httpx.Client:
         made = default_client_factory()
         made.timeout = httpx.Timeout(SILENT_SECONDS)
+        made._transport = TimedHeaders(made._transport)
+        made._mounts = {pattern: proxy and TimedHeaders(proxy) for pattern, proxy in made._mounts.items()}
         limits, hooks = ReplyLimits(), made.event_hooks
         made.event_hooks = {"request": [*hooks["request"], limits.request], "response": [*hooks["response"], limits.response]}
         return made
@@ -30,18 +30,9 @@ def limit_hub_client() -> None:
     set_client_factory(client)
 
 
-def with_timeout(seconds: float, work: Callable[[], T]) -> T:
-    """Return what `work` returns. Raises TimeoutError after `seconds`; the thread then ends with the process."""
-    outcome: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(work())
-        except BaseException as error:
-            outcome.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return outcome.result(seconds)
+def names_of_files(info: Any) -> list[str]:
+    """Return the names of the files of a repository, as the hub described it. Raises TypeError for a name that is no text."""
+    return ["".join((file.rfilename,)) for file in info.siblings or ()]
 
 
 def is_invalid_reply(error: BaseException) -> bool:
@@ -53,7 +44,9 @@ def is_invalid_reply(error: BaseException) -> bool:
 
 def hub_reply(work: Callable[[], T]) -> T:
     """Return what `work`, a call of huggingface_hub, returns. Raises ValueError for a reply of another shape than a hub's."""
+    import httpx
+
     try:
         return work()
-    except (TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (TypeError, KeyError, AttributeError, RecursionError, httpx.InvalidURL) as error:
         raise ValueError(f"unexpected reply: {type(error).__name__}: {error}") from error

@@ -6,7 +6,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...converters.building.hub_client import hub_reply, is_invalid_reply, limit_hub_client, with_timeout
+from ...converters.building.hub_client import hub_reply, is_invalid_reply, limit_hub_client, names_of_files
+from ...converters.building.time_limit import with_timeout
 from ...schemas.base.errors import Problem, UserError, first_line
 from ...schemas.base.redact import redact
 from ...schemas.model_rules import EMBEDDED
@@ -37,17 +38,17 @@ def small_files(name: str, revision: str | None = None, *, with_weights: bool = 
     Raises UserError, with what to do, if there is no such model, if it is gated, or if the hub cannot be reached; and `with_weights`, if
     its weights are pickles.
     """
+    import httpx
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
     try:
         limit_hub_client()
-        facts = hub_reply(lambda: HfApi().model_info(name, revision=revision, timeout=SECONDS))
-        names = [file.rfilename for file in facts.siblings or ()]
+        names = hub_reply(lambda: names_of_files(HfApi().model_info(name, revision=revision, timeout=SECONDS)))
         if with_weights:
             check_weight_names(name, [path for path in names if "/" not in path])
-        folder = with_timeout(WHOLE_SECONDS, lambda: _download(name, revision, names))
-    except (HfHubHTTPError, OSError, OfflineModeIsEnabled, ValueError, *_transport_errors()) as error:
+        folder = with_timeout(WHOLE_SECONDS, lambda: hub_reply(lambda: _download(name, revision, names)))
+    except (httpx.HTTPError, OSError, OfflineModeIsEnabled, ValueError) as error:
         # LocalEntryNotFoundError hides the real reason why a file could not be fetched.
         cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) and error.__cause__ else error
         refused = _refusal(name, revision, cause)
@@ -94,12 +95,6 @@ def _cached(name: str, revision: str | None) -> Path | None:
         return Path(snapshot_download(name, revision=revision, local_files_only=True))
     except (OSError, ValueError):
         return None
-
-
-def _transport_errors() -> tuple[type[Exception], ...]:
-    import httpx
-
-    return (httpx.HTTPError, httpx.InvalidURL)
 
 
 def _refusal(name: str, revision: str | None, error: BaseException) -> UserError:

@@ -17,6 +17,7 @@ _RETRYABLE = (408, 409, 425, 429)
 _FATAL = (401, 402, 403, 404)
 _ENDS = ("stop", "length", "content_filter")  # of a reply
 _LONGEST = 300  # characters of what is said of a failure
+_MOST_TOKENS = 1 << 24  # no model has a longer context; reasoning may count beyond max_tokens
 
 
 class CallFailed(Exception):
@@ -61,7 +62,8 @@ class Client(NamedTuple):
         try:
             reply = await self._answer(asked)
         except CallFailed as failed:
-            failed.args = (self._clean(str(failed))[:_LONGEST],)
+            line = " ".join(self._clean(str(failed)).split())[:_LONGEST]
+            failed.args = (line.encode("utf-8", "backslashreplace").decode(),)  # half a surrogate pair fits in no file
             raise
         text = self._clean(reply.text)
         finish = reply.finish if reply.finish in _ENDS else self._clean(reply.finish)
@@ -83,46 +85,42 @@ class Client(NamedTuple):
         """Get a reply in one piece, with the client's plain post: its typed method parses request and reply twice, which takes a fifth of
         the time, and accepts invalid replies.
         """
-        body = self._arguments(asked)
-        headers = body.pop("extra_headers")
-        body |= body.pop("extra_body", {})
-        response = await self.api.post("/chat/completions", cast_to=httpx2.Response, body=body, options={"headers": headers})
+        response = await self._post(asked, {}, cast_to=httpx2.Response)
         kind = response.headers.get("content-type", "")
         if "json" not in kind:
-            raise CallFailed(f"the reply is {kind.split(';')[0][:60] or 'untyped'}, not JSON", retryable=True)
+            raise CallFailed(f"the reply is {kind or 'untyped'}, not JSON", retryable=True)
         return read_completion(orjson.loads(response.content), asked)
 
     async def _streamed(self, asked: ProviderRequest) -> Reply:
-        """Get a streamed reply; without its end it is invalid."""
-        arguments = self._arguments(asked) | {"stream": True, "stream_options": {"include_usage": True}}
+        """Get a streamed reply; without its end it is invalid. Its events are read as JSON: typed, they would not be checked either."""
+        more = {"stream": True, "stream_options": {"include_usage": True}}
         text, finish, usage = "", None, None
-        async with await self.api.chat.completions.create(**arguments) as stream:
-            try:  # the client checks no type
+        async with await self._post(asked, more, cast_to=object, stream=True, stream_cls=openai.AsyncStream[object]) as stream:
+            try:
                 async for chunk in stream:
-                    usage = chunk.usage or usage
-                    for choice in chunk.choices or ():
-                        text += (choice.delta.content if choice.delta else None) or ""
-                        finish = choice.finish_reason or finish
+                    usage = chunk.get("usage") or usage
+                    for choice in chunk.get("choices") or ():
+                        text += (choice.get("delta") or {}).get("content") or ""
+                        finish = choice.get("finish_reason") or finish
             except (AttributeError, TypeError, RecursionError):
                 raise CallFailed("the stream is not one of chat completions", retryable=True) from None
         if not finish:
             raise CallFailed("the stream ended early", retryable=True)
-        counts = {key: getattr(usage, key, None) for key in ("prompt_tokens", "completion_tokens")}
-        return read_completion({"usage": counts, "choices": [{"message": {"content": text}, "finish_reason": finish}]}, asked)
+        return read_completion({"usage": usage, "choices": [{"message": {"content": text}, "finish_reason": finish}]}, asked)
 
-    def _arguments(self, asked: ProviderRequest) -> dict[str, Any]:
+    async def _post(self, asked: ProviderRequest, more: dict[str, Any], **options: Any) -> Any:
         sampling = asked.sampling
-        arguments: dict[str, Any] = {
+        body: dict[str, Any] = {
             "model": self.endpoint.model, "messages": list(asked.messages), "max_tokens": sampling.max_new_tokens,
-            "temperature": sampling.temperature, "extra_headers": {"Idempotency-Key": asked.key},
+            "temperature": sampling.temperature, **more,
         }  # fmt: skip
         if sampling.top_p < 1:
-            arguments["top_p"] = sampling.top_p
+            body["top_p"] = sampling.top_p
         if self.endpoint.takes_seed:
-            arguments["seed"] = asked.seed
+            body["seed"] = asked.seed
         if sampling.repetition_penalty is not None:
-            arguments["extra_body"] = {"repetition_penalty": sampling.repetition_penalty}
-        return arguments
+            body["repetition_penalty"] = sampling.repetition_penalty
+        return await self.api.post("/chat/completions", body=body, options={"headers": {"Idempotency-Key": asked.key}}, **options)
 
     def _clean(self, text: str) -> str:
         return redact(text, [self.endpoint.key])
@@ -130,9 +128,8 @@ class Client(NamedTuple):
 
 def _status(error: openai.APIStatusError) -> CallFailed:
     """Return the failure for an error that the provider sent."""
-    code, body = error.status_code, error.body
-    message = body.get("message") if isinstance(body, dict) else None
-    name = str(body.get("code") or body.get("type") or "") if isinstance(body, dict) else ""
+    code, body = error.status_code, error.body if isinstance(error.body, dict) else {}
+    message, name = body.get("message"), body.get("code") or body.get("type")
     filtered = code == 400 and any(word in f"{name} {message}".lower() for word in ("inspection", "content_filter", "sensitive", "1301"))
     return CallFailed(f"status {code}" + (f": {message}" if message else ""), retryable=code in _RETRYABLE or code >= 500,
                       fatal=code in _FATAL, refused=filtered, retry_after=_seconds(error.response.headers.get("retry-after")))  # fmt: skip
@@ -150,19 +147,20 @@ def _broken(error: Exception) -> CallFailed:
 
 
 def read_completion(body: Any, asked: ProviderRequest) -> Reply:
-    """Read the reply from a chat completion's JSON. Raises CallFailed if it is not one. Without token counts, the maximum is assumed."""
+    """Read the reply from a chat completion's JSON. Raises CallFailed if it is not one. Without token counts that can be true, the maximum
+    is assumed.
+    """
     try:
         choice = body["choices"][0]
         text, finish = choice["message"].get("content") or "", choice.get("finish_reason") or "stop"
-    except (KeyError, IndexError, TypeError, AttributeError):
+        (text + finish).encode()
+    except (KeyError, IndexError, TypeError, AttributeError, UnicodeEncodeError):
         raise CallFailed("the reply is not a chat completion", retryable=True) from None
-    usage = body.get("usage") if isinstance(body.get("usage"), dict) else {}
+    usage: Any = body["usage"] if isinstance(body.get("usage"), dict) else {}
     counts = [usage.get(key) for key in ("prompt_tokens", "completion_tokens")]
-    metered = all(isinstance(count, int) and count >= 0 for count in counts)
+    metered = all(type(count) is int and least <= count <= _MOST_TOKENS for count, least in zip(counts, (1, bool(text)), strict=True))
     prompt, completion = counts if metered else (asked.most_prompt_tokens(), asked.sampling.max_new_tokens)
-    if not isinstance(text, str) or not isinstance(finish, str):
-        raise CallFailed("the reply is not a chat completion", retryable=True)
-    return Reply(text, finish, int(prompt or 0), int(completion or 0), metered)
+    return Reply(text, finish, prompt, completion, metered)
 
 
 def _seconds(header: str | None) -> float | None:

@@ -76,19 +76,20 @@ def read_scores(text: str, scales: Mapping[str, tuple[float, float]]) -> Scores 
 
     For a single scale, the first number in the text counts too.
     """
-    for match in reversed(list(_OBJECT.finditer(text))):
+    found = None
+    for match in _OBJECT.finditer(text):
         try:
             values = orjson.loads(match.group())
         except orjson.JSONDecodeError:
             continue
         scores = {name: values.get(name) for name in scales}
         if all(_is_on(scale, scores[name]) for name, scale in scales.items()):
-            return scores
-    if len(scales) == 1 and (number := _NUMBER.search(text)):
+            found = scores
+    if found is None and len(scales) == 1 and (number := _NUMBER.search(text)):
         ((name, scale),) = scales.items()
         score = float(number.group())
         return {name: score} if _is_on(scale, score) else None
-    return None
+    return found
 
 
 def _is_on(scale: tuple[float, float], score: object) -> bool:

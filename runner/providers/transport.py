@@ -99,7 +99,7 @@ def _refusal(request: httpx2.Request, response: httpx2.Response) -> str:
         if (other.scheme, other.host, other.port) != (request.url.scheme, request.url.host, request.url.port):
             return f"{request.url.host} redirects to {other.host}, another host"
     if (packed := response.headers.get("content-encoding", "identity").lower()) != "identity":
-        return f"the body is compressed with {packed[:20]}, which was not requested"
+        return f"the body is compressed with {packed}, which was not requested"
     if int(response.headers.get("content-length", 0) or 0) > MAX_BODY:
         return f"a body of {response.headers['content-length']} bytes; the limit is {MAX_BODY:,}"
     return ""

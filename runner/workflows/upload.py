@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ...converters.building.hub_client import hub_reply, is_invalid_reply, limit_hub_client
+from ...converters.building.hub_client import hub_reply, is_invalid_reply, limit_hub_client, names_of_files
 from ...schemas import VERSION
 from ...schemas.base.errors import Problem, UserError, first_line
 from ...schemas.base.hashing import SEAL
@@ -95,11 +95,12 @@ def send(files: Sequence[Upload], repo: str, private: bool, message: str) -> str
     try:
         repo = hub_reply(lambda: api.create_repo(repo, private=private, exist_ok=True)).repo_id  # including its owner
         found = hub_reply(lambda: api.model_info(repo))
+        there = hub_reply(lambda: names_of_files(found))
         if bool(found.private) != private:
             seen, option = ("private", "--private") if found.private else ("public", "--public")
             hint = f"push with {option}, or change it in the repository's settings"
             raise UserError(Problem(repo, f"already exists and is {seen}: nothing was uploaded", hint, "not-pushed"))
-        _refuse_other_weights(repo, [sibling.rfilename for sibling in found.siblings or ()], files)
+        _refuse_other_weights(repo, there, files)
         return str(hub_reply(lambda: api.create_commit(repo, operations, commit_message=message)).commit_url)
     except HFValidationError as error:
         raise UserError(Problem(repo, f"is not a valid repository name: {error}", "for example you/model", "not-pushed")) from None

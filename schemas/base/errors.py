@@ -50,7 +50,8 @@ class Problem(_Fields):
         from .redact import redact  # compiling the patterns is slow, and most files have no problem
 
         place = location if isinstance(location, Location) else Location(str(location))
-        return super().__new__(cls, place._replace(file=redact(place.file)), redact(what), redact(hint), rule)
+        what = redact(what).encode("utf-8", "backslashreplace").decode()  # half a surrogate pair, of a library's message, fits in no file
+        return super().__new__(cls, place._replace(file=redact(place.file)), what, redact(hint), rule)
 
     def replaced(self, **changes: Any) -> Self:
         """Return the problem with other values, redacted as well."""

@@ -59,6 +59,7 @@ class Server:
     def __init__(self, behave: Callable[[Exchange], object], port=0):
         self.behave = behave
         self.asked, self.answered = [], []
+        self.sent, self.seen = 0, set()  # for a behaviour: bytes sent, and what was asked before
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", port), backlog=1024)
         self.port = self.listener.getsockname()[1]
@@ -199,7 +200,7 @@ def endless(exchange):
     with suppress(OSError):
         for _ in range(10 * 2**30 // 65536):
             exchange.raw(block)
-            exchange.server.sent = getattr(exchange.server, "sent", 0) + len(block)
+            exchange.server.sent += len(block)
 
 
 def announced(exchange):

@@ -1,6 +1,9 @@
 """A hub that misbehaves costs the request alone: bounded memory, bounded time, no token for others."""
 
+import contextlib
+import time
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -8,7 +11,7 @@ pytest.importorskip("huggingface_hub", reason="needs the extra [data]: huggingfa
 
 import httpx
 from huggingface_hub import HfApi, HfFileSystem, hf_hub_download
-from huggingface_hub.utils import close_session
+from huggingface_hub.utils._http import close_session
 from recipekit.converters.building import hub_replies
 from recipekit.converters.building.hub_client import hub_reply, is_invalid_reply, limit_hub_client
 
@@ -35,7 +38,6 @@ def hub(behave):
     with serving(behave) as server, pytest.MonkeyPatch.context() as patch:
         patch.setattr("huggingface_hub.constants.ENDPOINT", server.url)
         patch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}")
-        server.seen = set()
         yield server
 
 
@@ -93,6 +95,75 @@ def test_headers_have_a_limit():
 
     error, server = asked(behave)
     assert isinstance(error, httpx.RemoteProtocolError) and server.sent < SLACK
+
+
+@pytest.mark.parametrize(("first", "part"), [(f"{OK}\r\n", "x: y\r\n"), ("", "HTTP/1.1 103 X\r\n\r\n")], ids=["headers", "early hints"])
+def test_headers_have_a_limit_of_time(monkeypatch, first, part):
+    """There is never a silence, and always another part."""
+    monkeypatch.setattr(hub_replies, "HEADER_SECONDS", 0.5)
+
+    def behave(exchange):
+        exchange.raw(first)
+        with contextlib.suppress(OSError):
+            while True:
+                exchange.raw(part)
+                time.sleep(0.05)
+
+    error, _ = asked(behave)
+    assert "headers that take more than 0.5 seconds" in str(error)
+
+
+def test_a_body_that_is_sent_has_its_own_time():
+    request = httpx.Request("PUT", "http://hub/x", content=b"x" * (1 << 20))
+    assert hub_replies.sending_seconds(request) == hub_replies.HEADER_SECONDS + 64
+    assert hub_replies.sending_seconds(httpx.Request("PUT", "http://hub/x", content=iter([b"x"]))) is None
+
+
+@pytest.mark.parametrize("seconds", ["99999999", "9" * 5000])
+def test_no_hub_makes_a_command_sleep_for_years(seconds):
+    with hub(lambda exchange: exchange.send("HTTP/1.1 429 X", {}, ratelimit=f'"api";r=0;t={seconds}')) as server:
+        with pytest.raises((httpx.RemoteProtocolError, ValueError), match="to wait for 99,999,999 seconds|4300 digits") as caught:
+            list(HfApi(endpoint=server.url).list_repo_tree("someone/model"))
+        assert is_invalid_reply(caught.value) and len(server.asked) == 1
+
+
+def test_a_list_of_files_has_an_end(monkeypatch):
+    monkeypatch.setattr(hub_replies, "MAX_PAGES", 5)
+    with hub(lambda exchange: exchange.send(OK, [], link=f'<{exchange.server.url}/api/next>; rel="next"')) as server:
+        with pytest.raises(httpx.RemoteProtocolError, match="more than 5 pages"):
+            list(HfApi(endpoint=server.url).list_repo_tree("someone/model"))
+        assert len(server.asked) == 6
+
+
+def tagged(tag):
+    """A hub with a file of this ETag: its headers, and then the file."""
+    head = f"{OK}\r\n{tag}\r\nx-repo-commit: {'a' * 40}\r\ncontent-length: 4\r\n\r\n"
+    return lambda exchange: exchange.raw(head + "rows" * (exchange.number > 0))
+
+
+@pytest.mark.parametrize("name", ["etag", "x-linked-etag"])
+def test_no_hub_chooses_where_a_file_is_written(tmp_path, name):
+    """huggingface_hub takes the ETag for the file's name in its cache, and so an absolute path."""
+    with hub(tagged(f'{name}: "{tmp_path}/elsewhere"')) as server, pytest.raises(httpx.RemoteProtocolError, match="an ETag with a slash"):
+        hf_hub_download("someone/model", "config.json", endpoint=server.url, cache_dir=tmp_path / "cache")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_weak_etag_is_one(tmp_path):
+    with hub(tagged('etag: W/"x"')) as server:
+        assert hf_hub_download("someone/model", "config.json", endpoint=server.url, cache_dir=tmp_path)
+
+
+def test_the_charset_of_a_reply_is_not_used():
+    """Some unpack, and one takes minutes for a megabyte."""
+    error, _ = asked(lambda exchange: exchange.send("HTTP/1.1 500 X", b"it is +AGE-", kind="text/plain; charset=utf-7"))
+    assert str(error).endswith("it is +AGE-")
+
+
+def test_https_is_not_left(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "https://hub")
+    with pytest.raises(httpx.RemoteProtocolError, match="an unencrypted reply from cdn"):
+        hub_replies.ReplyLimits().request(httpx.Request("GET", "http://cdn/x"))
 
 
 @pytest.mark.parametrize("name", sorted(MALFORMED.keys() - {"no choices"}))  # {} is a model without files, which is reported elsewhere
@@ -154,7 +225,7 @@ def test_a_file_longer_than_it_may_be_is_cut_off(tmp_path, monkeypatch):
 def test_a_part_of_a_file_has_a_limit(monkeypatch):
     monkeypatch.setattr(hub_replies, "MAX_BODY", 1 << 20)
     with hub(file_hub(endless)) as server:
-        files = HfFileSystem(endpoint=server.url, skip_instance_cache=True)
+        files: Any = HfFileSystem(endpoint=server.url, skip_instance_cache=True)
         with pytest.raises(httpx.RemoteProtocolError, match="more than 1,048,576 bytes"):
             files.open("datasets/someone/model/rows.jsonl", block_size=5)._fetch_range(0, 5)
         assert server.sent < SLACK

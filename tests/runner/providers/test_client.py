@@ -127,6 +127,14 @@ def test_the_charset_of_a_reply_is_not_used(charset: str, stream: bool) -> None:
         ask(lambda exchange: exchange.send("HTTP/1.1 500 X", body, kind=f"text/plain; charset={charset}"), stream=stream)
 
 
+@pytest.mark.parametrize("half", ["\\ud800", "\\udfff"])
+def test_half_a_surrogate_pair_is_no_text(half: str) -> None:
+    with pytest.raises(CallFailed, match="not a chat completion"):
+        ask(raw_stream(json.dumps(chunk("x")).replace('"x"}', f'"{half}"}}').encode()), stream=True)
+    with pytest.raises(CallFailed, match=r"status 500: \\ud"):
+        ask(lambda exchange: exchange.send("HTTP/1.1 500 X", b'{"error": {"message": "%s"}}' % half.encode()))
+
+
 @pytest.mark.parametrize("target", ["http://[::1", "/" + "a" * 70_000], ids=["half an address", "a long one"])
 def test_a_redirect_to_no_address_is_refused(target: str) -> None:
     with pytest.raises(CallFailed, match="redirects to an invalid address"):
@@ -182,8 +190,12 @@ def test_a_body_without_a_completion_is_not_a_reply(body: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "usage", [None, {}, {"prompt_tokens": 3}, {"prompt_tokens": "3", "completion_tokens": 1}, {"prompt_tokens": -3, "completion_tokens": 1}]
-)
+    "usage",
+    [None, {}, {"prompt_tokens": 3}, *({"prompt_tokens": 3, "completion_tokens": 1} | {key: count}
+                                       for key in ("prompt_tokens", "completion_tokens")
+                                       for count in ("3", -3, 0, True, 3.0, 1e300, float("nan"), 2**24 + 1, 2**70, [3]))],
+    ids=str,
+)  # fmt: skip
 def test_uncounted_tokens_are_estimated_at_their_maximum(usage: object) -> None:
     found = read_completion(completion("hi", usage=False) | {"usage": usage}, ASKED)
     assert found == Reply("hi", "stop", 2 + 16, 33, metered=False)
