@@ -21,8 +21,9 @@ LORA_MODULES = {
     "lora_o_kernel": ("o_proj",),
     "lora_mlp_kernel": ("gate_proj", "up_proj", "down_proj"),
 }
-# torch.nn.attention.varlen: FlashAttention 2 without the package, for bf16 queries, heads of at most this width, no sliding window.
-VARLEN_HEAD = 256
+# torch.nn.attention.varlen: FlashAttention 2 without the package, for bf16 queries, no sliding window, and heads of at most this width, a
+# multiple of 8 (mha_varlen_fwd in torch's flash_api.cpp: unlike the package, torch pads only the heads of its dense attention).
+VARLEN_HEAD, VARLEN_MULTIPLE = 256, 8
 NO_COMPILER = "Triton cannot compile them here: it needs a C compiler and Python.h (packages gcc and python3-dev)"
 FLASH = ("flash_attention_2", "flash_attention_3", "flash_attention_4")
 # Keys under `axolotl` that leave a LoRA layer as the kernels compute it.
@@ -105,6 +106,8 @@ def _against_liger(machine: Machine, model: Architecture) -> Iterator[str]:
         yield "liger-kernel is not installed"
     if model.family not in LIGER_FAMILIES:
         yield f"not tested for model_type {model.family}"
+    if model.differs:  # its MLP has no biases, its rotary positions turn whole heads, and neither is checked
+        yield f"they would compute another model: {model.differs}"
 
 
 def _against_lora(recipe: Recipe, model: Architecture) -> Iterator[str]:
@@ -113,6 +116,8 @@ def _against_lora(recipe: Recipe, model: Architecture) -> Iterator[str]:
         yield "no adapter"
     if model.family not in LORA_FAMILIES:
         yield f"not tested for model_type {model.family}"
+    if model.differs:
+        yield f"not tested with {model.differs}"
     if training.lora_dropout:
         yield f"with lora_dropout: {training.lora_dropout} they differ from PEFT: one mask for q, k and v, and none before down_proj"
     if training.load_in_8bit:
@@ -150,8 +155,8 @@ def _against_varlen(recipe: Recipe, machine: Machine, model: Architecture) -> It
     if recipe.training.adapter == "none":
         full = "torch's kernel does not support the fp32 queries of full training"
         yield "not tested with sharded weights" if recipe.launch.is_sharded else full
-    if model.head > VARLEN_HEAD:
-        yield f"torch's kernel supports heads of up to {VARLEN_HEAD}, this model has {model.head}"
+    if model.head > VARLEN_HEAD or model.head % VARLEN_MULTIPLE:
+        yield f"torch's kernel supports heads of up to {VARLEN_HEAD} that are a multiple of {VARLEN_MULTIPLE}, this model has {model.head}"
     if model.sliding:
         yield "Axolotl does not use torch's kernel with a sliding window"
     if model.dropout:

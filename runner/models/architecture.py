@@ -16,7 +16,8 @@ from .size import has_attention_dropout, local_folder, public_models
 class Architecture(NamedTuple):
     """`family` is transformers' model_type, `head` the width of an attention head, `dropout` whether attention has dropout, `sliding`
     whether it has a sliding window, `changes_logits` whether the model caps or scales the logits of its head, `positions` how many tokens
-    of a row it can tell apart, if that is limited."""
+    of a row it can tell apart, if that is limited, and `differs` what its config.json says of its layers that is not so in the rest of its
+    family."""
 
     family: str
     head: int
@@ -24,6 +25,7 @@ class Architecture(NamedTuple):
     sliding: bool = False
     changes_logits: bool = False
     positions: int | None = None
+    differs: str = ""
 
 
 def architecture(path: str, revision: str | None = None) -> Architecture | None:
@@ -40,7 +42,22 @@ def architecture(path: str, revision: str | None = None) -> Architecture | None:
     head = config.get("head_dim") or (hidden // heads if heads and hidden else 0)
     sliding = config.get("sliding_window") and config.get("use_sliding_window", family != "qwen2")
     changes = config.get("final_logit_softcapping") or config.get("logits_scaling") or config.get("logit_scale")
-    return Architecture(family, head, has_attention_dropout(config), bool(sliding), bool(changes), positions_of(config))
+    return Architecture(family, head, has_attention_dropout(config), bool(sliding), bool(changes), positions_of(config), _unusual(config))
+
+
+def _unusual(config: Mapping[str, Any]) -> str:
+    """Return the first key of a config.json, with its value, by which the layers differ from those of other models of its type: biases in
+    the MLP (IBM's Granite code models are Llamas with them), another activation, a part of each head that is rotated (Phi-4-mini)."""
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    usual = {"silu", "swish"}
+    activation, rotated = config.get("hidden_act"), config.get("partial_rotary_factor") or rope.get("partial_rotary_factor")
+    if config.get("model_type") == "gemma2":  # it reads another key
+        usual, activation = {"gelu_pytorch_tanh"}, config.get("hidden_activation")
+    if config.get("mlp_bias"):
+        return "mlp_bias: true"
+    if rotated not in (None, 1):
+        return f"partial_rotary_factor: {rotated}"
+    return "" if activation is None or activation in usual else f"hidden_act: {activation}"
 
 
 def architecture_of(model: Model) -> Architecture | None:

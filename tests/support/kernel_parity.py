@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tempfile
+from typing import Any
 
 os.environ["TRITON_INTERPRET"] = "1"
 
@@ -29,7 +30,7 @@ LORA = ("lora_qkv_kernel", "lora_o_kernel", "lora_mlp_kernel")
 LIGER = ("liger_rope", "liger_rms_norm", "liger_glu_activation")
 
 
-def built(config, adapter):
+def built(config, adapter) -> Any:
     torch.manual_seed(0)
     model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
     if not adapter:
@@ -94,9 +95,11 @@ def compared(family, kind):
     absent = not_in_force(cfg, model)
     other_losses, other = trained(model)
     assert gradients.keys() == other.keys()
+    apart = [abs(a - b) / a for a, b in zip(losses, other_losses, strict=True)]
+    gradients_apart = [(gradients[name] - other[name]).abs().max() / gradients[name].abs().max() for name in gradients]
     return {
-        "losses": max(abs(a - b) / a for a, b in zip(losses, other_losses, strict=True)),
-        "gradients": max(float((gradients[name] - other[name]).abs().max() / gradients[name].abs().max()) for name in gradients),
+        "losses": torch.tensor(apart).max().item(),  # NaN stays NaN
+        "gradients": torch.stack(gradients_apart).max().item(),
         "learnt": losses[0] - losses[-1], "not_in_force": absent,
     }  # fmt: skip
 

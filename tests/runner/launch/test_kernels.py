@@ -97,8 +97,9 @@ def test_each_flash_attention_has_its_package_and_its_cards(used, attention, pac
     asked = {"model.attn_implementation": attention}
     assert package in used(asked)["attention"].why and used(asked)["attention"].problem
     assert used(asked, installed=BNB | {package: "1"}, capability=least - 0.1)["attention"].problem
-    found = used(asked, installed=BNB | {package: "1"}, capability=least)
-    assert not found["attention"].problem and found["batches"].used == "rows without padding"
+    for model in (LLAMA, LLAMA._replace(head=100)):  # these packages pad heads of any width
+        found = used(asked, installed=BNB | {package: "1"}, capability=least, model=model)
+        assert not found["attention"].problem and found["batches"].used == "rows without padding"
 
 
 def test_a_named_machine_is_not_checked_for_packages(used):
@@ -121,6 +122,7 @@ def test_rows_without_padding_are_kept_apart_by_torchs_varlen_kernel(used):
         ({"model.attn_implementation": "eager"}, H100, LLAMA, "eager does not read where rows end"),
         ({"axolotl": {"sdpa_varlen": False}}, H100, LLAMA, "axolotl.sdpa_varlen: false"),
         ({}, H100, LLAMA._replace(head=512), "heads of up to 256"),
+        ({}, H100, LLAMA._replace(head=100), "a multiple of 8, this model has 100"),  # OpenLLaMA 3B
         ({}, H100, Architecture("phi3", 96, False, sliding=True), "sliding window"),
         ({}, H100, LLAMA._replace(dropout=True), "attention dropout"),
         ({}, H100, Architecture("gpt2", 64, True), "model_type gpt2"),
@@ -158,6 +160,7 @@ def test_a_gpu_uses_ligers_layers_and_the_lora_kernels(used):
         ({"axolotl": {"peft_use_dora": True}}, H100, LLAMA, "axolotl.peft_use_dora"),
         ({"training.lora_target_modules": ["q_proj", "v_proj"]}, H100, LLAMA, "has no complete group of layers"),
         ({}, H100, Architecture("gemma2", 256, False), "model_type gemma2"),
+        ({}, H100, LLAMA._replace(differs="mlp_bias: true"), "not tested with mlp_bias: true"),
         ({}, H100, None, "configuration is not on this machine"),
         ({}, H100._replace(has_compiler=False), LLAMA, "needs a C compiler and Python.h"),
         ({}, T4, LLAMA, "compute capability 8.0"),
@@ -176,6 +179,7 @@ def test_lora_kernels_are_off_with_a_reason_where_they_do_not_apply(used, change
         (H100._replace(has_liger=False), LLAMA, "liger-kernel is not installed"),
         (H100._replace(has_compiler=False), LLAMA, "needs a C compiler and Python.h"),
         (H100, Architecture("gpt2", 64, True), "model_type gpt2"),
+        (H100, LLAMA._replace(differs="partial_rotary_factor: 0.75"), "another model: partial_rotary_factor: 0.75"),
         (H100, None, "configuration is not on this machine"),
         (T4, LLAMA, "compute capability 8.0"),
     ],

@@ -44,6 +44,16 @@ def test_every_family_is_held_to_the_plain_path(what):
     hold(compared(what))
 
 
+def test_ligers_mlp_has_no_biases_for_a_model_that_has_them():
+    """transformers would only warn that the weights are not used, so architecture.py names such a model."""
+    from liger_kernel.transformers.swiglu import LigerSwiGLUMLP
+    from transformers import LlamaConfig
+    from transformers.models.llama.modeling_llama import LlamaMLP
+
+    config = LlamaConfig(hidden_size=8, intermediate_size=8, num_attention_heads=1, mlp_bias=True)
+    assert LlamaMLP(config).gate_proj.bias is not None and LigerSwiGLUMLP(config).gate_proj.bias is None
+
+
 def test_a_kernel_that_is_not_in_force_is_found():
     from transformers import LlamaConfig, LlamaForCausalLM
 
