@@ -13,7 +13,7 @@ from ...schemas.sections import Recipe
 from ..launch.kernel_choice import packs
 from ..launch.micro_batches import balanced
 
-PADDED_TO = 64  # tokens: Axolotl pads the rows of a batch to a multiple of this
+PADDED_TO = 64  # tokens: Axolotl pads the rows of a batch to a multiple of this; rows in one sequence have no padding at all
 SHUFFLED = 100_000  # the random order of so many rows is simulated, in at most EPOCHS epochs
 EPOCHS = 20
 
@@ -57,10 +57,10 @@ def _largest(recipe: Recipe, lengths: list[int] | None, varlen: bool) -> Forward
     if packs(recipe) or not lengths:
         return ForwardPass(longest, batch.micro_batch_size * longest, masked=not varlen)
     rows = [min(longest, length) for length in lengths]
+    if varlen:
+        return ForwardPass(max(rows), _fullest(rows, batch), flat=True, masked=False)
     padded = min(longest, _padded(max(rows)))
-    if not varlen:
-        return ForwardPass(padded, batch.micro_batch_size * padded)
-    return ForwardPass(padded, _padded(_fullest(rows, batch)), flat=True, masked=False)
+    return ForwardPass(padded, batch.micro_batch_size * padded)
 
 
 def _padded(tokens: int) -> int:

@@ -204,11 +204,10 @@ class RecipekitPlugin(BasePlugin):
 
     def get_collator_cls_and_kwargs(self, cfg: Any, is_eval: bool = False) -> Any:
         """Return how rows become batches, for record types that Axolotl lacks."""
-        multiple = classification.PAD_MULTIPLE if torch.cuda.is_available() else None
         if cfg.record_type == "classification":
-            return classification.collator(self.tokenizer, multiple)
+            return classification.collator(self.tokenizer, classification.PAD_MULTIPLE if torch.cuda.is_available() else None)
         blocks = cfg.record_type == "text" or (cfg.pack_blocks or cfg.flatten_batches) and not is_eval
-        return (BlockCollator, {"pad_to_multiple_of": multiple, "flatten": _is_flat(cfg)}) if blocks else None
+        return (BlockCollator, {"flatten": _is_flat(cfg)}) if blocks else None
 
     def post_trainer_create(self, cfg: Any, trainer: Any) -> None:
         """Check what Axolotl froze against the recipe, and set up the trainer's loss, batches and callback."""

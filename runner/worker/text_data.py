@@ -56,7 +56,7 @@ class BlockCollator:
 
     `flatten` joins a batch's blocks into one row, in which flash attention uses positions too.
 
-    A row without positions is a block of its own.
+    A row without positions is a block of its own. Axolotl's `pad_to_multiple_of` is not used: the plan counts no padding here.
     """
 
     tokenizer: Any
