@@ -15,8 +15,10 @@ from ...schemas.base.counted import counted
 from ...schemas.base.errors import UserError
 from ...schemas.batch import batch_of
 from ...schemas.sections import Recipe
+from ..launch.kernel_choice import choose
 from ..launch.precision import precision
 from ..launch.steps import epoch_steps
+from ..models.architecture import architecture_of
 from ..runtime.machine import Machine
 from ..runtime.run_files import TIMING, PredictedTime, Timing
 from ..runtime.run_folder import all_runs
@@ -45,7 +47,9 @@ def method(recipe: Recipe, machine: Machine) -> dict[str, Any]:
     """Return everything that must be equal for trainings to have comparable rates."""
     training, launch = recipe.training, recipe.launch
     used = min(machine.gpus, launch.num_processes)
-    return {
+    # Those in use, which change where liger-kernel or a compiler is installed later, or the model's configuration was not there yet.
+    on_gpu = {} if machine.is_cpu else {"used_kernels": choose(recipe, machine, architecture_of(recipe.model)).keys(recipe)}
+    return on_gpu | {
         "machine": f"{used} x {machine.gpu_name}" if not machine.is_cpu else f"{machine.cores} CPU cores",
         "model": recipe.model.base_model,
         "type": recipe.data.type,

@@ -21,6 +21,7 @@ from recipekit.runner.runtime.machine import Machine
 from recipekit.runner.runtime.run_files import TIMING
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.runtime.seals import seal_files
+from recipekit.schemas.model_rules import EMBEDDED
 from recipekit.schemas.sections import Recipe
 
 CPU = Machine(memory=64 << 30, cores=8)
@@ -68,6 +69,17 @@ def test_another_method_or_machine_gives_no_rate(of, changes):
     assert rate_of(known, method(of(changes), CPU)) is None
     assert rate_of(known, method(of(), GPU)) is None
     assert rate_of([], method(of(), CPU)) is None
+
+
+@pytest.mark.parametrize("changes", [{"has_liger": False}, {"has_compiler": False}], ids=lambda changes: next(iter(changes)))
+def test_a_rate_without_a_kernel_is_not_that_of_a_training_with_it(of, changes):
+    recipe = of({"model.base_model": EMBEDDED, "training.lora_dropout": 0})
+    without = [timing(recipe, GPU._replace(**changes), 10_000, 2500, ENDED, None)]
+    assert rate_of(without, method(recipe, GPU)) is None
+    assert rate_of(without, method(recipe, GPU._replace(**changes)))
+    off = of({"model.base_model": EMBEDDED, "training.kernels": "off"})
+    same = [timing(off, GPU._replace(**changes), 10_000, 2500, ENDED, None)]
+    assert rate_of(same, method(off, GPU)), "what is installed and not used changes nothing"
 
 
 def test_a_run_that_took_no_step_gives_no_rate(of):
