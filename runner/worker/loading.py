@@ -163,7 +163,7 @@ def _model(reference: ModelReference, head: Head, dtype: Any, device: str, bits:
         "trust_remote_code": reference.trust_remote_code,
         "use_safetensors": True,  # other formats are pickles
         # Always set, as in training: a config.json may name another kernel, even one to download.
-        "attn_implementation": reference.attention if device == "cuda" or "flash" not in reference.attention else "sdpa",
+        "attn_implementation": attention_for(reference.attention, device, dtype),
     }
     if bits:
         options |= {"quantization_config": _quantisation(bits, dtype), "device_map": {"": device}}
@@ -175,6 +175,13 @@ def _model(reference: ModelReference, head: Head, dtype: Any, device: str, bits:
     if lacking := missing_weights(model):
         raise UserError(Problem(Location(reference.name), lacking, "choose a model that has them", "no-model"))
     return (model if bits else model.to(device)).eval()
+
+
+def attention_for(wanted: str, device: str, dtype: Any) -> str:
+    """Return the attention to load: that of the training, but flash attention only on a GPU in 16 bits. The type that a model is stored in
+    (`auto`) may be fp32, which it refuses."""
+    can_flash = device == "cuda" and dtype in (torch.bfloat16, torch.float16)
+    return wanted if can_flash or "flash" not in wanted else ATTENTION
 
 
 def _quantisation(bits: int, dtype: Any) -> Any:

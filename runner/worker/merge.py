@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ...schemas.base.errors import UserError
+from ..models.reference import ModelReference
 from ..models.size import model_size, public_models
 from ..runtime.progress import Progress, refusing
 from ..runtime.run_files import MERGE_REQUEST, MERGE_RESULT, MergeResult
@@ -45,7 +46,7 @@ def main() -> None:
     tokenizer.save_pretrained(folder)
     del tuned, merged
     whole = reference_of(cfg)._replace(base=str(folder), adapter="", tokenizer=str(folder), revision=None)
-    found = largest_difference(before, answers(load(whole, head_of(cfg), device=device, dtype=dtype, bits=0).model, probes))
+    found = largest_difference(before, answers(load_stored(whole, head_of(cfg), device).model, probes))
     if not found <= LARGEST[dtype]:
         raise UserError(f"the merged model does not answer like base and adapter: its logits differ by {found:.2g} of their size")
     result = MergeResult(
@@ -55,15 +56,32 @@ def main() -> None:
 
 
 def device_of(cfg: Any) -> str:
-    """Return the GPU if 16-bit weights fit there: on most CPUs, bf16 takes minutes."""
+    """Return the GPU if the weights fit there in the type that they are stored in: on most CPUs, bf16 takes minutes."""
     size = model_size(cfg.base_model, cfg.revision_of_model, public_models())
-    return "cuda" if torch.cuda.is_available() and size and 2 * size.parameters < ROOM * torch.cuda.mem_get_info()[0] else "cpu"
+    if not torch.cuda.is_available() or size is None:
+        return "cpu"
+    weights = stored_type(cfg.base_model, cfg.revision_of_model).itemsize * size.parameters
+    return "cuda" if weights < ROOM * torch.cuda.mem_get_info()[0] else "cpu"
+
+
+def stored_type(base_model: str, revision: str | None) -> torch.dtype:
+    """Return the type that a model's config.json names; fp32, the widest, if it names none."""
+    from transformers import PretrainedConfig
+
+    config, _ = PretrainedConfig.get_config_dict(base_model, revision=revision or "main")
+    found = getattr(torch, str(config.get("dtype") or config.get("torch_dtype")), None)
+    return found if isinstance(found, torch.dtype) else torch.float32
 
 
 def load_tuned(cfg: Any, device: str = "cpu") -> LoadedModel:
-    """Load the base with its adapter, in the base's own precision if the machine is fast with it."""
+    """Load the base with its adapter."""
+    return load_stored(reference_of(cfg), head_of(cfg), device)
+
+
+def load_stored(reference: ModelReference, head: Head, device: str) -> LoadedModel:
+    """Load a model in the type that it is stored in if the machine is fast with it."""
     dtype: Any = "auto" if torch.cuda.is_available() else torch.float32
-    return load(reference_of(cfg), head_of(cfg), device=device, dtype=dtype, bits=0)
+    return load(reference, head, device=device, dtype=dtype, bits=0)
 
 
 def head_of(cfg: Any) -> Head:

@@ -1,5 +1,6 @@
 """Where a model is merged and in which type, and the comparison that it must pass. Merging itself, in a real run: test_run.py."""
 
+import json
 import math
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
 from recipekit.runner.models.size import model_size
 from recipekit.runner.worker import merge
+from recipekit.runner.worker.loading import attention_for
 from recipekit.runner.worker.merge import LARGEST, ROOM, device_of, largest_difference, load_tuned
 
 LOGITS = [torch.tensor([[1.0, -8.0]]), torch.tensor([[2.0, 4.0]])]
@@ -28,19 +30,38 @@ def test_an_answer_that_is_not_a_number_never_passes():
     assert not any(found <= largest for largest in LARGEST.values())
 
 
+@pytest.mark.parametrize(
+    ("stored", "wide"), [({"dtype": "bfloat16"}, 2), ({"torch_dtype": "float16"}, 2), ({"dtype": "float32"}, 4), ({}, 4)]
+)
 @pytest.mark.parametrize(("room", "device"), [(1.01, "cuda"), (0.99, "cpu")])
-def test_a_model_is_merged_on_the_gpu_if_its_16_bit_weights_fit_into_what_is_free(tiny_model, monkeypatch, room, device):
+def test_a_model_is_merged_on_the_gpu_if_its_weights_fit_as_they_are_stored_into_what_is_free(
+    tiny_model, tmp_path, monkeypatch, room, device, stored, wide
+):
     """torch's answers are replaced, as there may be no GPU."""
-    size = model_size(str(tiny_model))
+    config = json.loads((tiny_model / "config.json").read_text())
+    others = {key: value for key, value in config.items() if key not in ("dtype", "torch_dtype")}
+    (tmp_path / "config.json").write_text(json.dumps(others | stored))
+    size = model_size(str(tmp_path))
     assert size
-    free = int(room * 2 * size.parameters / ROOM)
+    free = int(room * wide * size.parameters / ROOM)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (free, 100 * free))
-    cfg = SimpleNamespace(base_model=str(tiny_model), revision_of_model=None)
+    cfg = SimpleNamespace(base_model=str(tmp_path), revision_of_model=None)
     assert device_of(cfg) == device
     assert device_of(SimpleNamespace(base_model="nobody/knows", revision_of_model=None)) == "cpu", "of an unknown size"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert device_of(cfg) == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "attention"),
+    [("cuda", torch.bfloat16, "flash_attention_2"), ("cuda", torch.float16, "flash_attention_2"), ("cuda", torch.float32, "sdpa"),
+     ("cuda", "auto", "sdpa"), ("cpu", torch.float32, "sdpa")],
+)  # fmt: skip
+def test_flash_attention_computes_in_16_bits_on_a_gpu_only(device, dtype, attention):
+    """A base that is stored in fp32 is merged in fp32, which flash attention refuses."""
+    assert attention_for("flash_attention_2", device, dtype) == attention
+    assert attention_for("eager", device, dtype) == "eager"
 
 
 @pytest.mark.parametrize(("cuda", "dtype"), [(True, "auto"), (False, torch.float32)])
