@@ -12,7 +12,7 @@ from ...schemas.sections import Recipe
 from ..launch.deepspeed import cpu_adam_lacks
 from ..launch.precision import has_fp32_weights, precision
 from ..models.size import ModelSize, model_size
-from ..runtime.machine import Machine, fullest_gpu, this_machine
+from ..runtime.machine import GpuUse, Machine, gpus_of, this_machine
 from ..runtime.run_files import FIT_FORECAST, FitForecast, MemoryForecast, PeakMemory
 from ..runtime.run_folder import RunFolder
 from .activations import FAMILIES
@@ -35,9 +35,10 @@ OTHERS = 0.01  # of a GPU: a driver alone uses less
 
 class Fit(NamedTuple):
     """Bytes needed and available. `memory` is for one process; without a GPU, `processes` share the machine's memory. A peak is predicted
-    not to exceed `most` times what is needed. On a GPU, other programs use the `taken` bytes, which are not available, `evaluation` is what
-    the evaluation needs, and `main` the main memory that all processes of this machine need, by part, of `main_available`; `memory` is that
-    of each of `gpus`. `remedies` are changes with which a training fits that is too large."""
+    not to exceed `most` times what is needed. On a GPU, other programs use the `taken` bytes of the fullest, which are not available, and
+    `taken_of_first` of the first process's; `evaluation` is what the evaluation needs, and `main` the main memory that all processes of
+    this machine need, by part, of `main_available`; `memory` is that of each of `gpus`. `remedies` are changes with which a training fits
+    that is too large."""
 
     memory: MemoryPlan
     memory_available: int
@@ -53,6 +54,7 @@ class Fit(NamedTuple):
     remedies: tuple[Remedy, ...] = ()
     gpus: int = 0
     taken: int = 0
+    taken_of_first: int = 0
 
     @property
     def memory_needed(self) -> int:
@@ -72,7 +74,7 @@ class Fit(NamedTuple):
         return {
             "memory": {"needed": self.memory_needed, "most": self.memory_most, "available": self.memory_available,
                        "processes": self.processes, "gpus": self.gpus, "tokens": tokens, "per": per, "parts": self.memory.parts,
-                       "device": self.device, "taken": self.taken},
+                       "device": self.device, "taken": self.taken, "taken_of_first": self.taken_of_first},
             "disk": {"needed": self.disk_needed, "available": self.disk_available, "parts": self.disk},
             "trained_parameters": self.memory.trained, "evaluation": sum(self.evaluation.values()),
             "main_memory": {"needed": sum(self.main.values()), "available": self.main_available, "parts": self.main},
@@ -94,12 +96,15 @@ def fit(
     `folder` is where it writes, `rows` its largest forward pass if known, `held` the most memory that it already uses itself.
     """
     memory = memory_plan(recipe, size, machine, labels, rows)
-    available, taken = (available_memory() + held, 0) if machine.is_cpu else _of_gpu(machine, recipe.launch.num_processes, held)
+    used = gpus_of(machine, recipe.launch.num_processes)
+    available = available_memory() + held if machine.is_cpu else _free_of_fullest(machine, used, held)
     unknown = "" if size.family in FAMILIES else f"activations: the layers of model_type {size.family!r} are unknown"
     processes = recipe.launch.num_processes if machine.is_cpu else 1
     disk = disk_plan(recipe, size, machine, labels, steps)
     device, most = ("this machine", MOST_ON_CPU) if machine.is_cpu else (machine.gpu_name, MOST_ON_GPU)
-    found = Fit(memory, available, processes, disk, free_disk(folder), device, unknown, most, taken=taken)
+    found = Fit(memory, available, processes, disk, free_disk(folder), device, unknown, most)
+    if others := _of_others(machine, used, held):
+        found = found._replace(taken=max(others), taken_of_first=others[0])
     main_available = 0 if machine.is_cpu or not machine.memory else available_memory()
     if found.memory_most > available > 0:
         main = MainMemory(main_available, not cpu_adam_lacks())
@@ -110,14 +115,15 @@ def fit(
     return found._replace(gpus=recipe.launch.processes, evaluation=evaluation, main=main, main_available=main_available)
 
 
-def _of_gpu(machine: Machine, processes: int, held: int) -> tuple[int, int]:
-    """Return the bytes of a GPU that a training can have, and those that other programs use: of this machine, as they are now."""
-    use = fullest_gpu(machine, processes)
-    if use is None:
-        return machine.gpu_memory, 0
-    own = min(held, use.used)
-    taken = use.used - own
-    return max(use.free + own, 1), taken if taken > OTHERS * machine.gpu_memory else 0  # 0 available would mean unknown
+def _free_of_fullest(machine: Machine, used: list[GpuUse], held: int) -> int:
+    """Return the bytes that a training can have of each of its GPUs, now. 0 would mean unknown."""
+    return max(min(gpu.free + min(held, gpu.used) for gpu in used), 1) if used else machine.gpu_memory
+
+
+def _of_others(machine: Machine, used: list[GpuUse], held: int) -> list[int]:
+    """Return the bytes that other programs use of each of the training's GPUs."""
+    taken = [max(gpu.used - held, 0) for gpu in used]
+    return [size if size > OTHERS * machine.gpu_memory else 0 for size in taken]
 
 
 def too_large(recipe: Recipe, base_model: str, labels: int, rows: ForwardPass) -> list[str]:

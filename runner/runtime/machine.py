@@ -120,10 +120,10 @@ def gpu_use() -> list[GpuUse]:
     return [GpuUse(row[1], int(row[2]) << 20, int(row[3]) << 20) for row in seen]
 
 
-def fullest_gpu(machine: Machine, processes: int) -> GpuUse | None:
-    """Return that of the GPUs of so many processes which has the least free memory; None where it is unknown, and for another machine."""
-    used = gpu_use()[:processes]
-    return min(used, key=lambda gpu: gpu.free) if used and used[0].name == machine.gpu_name else None
+def gpus_of(machine: Machine, processes: int) -> list[GpuUse]:
+    """Return the use of the GPUs of so many processes, the first process's first; [] where it is unknown, and for another machine."""
+    used = [] if machine.is_cpu else gpu_use()[:processes]
+    return used if used and used[0].name == machine.gpu_name else []
 
 
 def _query(fields: tuple[str, ...]) -> tuple[str, list[list[str]]]:

@@ -116,7 +116,7 @@ class TrainingEnd(TypedDict):
 class MemoryForecast(TypedDict):
     """Memory in bytes for all `processes` on the device together, and at most, if the prediction is as wrong as any published one. It is
     for so many `tokens` `per` row, or per forward pass of rows without padding, and on each of `gpus`, 0 on a CPU. Other programs use the
-    `taken` ones of a GPU."""
+    `taken` ones of the fullest GPU, and `taken_of_first` of the first process's."""
 
     needed: int
     most: int
@@ -128,6 +128,7 @@ class MemoryForecast(TypedDict):
     parts: dict[str, int]
     device: str
     taken: NotRequired[int]
+    taken_of_first: NotRequired[int]
 
 
 class DiskForecast(TypedDict):

@@ -247,7 +247,7 @@ def _finite(value: Any) -> Any:
 def record_peak(device: torch.device) -> None:
     """Write memory.json: the peak in bytes, of all processes on a CPU or else of the first process's GPU, with the prediction.
 
-    On a GPU it includes CUDA's context: memory in use that is not torch's, without what other programs used when the training was
+    On a GPU it includes CUDA's context: memory in use that is not torch's, without what other programs used of it when the training was
     predicted. All processes must call this.
     """
     run = RunFolder(Path())
@@ -256,7 +256,7 @@ def record_peak(device: torch.device) -> None:
     if device.type == "cuda":
         free, whole = torch.cuda.mem_get_info(device)
         beside_tensors = whole - free - torch.cuda.memory_reserved(device)
-        others = predicted.get("taken", 0) if predicted and predicted["gpus"] == 1 else 0  # else they may use another GPU
+        others = predicted.get("taken_of_first", 0) if predicted else 0
         name, peak = torch.cuda.get_device_name(device), torch.cuda.max_memory_reserved(device) + max(beside_tensors - others, 0)
     else:
         name, peak = "this machine", int(all_reduce_sum(_resident_peak(), device))

@@ -140,29 +140,26 @@ def test_free_memory_comes_from_the_system(tmp_path):
     assert free_disk(tmp_path / "not" / "yet") == pytest.approx(free_disk(tmp_path), rel=0.01)
 
 
-USED = (
-    "#!/bin/sh\ncase \"$*\" in *memory.used*) echo 'GPU-1f, a card, {used}, {free}';; *) echo 'GPU-1f, a card, 16384, 580.1, 8.0';; esac\n"
-)
-
-
 @pytest.fixture
 def shared(minimal, tmp_path, nvidia_smi):
-    """A QLoRA of 7B that fits on the card alone, which other programs share; MiB."""
+    """A QLoRA of 7B on cards of which other programs use so much; MiB."""
 
-    def build(used, free, held=0, **training):
-        nvidia_smi(USED.format(used=used, free=free))
+    def build(*used, held=0, launch=None, **training):
+        use, has = ("\\n".join(f"GPU-{n}f, a card, {cells}" for n, cells in enumerate(rows)) for rows in (
+            [f"{taken}, {max(16100 - taken, 0)}" for taken in used], ["16384, 580.1, 8.0"] * len(used)))  # fmt: skip
+        nvidia_smi(f"#!/bin/sh\ncase \"$*\" in *memory.used*) printf '{use}\\n';; *) printf '{has}\\n';; esac\n")
         size = model_size("x", public={"x": {"config": LLAMA2}})
         assert size
         changes = {"adapter": "qlora", "gradient_checkpointing": True} | training
-        recipe = Recipe.from_values(minimal({f"training.{k}": v for k, v in changes.items()}))
+        recipe = Recipe.from_values(minimal({f"training.{k}": v for k, v in changes.items()} | {"launch": launch or {}}))
         return fit(recipe, size, this_machine(), tmp_path, held=held)
 
     return build
 
 
 def test_what_other_programs_use_of_a_gpu_is_not_available(shared):
-    alone, beside = shared(3, 16100), shared(14000, 2100)
-    assert (alone.memory_available, alone.taken) == (16100 << 20, 0) and problems(alone, full_rows=True) == []
+    alone, beside = shared(3), shared(14000)
+    assert (alone.memory_available, alone.taken) == (16097 << 20, 0) and problems(alone, full_rows=True) == []
     assert (beside.memory_available, beside.taken) == (2100 << 20, 14000 << 20)
     [problem] = problems(beside, full_rows=True)
     assert problem.what.endswith("and a card has 2.2 GB free, other programs use 14.7 GB")
@@ -172,15 +169,24 @@ def test_what_other_programs_use_of_a_gpu_is_not_available(shared):
 
 
 def test_a_training_that_does_not_fit_alone_either_is_not_helped_by_the_end_of_others(shared):
-    assert "once the other programs" not in module.less_memory(shared(14000, 2100, adapter="none"))
+    assert "once the other programs" not in module.less_memory(shared(14000, adapter="none"))
 
 
 def test_in_the_trainer_its_own_context_is_not_of_another_program(shared):
-    own = shared(600, 15500, held=module.CUDA_RUNTIME)
+    own = shared(600, held=module.CUDA_RUNTIME)
     assert (own.memory_available, own.taken) == (16100 << 20, 0)
-    others = shared(14000, 2100, held=module.CUDA_RUNTIME)
+    others = shared(14000, held=module.CUDA_RUNTIME)
     assert others.taken == (14000 << 20) - module.CUDA_RUNTIME
 
 
 def test_a_gpu_that_is_full_is_not_one_of_unknown_memory(shared):
-    assert [problem.rule for problem in problems(shared(16384, 0), full_rows=True)] == ["memory"]
+    assert [problem.rule for problem in problems(shared(16384), full_rows=True)] == ["memory"]
+
+
+@pytest.mark.parametrize(("used", "taken", "of_first"), [((9000, 12000), 12000, 9000), ((3, 12000), 12000, 0), ((12000, 3), 12000, 12000)])
+def test_of_several_gpus_the_fullest_is_available_and_the_first_ones_others_are_known(shared, used, taken, of_first):
+    """The peak is measured on the first process's GPU."""
+    found = shared(*used, launch={"engine": "torchrun", "num_processes": 2})
+    assert found.memory_available == (16100 - taken) << 20
+    assert (found.taken, found.taken_of_first) == (taken << 20, of_first << 20)
+    assert found.facts()["memory"]["taken_of_first"] == of_first << 20

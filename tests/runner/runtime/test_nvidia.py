@@ -1,7 +1,7 @@
 """What nvidia-smi says, and what is made of it when it says less (here a script that answers as it does)."""
 
 import pytest
-from recipekit.runner.runtime.machine import Gpu, fullest_gpu, machine_named, nvidia_gpus, this_machine
+from recipekit.runner.runtime.machine import Gpu, gpus_of, machine_named, nvidia_gpus, this_machine
 
 OLD = """#!/bin/sh
 case "$*" in
@@ -69,15 +69,15 @@ esac
 
 
 @pytest.mark.parametrize(
-    ("visible", "processes", "used", "free"),
-    [(None, 1, 3, 14910), (None, 2, 12000, 2910), (None, 3, 12000, 2910), ("1", 1, 12000, 2910), ("2", 1, 0, 81000)],
-)
-def test_the_fullest_of_the_gpus_that_are_used_counts(nvidia_smi, monkeypatch, visible, processes, used, free):
+    ("visible", "processes", "seen"),
+    [(None, 1, [(3, 14910)]), (None, 2, [(3, 14910), (12000, 2910)]), (None, 3, [(3, 14910), (12000, 2910), (0, 81000)]),
+     ("1", 1, [(12000, 2910)]), ("2,0", 2, [(0, 81000), (3, 14910)])],
+)  # fmt: skip
+def test_the_gpus_of_the_processes_count_the_first_first(nvidia_smi, monkeypatch, visible, processes, seen):
     nvidia_smi(USED)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    found = fullest_gpu(this_machine(), processes)
-    assert found and (found.used, found.free) == (used << 20, free << 20)
+    assert [(gpu.used >> 20, gpu.free >> 20) for gpu in gpus_of(this_machine(), processes)] == seen
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ def test_what_is_free_may_be_unknown(nvidia_smi, monkeypatch, script, visible):
     nvidia_smi(script)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert fullest_gpu(this_machine(), 1) is None
+    assert gpus_of(this_machine(), 1) == []
 
 
 def test_another_machine_is_not_this_one(nvidia_smi):
     nvidia_smi(USED)
     named = machine_named("gpu:24")
-    assert named and fullest_gpu(named, 1) is None
+    assert named and gpus_of(named, 1) == []

@@ -10,7 +10,7 @@ from recipekit.runner.worker.callback import record_peak
 
 GB = 10**9
 MEMORY = {"needed": 4 * GB, "most": 5 * GB, "available": 60 * GB, "processes": 1, "gpus": 1, "tokens": 64, "per": "row", "parts": {},
-          "device": "a card", "taken": 0}  # fmt: skip
+          "device": "a card", "taken": 40 * GB, "taken_of_first": 0}  # fmt: skip
 NONE = {"needed": 0, "available": 0, "parts": {}}
 
 
@@ -27,11 +27,11 @@ def card(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     ("taken", "gpus", "peak"),
-    [(20 * GB, 1, 6 * GB), (0, 1, 26 * GB), (20 * GB, 2, 26 * GB), (30 * GB, 1, 5 * GB)],
-    ids=["another-program", "not-known", "the-fullest-of-two", "it-has-ended"],
+    [(20 * GB, 1, 6 * GB), (0, 1, 26 * GB), (20 * GB, 2, 6 * GB), (30 * GB, 8, 5 * GB)],
+    ids=["another-program", "not-known", "on-the-first-of-two", "it-has-ended"],
 )
-def test_what_another_program_used_is_not_the_trainings(card, taken, gpus, peak):
-    memory = MEMORY | {"taken": taken, "gpus": gpus}
+def test_what_another_program_used_of_the_measured_gpu_is_not_the_trainings(card, taken, gpus, peak):
+    memory = MEMORY | {"taken_of_first": taken, "gpus": gpus}
     forecast = {"memory": memory, "disk": NONE, "trained_parameters": 1, "evaluation": 0, "main_memory": NONE}
     (card / "fit.json").write_text(json.dumps(forecast))
     record_peak(torch.device("cuda", 0))
