@@ -110,6 +110,10 @@ AXOLOTL = {
     "save_only_model: true": "axolotl.save_only_model is not allowed: a training could not be resumed: its checkpoints would have no optimizer\n    hint: remove it",
     "min_sample_len: 9": "axolotl.min_sample_len is not allowed: short rows would vanish after they were counted\n    hint: remove it",
     "trainer_cls: os.system": "axolotl.trainer_cls is not allowed: it runs code that the recipe does not show\n    hint: remove it",
+    **{
+        f"{key}: 2": f"axolotl.{key} is not allowed: it shards the model or its sequences over processes, which the plan does not know: launch.engine, launch.zero_stage, launch.fsdp\n    hint: remove it"
+        for key in ("context_parallel_size", "tensor_parallel_size", "dp_shard_size", "dp_replicate_size")
+    },
     "rl: dpo": "axolotl.rl is not allowed: it belongs to another kind of training than supervised fine-tuning\n    hint: remove it",
     "chunked_cross_entropy: true": "axolotl.chunked_cross_entropy has no effect on a training by recipekit\n    hint: remove it",
     "wandb_name: a": "axolotl.wandb_name has no effect without a tracker\n    hint: add training.trackers",
