@@ -161,7 +161,7 @@ def sum_validation_tokens(trainer: Any) -> None:
     transformers takes the mean over batches of each batch's own mean: it depends on how many rows share a batch, and on which
     (https://github.com/huggingface/transformers/issues/39241).
     """
-    compute, evaluate = trainer.compute_loss, trainer.evaluation_loop
+    compute, predict, evaluate = trainer.compute_loss, trainer.prediction_step, trainer.evaluation_loop
     found = {"loss": 0.0, "tokens": 0}
 
     def summed(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -172,6 +172,9 @@ def sum_validation_tokens(trainer: Any) -> None:
             found["tokens"] += tokens
         return result
 
+    def once(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        return predict(model, {**inputs, "labels": without_repeated_rows(trainer, inputs["labels"])}, *args, **kwargs)
+
     def over_tokens(*args: Any, **kwargs: Any) -> Any:
         found.update(loss=0.0, tokens=0)
         output = evaluate(*args, **kwargs)
@@ -180,4 +183,15 @@ def sum_validation_tokens(trainer: Any) -> None:
             output.metrics["eval_loss"] = loss / tokens
         return output
 
-    trainer.compute_loss, trainer.evaluation_loop = summed, over_tokens
+    trainer.compute_loss, trainer.prediction_step, trainer.evaluation_loop = summed, once, over_tokens
+
+
+def without_repeated_rows(trainer: Any, labels: torch.Tensor) -> torch.Tensor:
+    """Return a validation batch's labels (rows, positions), none in rows that another batch has had: accelerate repeats the first rows of
+    a split until the last batches of all processes are full. Of rows in one sequence, only a whole batch of repeated ones is known."""
+    state, args = trainer.accelerator.gradient_state, trainer.args
+    if args.world_size == 1 or not state.end_of_dataloader or state.remainder <= 0:
+        return labels
+    labels = labels.clone()
+    labels[max(state.remainder - args.process_index * args.per_device_eval_batch_size, 0) :] = IGNORED
+    return labels

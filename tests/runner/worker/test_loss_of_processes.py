@@ -13,29 +13,38 @@ pytestmark = pytest.mark.skipif(find_spec("transformers") is None, reason="needs
 STEP = """
 import json, os, sys
 from types import SimpleNamespace
+import torch
 from datasets import Dataset
 from torch import distributed
 from transformers import AutoModelForCausalLM, Trainer, TrainingArguments, set_seed
-from recipekit.runner.worker.loss import set_up_trainer
+from recipekit.runner.worker.loss import set_up_trainer, sum_validation_tokens
 processes, folder = int(os.environ.get("WORLD_SIZE", "1")), sys.argv[2]
 rows = []
 for number, (tokens, trained) in enumerate([(9, 1), (31, 2), (17, 12), (23, 7)]):
     ids = [5 + (7 * number + 3 * place) % 190 for place in range(tokens)]
     rows.append({"input_ids": ids, "attention_mask": [1] * tokens, "labels": [-100] * (tokens - trained) + ids[-trained:]})
+def padded(rows):
+    longest, fill = max(len(row["labels"]) for row in rows), {"input_ids": 0, "attention_mask": 0, "labels": -100}
+    return {key: torch.tensor([row[key] + [value] * (longest - len(row[key])) for row in rows]) for key, value in fill.items()}
 set_seed(0)
 model = AutoModelForCausalLM.from_pretrained(sys.argv[1])
 args = TrainingArguments(folder, per_device_train_batch_size=1, gradient_accumulation_steps=4 // processes, max_steps=1,
     learning_rate=0.1, per_device_eval_batch_size=1, lr_scheduler_type="constant", optim="sgd", max_grad_norm=0, logging_steps=1,
     report_to=[], save_strategy="no", use_cpu=True,
     ddp_backend="gloo" if processes > 1 else None, average_tokens_across_devices=False)  # as Axolotl
-trainer = Trainer(model, args, train_dataset=Dataset.from_list(rows), eval_dataset=Dataset.from_list(rows[:2]))
+trainer = Trainer(model, args, padded, train_dataset=Dataset.from_list(rows), eval_dataset=Dataset.from_list(rows[:2]))
 set_up_trainer(SimpleNamespace(context_parallel_size=None, deepspeed=None, fsdp_config=None), trainer)
 before = trainer.evaluate()["eval_loss"]
+sum_validation_tokens(trainer)
+over_tokens = []
+for trainer.args.per_device_eval_batch_size in (1, 2, 4):  # of two processes, 1, 1 and 5 places have no row of their own
+    over_tokens.append(trainer.evaluate(Dataset.from_list(rows[:3]))["eval_loss"])
 trainer.train()
 if trainer.is_world_process_zero():
     weights = {name: weight.flatten()[:64].tolist() for name, weight in model.named_parameters()}
     loss = next(line["loss"] for line in trainer.state.log_history if "loss" in line)
-    json.dump({"loss": loss, "validation": before, "weights": weights}, open(f"{folder}/result.json", "w"))
+    found = {"loss": loss, "validation": before, "over tokens": over_tokens, "weights": weights}
+    json.dump(found, open(f"{folder}/result.json", "w"))
 if processes > 1:
     distributed.barrier()
     os._exit(0)  # the result is written: gloo's threads, ended by destructors, have aborted a process here
@@ -55,9 +64,21 @@ def step_of(processes, model, folder):
     return json.loads((folder / "result.json").read_text())
 
 
-def test_a_token_of_a_process_that_trains_few_counts_as_much_as_one_of_a_process_that_trains_many(tiny_model, tmp_path):
-    one, two = (step_of(processes, tiny_model, tmp_path / str(processes)) for processes in (1, 2))
+@pytest.fixture(scope="module")
+def steps(tiny_model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("steps")
+    return [step_of(processes, tiny_model, folder / str(processes)) for processes in (1, 2)]
+
+
+def test_a_token_of_a_process_that_trains_few_counts_as_much_as_one_of_a_process_that_trains_many(steps):
+    one, two = steps
     assert two["loss"] == pytest.approx(one["loss"], rel=1e-5)
     assert two["validation"] == pytest.approx(one["validation"], rel=1e-5), "validation rows are still averaged row by row"
     for name, weights in one["weights"].items():
         assert two["weights"][name] == pytest.approx(weights, rel=1e-5, abs=1e-7), name
+
+
+def test_a_validation_row_counts_once_although_it_fills_the_last_batches_of_several_processes(steps):
+    one, two = steps
+    assert one["over tokens"] == pytest.approx([one["over tokens"][0]] * 3, rel=1e-5)
+    assert two["over tokens"] == pytest.approx(one["over tokens"], rel=1e-5)
