@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from ...schemas.base.files import append_whole, write_atomically
+from .seals import SUMS
 
 
 def append_lines(path: Path, lines: Sequence[bytes]) -> None:
@@ -18,7 +19,7 @@ def append_lines(path: Path, lines: Sequence[bytes]) -> None:
 
 def sums_of(path: Path) -> Path:
     """Return the file with the hashes of this file's lines."""
-    return path.with_suffix(".sums")
+    return path.with_suffix(SUMS)
 
 
 def write_sums(path: Path) -> None:

@@ -16,6 +16,7 @@ from ...schemas.base.files import open_regular, write_atomically
 from ...schemas.base.hashing import SEAL, file_sha256
 
 UNSEALED = (SEAL, "README.md")  # every evaluation rewrites the model card
+SUMS = ".sums"  # hashes of lines, until the file is sealed as a whole
 HINT = "restore the file, or accept the change: recipe verify RUN --accept"
 Facts = dict[str, Any]
 
@@ -151,7 +152,7 @@ def _missing(path: Path, folder: Path) -> Problem:
 
 def _names(folder: Path) -> list[str]:
     paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return sorted(path.as_posix() for path in paths if path.as_posix() not in UNSEALED)
+    return sorted(path.as_posix() for path in paths if path.as_posix() not in UNSEALED and path.suffix != SUMS)
 
 
 def _facts(path: Path) -> Facts:

@@ -132,11 +132,11 @@ def _facts(context: RunContext, recipe: Recipe, asked: dict[str, Any], request: 
 def _publish(run: RunFolder, request: EvaluationRequest) -> None:
     """Replace eval/ by the complete evaluation."""
     run.write(EVALUATION_REQUEST, request)
-    for path in (run / EVALUATING).rglob("predictions.jsonl"):
-        remove(sums_of(path))  # the seal covers the whole
     write_seal(run / EVALUATING)
     unseal_files(run.path, OUTPUTS)
     replace_folder(run / EVALUATING, run / EVALUATION)
+    for path in (run / EVALUATION).rglob("predictions.jsonl"):
+        remove(sums_of(path))  # the seal covers the whole; killed before, the predictions would be believed by nobody without them
 
 
 def _bits(context: RunContext) -> int:

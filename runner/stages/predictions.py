@@ -149,7 +149,8 @@ def _kept(folder: Path) -> list[str]:
 
 
 def _drop_changed(folder: Path) -> list[str]:
-    """Remove from an unfinished evaluation what is not as it was written; return what that was."""
+    """Remove from an unfinished evaluation what is not as it was written; return what that was. Of the rest, only what another evaluation
+    continues with stays sealed: it writes everything else again."""
     found = []
     for path in sorted(folder.rglob(_PREDICTIONS)):
         if count := drop_changed_lines(path):
@@ -159,6 +160,7 @@ def _drop_changed(folder: Path) -> list[str]:
             remove(folder / name)
             unseal_files(folder, [name])
             found += faults
+    unseal_files(folder, {*(read_seal(folder) or {})} - {*_kept(folder)})
     return found
 
 

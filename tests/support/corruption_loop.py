@@ -27,7 +27,7 @@ from .corruption_verdict import Ended, results_of, verdict
 from .disk_faults import Fault
 from .fault_commands import SCORED_AGAIN, finished_run, fresh, settings
 from .faulty_command import forked
-from .unfinished_runs import unfinished_runs
+from .unfinished_runs import KILLS, STOPPED, unfinished_run
 
 PREPARED = ("recipekit.converters.building.pipeline", "recipekit.runner.reporting.comparison", "recipekit.runner.inspection.inspect")
 
@@ -45,7 +45,7 @@ class Bench:
     def __init__(self, scratch: Path, seconds: int, damages: list[str], unfinished: str = "") -> None:
         self.unfinished = unfinished
         if unfinished:
-            self.whole, self.older = unfinished_runs(scratch)[unfinished]
+            self.whole, self.older = unfinished_run(scratch, unfinished)
             self.foreign, before = self.older, fresh(scratch)
         else:
             before = finished_run(scratch)
@@ -195,7 +195,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("commands", nargs="*")
     parser.add_argument("--damages", nargs="*", choices=[*DAMAGES, *FOREIGN], default=[*DAMAGES, *FOREIGN])
-    parser.add_argument("--unfinished", nargs="*", default=[""], help="damage runs that were killed there")
+    parser.add_argument(
+        "--unfinished", nargs="*", default=[""], metavar="STATE", help=f"damage runs that were killed there: {', '.join([*KILLS, STOPPED])}"
+    )
     parser.add_argument("--first", type=int, default=1, help="the call to begin with")
     parser.add_argument("--every", type=int, default=1, help="only each n-th call")
     parser.add_argument("--folder", type=Path)

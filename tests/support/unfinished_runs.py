@@ -44,24 +44,27 @@ class KillingDisk(Disk):
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def unfinished_runs(scratch: Path) -> dict[str, Unfinished]:
-    """Every state by its name; those that are in the folder already are not made again."""
-    kills = {
-        "begun": ({KILL_AT: "1"}, "", 0), "training": ({KILL_AT: "3"}, "", 0), "trained": ({KILL_AT_END: "1"}, "", 0),
-        "merging": ({}, "/.merged.", 4), "evaluation": ({}, "/evaluating/predictions.jsonl", 4),
-    }  # fmt: skip
-    found, before = {}, fresh(scratch)
-    for name, (variables, part, number) in kills.items():
-        after = killed(before, scratch / f"unfinished-{name}", STEPS, variables, part, number)
-        found[name] = Unfinished(run_in(after), run_in(before, run_in(after)))
-        before = after
-    early = killed(fresh(scratch), scratch / "unfinished-stopped", STOPS, {KILL_AT_END: "1", NEVER_BETTER: "1"})
-    del found["begun"]
-    return found | {"stopped early": Unfinished(run_in(early), found["training"].run)}
+# Where the run is killed, in order: variables of the trainer, or the n-th operation on a file whose path has this part.
+KILLS = {
+    "begun": ({KILL_AT: "1"}, "", 0), "training": ({KILL_AT: "3"}, "", 0), "trained": ({KILL_AT_END: "1"}, "", 0),
+    "merging": ({}, "/.merged.", 4), "evaluation": ({}, "/evaluating/predictions.jsonl", 4),
+}  # fmt: skip
+STOPPED = "stopped early"
 
 
-def run_in(folder: Path, otherwise: Path = Path()) -> Path:
-    return next(folder.glob("runs/tiny/2*"), otherwise)
+def unfinished_run(scratch: Path, state: str) -> Unfinished:
+    """The run in this state; what is in the folder already is not made again."""
+    if state == STOPPED:
+        early = killed(fresh(scratch), scratch / "unfinished-stopped", STOPS, {KILL_AT_END: "1", NEVER_BETTER: "1"})
+        return Unfinished(run_in(early), unfinished_run(scratch, "training").run)
+    before = after = fresh(scratch)
+    for name in [*KILLS][: [*KILLS].index(state) + 1]:
+        before, after = after, killed(after, scratch / f"unfinished-{name}", STEPS, *KILLS[name])
+    return Unfinished(run_in(after), run_in(before))
+
+
+def run_in(folder: Path) -> Path:
+    return next(folder.glob("runs/tiny/2*"), Path())
 
 
 def killed(before: Path, target: Path, more: tuple[str, ...], variables: dict[str, str], part: str = "", number: int = 0) -> Path:

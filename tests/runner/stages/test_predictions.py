@@ -6,7 +6,7 @@ import pytest
 from recipekit.runner.runtime.line_sums import append_lines
 from recipekit.runner.runtime.run_files import RunFile
 from recipekit.runner.runtime.run_folder import RunFolder
-from recipekit.runner.runtime.seals import seal_files, write_seal
+from recipekit.runner.runtime.seals import read_seal, seal_files, write_seal
 from recipekit.runner.stages.predictions import base_keys, reuse_predictions
 from recipekit.schemas.sections import Recipe
 
@@ -112,6 +112,15 @@ def test_an_interrupted_evaluation_is_continued(begun):
     begun.interrupted()
     assert (reuse_predictions(begun, "same"), begun.said, begun.left()) == (begun.asked, [], WHOLE)
     assert (reuse_predictions(begun, "of other rows"), begun.said, begun.left()) == (None, [], [])
+
+
+def test_an_evaluation_that_was_killed_as_it_was_published_is_continued(begun):
+    """What it writes again is not sealed any more: killed once more in between, it would be taken for changed."""
+    folder = begun.interrupted()
+    (folder / "metrics.json").write_text("{}")
+    write_seal(folder)
+    assert (reuse_predictions(begun, "same"), begun.said) == (begun.asked, [])
+    assert set(read_seal(folder) or {}) == {"rows.jsonl", "prompts.json"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,10 @@
 """Each file of a finished run, damaged in turn: every command that reads it says so, or does not need it, and never gives a traceback."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from recipekit.runner.reporting.comparison import compare
@@ -13,10 +17,12 @@ from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.yaml_writing import to_yaml
 
 from ...support.corruption import DAMAGES, calls, concerns, copied, files_of
+from ...support.corruption_verdict import Ended, verdict
 from ...support.finished_runs import write_chat_run, write_classification_run
 from ...support.mutation import with_other_types
 
 pytest.importorskip("jinja2", reason="needs the extra [eval]: jinja2")
+ROOT = Path(__file__).parents[3]
 QUICK = ("cut", "a flipped bit", "an object", "missing")
 ALL = [*QUICK, *(pytest.param(damage, marks=pytest.mark.long) for damage in DAMAGES if damage not in QUICK)]
 
@@ -93,3 +99,40 @@ def test_values_of_other_types_never_give_a_traceback(tmp_path, minimal, write, 
                 raise AssertionError(f"{name} as {json.dumps(changed)}") from error
         tried += 1
     assert tried >= 10
+
+
+WHOLE = Ended(0, "resume tiny\nreport.html", results={"eval/metrics.json": {"rows": 4}, "model/x.safetensors": "0a"})
+
+
+@pytest.mark.parametrize(
+    ("found", "wrong"),
+    [
+        (WHOLE, ""),
+        (WHOLE._replace(output="resume tiny\neval: rows.jsonl has changed since it was saved: not used\nreport.html"), ""),
+        (WHOLE._replace(code=1, output="eval/rows.jsonl: is damaged"), ""),
+        (WHOLE._replace(output="resume tiny\n8 rows, base and tuned\nreport.html"), "done again without a word"),
+        (WHOLE._replace(code=1, output="something is damaged"), "refused without the file's name"),
+        (WHOLE._replace(results={**WHOLE.results, "eval/metrics.json": {"rows": 3}}), "other results, believed: eval/metrics.json"),
+        (WHOLE._replace(output="rows.jsonl: not used", results={}), "other results, named: eval/metrics.json, model/x.safetensors"),
+        (WHOLE._replace(output="Traceback (most recent call last)"), "exit code 0"),
+        (WHOLE._replace(code=-14), "did not end"),
+    ],
+    ids=["the same", "done again", "refused", "in silence", "refused without a name", "believed", "other results", "traceback", "hang"],
+)
+def test_what_is_done_again_must_be_said_and_come_to_the_same(found, wrong):
+    problem = verdict(WHOLE, found, "eval/rows.jsonl")
+    assert problem.startswith(wrong) and bool(problem) == bool(wrong)
+
+
+@pytest.mark.train
+@pytest.mark.long
+@pytest.mark.parametrize("state", ["training", "evaluation"])
+def test_a_damaged_run_that_never_finished_is_resumed_to_the_same(state, tmp_path):
+    """A part of what `python -m tests.support.corruption_loop` tries (docs/reliability.md)."""
+    argv = [sys.executable, "-m", "tests.support.corruption_loop", "verify", "resume", "--unfinished", state, "--folder", str(tmp_path),
+            "--damages", "a flipped bit", "--every", "8", "--seconds", "600"]  # fmt: skip
+    done = subprocess.run(argv, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    start = done.stdout.rfind('{\n "calls"')
+    assert start >= 0, done.stderr[-2000:]
+    found = json.loads(done.stdout[start:])
+    assert found["calls"] > 8 and found["wrong"] == []
