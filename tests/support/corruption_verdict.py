@@ -16,7 +16,7 @@ from .fault_commands import CLOCK
 # What differs each time: times, free memory and disk, ports, the name of a new run, and how far a bar has come.
 CLOCKED = re.compile(r"[\d.,]+ ?(s|GB|MB|kB|minutes?|it\/s|tokens\/s)\b|:\d+/v1|\d{8}-\d{6}-[0-9a-f]{6}|\d+:\d\d elapsed.*|\d+/\d+.*left.*")
 REPORTED = re.compile(r"damaged|changed|missing|cannot be read|not what|regular file|edited by hand")
-WEIGHTS = (".safetensors", "tokenizer.json", "adapter_config.json")
+WEIGHTS = (".safetensors", "tokenizer.json")
 # What a command shows of a training under way is what its log says; the log is sealed when the training has ended.
 UNDER_WAY = {"runs": ("metrics.jsonl",)}
 
@@ -42,6 +42,8 @@ def results_of(run: Path) -> dict[str, Any]:
     paths = [path for folder in ("model", "merged", "data") for path in sorted((run / folder).rglob("*")) if path.is_file()]
     found |= {str(path.relative_to(run)): sha256(path.read_bytes()).hexdigest() for path in paths
               if path.name.endswith(WEIGHTS) or path.suffix == ".jsonl"}  # fmt: skip
+    adapter = json_of(run / "model" / "adapter_config.json") or {}
+    found["adapter"] = {key: sorted(value) if isinstance(value, list) else value for key, value in adapter.items()}  # lists of a set
     return found
 
 
