@@ -24,11 +24,14 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,
 _END_OF_TEXT = re.compile(r"(?<=.)<\|end_?of_?text\|>(?=.)", re.DOTALL)  # at its end it is the one that a document has anyway
 # What corpora write for an image, the end of an utterance or of a sentence, a comma, a bracket, a hyphen within a word, a rare word.
 _CORPUS = re.compile(r"<(?:image|video|audio|unk|eos)>|__eo[ut]__|_comma_|-[LR][RSC]B-| @[-.,]@ ")
+_SOURCE = re.compile(r"data:image/[\w+]+;base64|【[^【】]{1,40}†[^【】]{0,40}】")  # an image written out, a source that ChatGPT names
 _HTML = re.compile(r"\s*<(p|div|ul|ol|table|h[1-6]|article|body)\b[^<>]*>.*</(?:p|div|ul|ol|table|h[1-6]|article|body|pre)>\s*", re.DOTALL)
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ESCAPE = re.compile(r"(?<!\\)\\(?:[nrt]|u(?=[0-9a-fA-F]{4}))")
-_CONTROL = re.compile(r"[\0-\x08\x0d-\x1f\x80-\x9f\ufeff]")  # those from 0x80 are quotes and dashes of cp1252 that were read as latin-1
-_LATIN_1 = re.compile(rb"\xc2[\x80-\x9f]")
+_CONTROL = re.compile(
+    r"[\0-\x08\x0d-\x1f\x80-\x9f\ue000-\uf8ff\ufeff]"
+)  # those from 0x80 are quotes and dashes of cp1252 that were read as latin-1
+_LATIN_1 = re.compile(rb"\xc2[\x80-\x9f]|\xee[\x80-\xbf]|\xef[\x80-\xa3]")  # also characters of private use
 _EXCEL_ESCAPE = re.compile(r"_x00[01][0-9A-F]_")  # how a worksheet's file writes a control character
 _NUMPY = re.compile(r"\[\s*[-+.\de]+(?:\s+(?:[-+.\de]+|\.\.\.))+\s*\]")  # an array, which may have left most of its numbers out
 _TEX_OR_PATH = re.compile(r"\$|\\[(\[]|\\[a-zA-Z]+[{_^]|\b[A-Za-z]:\\")
@@ -44,7 +47,7 @@ def may_have_artifacts(body: bytes, text: str, contents: list[str], shortest: in
         return True
     if b"\\u00" in body or b"\\b" in body or b"\\r" in body:  # how JSON writes control characters
         return True
-    if "_comma_" in text or "__eo" in text or "@ " in text or "RB-" in text:
+    if "data:image" in text or "†" in text or "_comma_" in text or "__eo" in text or "@ " in text or "RB-" in text:
         return True
     if "_x" in text or "b'" in text or b'b\\"' in body or _LATIN_1.search(body):
         return True
@@ -78,6 +81,7 @@ def _of_text(text: str) -> Iterator[str]:
     if "<" in text:
         yield from _markup(text)
     yield from (found.strip() for found in _CORPUS.findall(text))
+    yield from ("【†】" if "†" in found else found for found in _SOURCE.findall(text))
     if "\\" in text and "\n" not in text and not _TEX_OR_PATH.search(text):  # code has lines
         yield from _ESCAPE.findall(text)
 

@@ -23,6 +23,7 @@ from .table_process import rows_of
 from .unpickle import read_pickle
 
 MAX_EMPTY = 1000
+_LONG_CHAT = 1 << 20
 _NOT_A_NUMBER = re.compile("Infinity|NaN")  # what Python's json writes
 _GLOB = "name the files to read with a glob, such as FOLDER/**/*.txt"
 SKIPPED_TEXT = "text, not a table: skipped"  # notes and logs next to the data in a folder
@@ -47,6 +48,8 @@ def open_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, BinaryIO, Re
     try:
         skip_lines(stream, file.skip_lines)
         head = stream.read(HEAD)
+        if head.startswith(b"[") and b"\n" not in head:  # a long chat on a line may be above others: see sniff
+            head += stream.readline(_LONG_CHAT) + stream.read(HEAD)
         stream.seek(0)
         skip_lines(stream, file.skip_lines)
         way = reads(head) if callable(reads) else reads

@@ -36,7 +36,10 @@ _ORDER = (
     *("position", "order", "timestamp", "ts", "created_at", "create_time", "sent_at", "time", "date"),
 )
 _DATE, _NUMBER = re.compile(r"\d{4}-\d\d-\d\d"), re.compile(r"\d+(\.\d*)?")
-_PARENTS, _IDS = ("parent_id", "parent_message_id", "parent"), ("message_id", "id", "uuid")
+_PARENTS = ("parent_id", "parent_message_id", "parent_message_uuid", "parentMessageId", "parentId", "parent")
+_IDS = ("message_id", "messageId", "id", "uuid")
+_OF_ORDER = frozenset((*_PARENTS, *_ORDER))
+_ROUNDED = re.compile(r"\d(?:\.\d+)?E\+\d+")  # how Excel shows a number of more than eleven digits
 _PART = ("type", "text", "cache_control")  # the last says how an API is billed
 
 
@@ -79,6 +82,8 @@ def convert(
             is_plain = plain and {*map(type, turns)} == _DICT and {*map(tuple, turns)} == _PLAIN_ONLY
             is_plain = is_plain and {*map(type, map(_CONTENT, turns)), *map(type, map(_ROLE, turns))} == _TEXT
             is_plain = is_plain and {*map(_ROLE, turns)} <= ROLES.keys()
+            if not is_plain and (fault := _fault_of_order(turns)):
+                raise Unsupported(*fault)
             messages = turns if is_plain else [message_of(turn, role_key, content_key, role_of, ignored) for turn in turns]
             if system := value.get(system_key):
                 messages = with_system(messages, system)
@@ -206,6 +211,11 @@ def _grouped(
     found: dict[Any, list[Row]] = {}
     for row in rows:
         value = row.value
+        if conversation_key and isinstance(value, dict) and _ROUNDED.fullmatch(str(value.get(conversation_key))):
+            yield Drop(
+                row, "rounded_id", f"{conversation_key!r} is {value[conversation_key]}: Excel has rounded it; export the column as text"
+            )
+            continue
         if not isinstance(value, dict) or (conversation_key and value.get(conversation_key) in (None, "")):
             yield Drop(row, "no_conversation", f"expected an object with {conversation_key or turn_keys[1]!r}")
             continue
@@ -253,6 +263,20 @@ def _place(value: Any) -> float | str | None:
     if isinstance(value, str):
         return float(value) if _NUMBER.fullmatch(value) else value if _DATE.match(value) else None
     return float(value) if type(value) in (int, float) else None
+
+
+def _fault_of_order(turns: list[Any]) -> tuple[str, str] | None:
+    """Return why a list of messages is no conversation in its order, and the reason: branches of a tree, or the newest first."""
+    objects = [turn for turn in turns if isinstance(turn, dict)]
+    if {key for turn in objects for key in turn}.isdisjoint(_OF_ORDER):
+        return None
+    if branch := _branch(objects):
+        return f"message {branch}: make each branch of the tree a conversation", "branches"
+    for key in _ORDER:
+        found: list[Any] = [_place(dict.get(turn, key)) for turn in objects]
+        if None not in found and len({*map(type, found)}) == 1 and found[0] > found[-1] and found == sorted(found, reverse=True):
+            return f"the messages are in the reverse order of {key!r}: sort them", "newest_first"
+    return None
 
 
 def _branch(values: list[dict[str, Any]]) -> str:

@@ -105,7 +105,7 @@ def _other_chats(columns: Columns) -> Iterator[Candidate]:
     yield from _one_message_per_row(columns)
     keys = set(columns.names)
     if {"prompt", "completion"} <= keys:
-        yield Candidate("prompt_completion", "chat", {}, "rows have prompt and completion")
+        yield Candidate("prompt_completion", "chat", {}, "rows have prompt and completion" + _turns_note(columns, "prompt"))
     if {"instruction", "output"} <= keys:
         yield Candidate("alpaca", "chat", {}, "rows have instruction and output")
     user, assistant = columns.named(USER), columns.named(ASSISTANT)
@@ -191,9 +191,15 @@ def _questions(columns: Columns, user: str, assistant: str, doubt: bool) -> Cand
         named = {**named, "user_template": "\n\n".join(f"{{{part}}}" for part in parts)}
         del named["user_key"]
         why = f"columns {user} (with {context}) and {assistant} are a question and its answer"
+    why += _turns_note(columns, user)
     if columns.holds_several(assistant):
         why += f"; most cells of {assistant} hold several answers with | between them, and are trained whole: leave one answer in each"
     return Candidate("table", "chat", named, why, doubt=doubt)
+
+
+def _turns_note(columns: Columns, user: str) -> str:
+    """Return a note on questions that hold whole chats, written out."""
+    return f"; {user} holds the turns of chats, which are asked as one question" if columns.holds_turns(user) else ""
 
 
 def _labelled(columns: Columns, text: str, label: str, doubt: bool) -> Candidate:

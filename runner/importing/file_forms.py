@@ -5,7 +5,7 @@ from itertools import islice
 
 from ...converters.reading.contents import sniff, text_format
 from ...converters.reading.delimited import NO_HEADER
-from ...converters.reading.delimiters import is_headerless, lines_above
+from ...converters.reading.delimiters import is_headerless, is_table, lines_above
 from ...converters.reading.encodings import encoding_hint, likely_encodings
 from ...converters.reading.files import HEAD, SourceFile, open_source, source_files
 from ...converters.reading.json_items import fields_of
@@ -63,7 +63,7 @@ def other_lists(file: SourceFile) -> dict[str, int]:
 
 
 def _may_be_a_table(file: SourceFile, head: bytes) -> bool:
-    return file.path.suffix in TABLES or b"\t" in head
+    return file.path.suffix in TABLES or b"\t" in head or sniff(head) == "csv" and is_table(head)
 
 
 def refuse_undeclared(file: SourceFile, files: list[SourceFile]) -> None:

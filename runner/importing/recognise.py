@@ -29,12 +29,16 @@ TOOLS = ("tools", "functions")
 OUT_OF_ORDER = ("not_in_order", "branches", "newest_first")  # messages whose rows need only be sorted
 
 
+_PREFERRED, _REJECTED = ("chosen", "preferred", "accepted"), ("rejected", "dispreferred", "unpreferred")
 SURE = 0.95  # share of the lines
 # A line, how many different labels such lines have at most, what they are, and the sed command that writes them as a table.
 _LABELLED_LINES = (
     (re.compile(rb"(__label__\S+).*"), None, "begin with labels in the form of fastText", r"s/^__label__\([^ ]*\) */\1\t/"),
     (re.compile(rb"(\d|[A-Z]{2,}:[a-z]+) .*"), 50, "begin with labels", r"s/ /\t/"),
     (re.compile(rb".*@([a-z]+)"), 10, "end with labels after @", r"s/\(.*\)@\(.*\)/\2\t\1/"),
+    (re.compile(rb"([A-Za-z_]\w*)\s*[,;|\t]\s*\S.*"), 10, "begin with labels", r"s/ *[,;|] */\t/"),
+    (re.compile(rb"(?:\S+/[A-Z.,:$]{1,5}\s+){2,}(\S+/[A-Z.,:$]{1,5})"), None, "are words with their tags", ""),
+    (re.compile(rb"(\d+(?:[-.]\d+)?)(?:\t[^\t]*){9}"), None, "are words with their tags, as CoNLL-U has them", ""),
     (re.compile(rb".*\s(O|[BIES]-[A-Z]\w*)"), 50, "are words with their tags, as CoNLL has them", ""),
     (re.compile(rb".*(\+\+\+\$\+\+\+|\|\|\||\x01).*"), None, "have cells with +++$+++, ||| or a control character between them",
      r"s/ *\(+++$+++\||||\|\x01\) */\t/g"),
@@ -197,7 +201,7 @@ def _unknown(path: str, columns: Columns, found: list[Candidate], record_type: R
 
 def _refuse_other_data(rows: list[dict[str, Any]], path: str) -> None:
     """Raise UserError for preference data, whose rejected replies would be trained too, and for the export of a whole Telegram account."""
-    if any({"chosen", "rejected"} <= set(row) for row in rows):
+    if any(_has_word(row, *_PREFERRED) and _has_word(row, *_REJECTED) for row in rows):
         what, hint = "is preference data (chosen and rejected)", "use the column of the preferred reply as the answer"
     elif any({"prompt", "completion", "label"} <= set(row) and isinstance(row["label"], bool) for row in rows):
         what, hint = "is preference data (a completion and whether it is good)", "keep the rows whose label is true, without the label"
@@ -207,6 +211,11 @@ def _refuse_other_data(rows: list[dict[str, Any]], path: str) -> None:
     else:
         return
     raise UserError(Problem(path, what, f"recipes support supervised fine-tuning: {hint}", "unknown-data"))
+
+
+def _has_word(row: dict[str, Any], *names: str) -> bool:
+    """Return whether one of the row's keys has one of the words: `response_rejected`."""
+    return any(not {*names}.isdisjoint(re.split(r"[^a-z]+", key.lower())) for key in row)
 
 
 def _refuse_labelled_lines(path: str, head: bytes) -> None:

@@ -47,6 +47,9 @@ def test_a_text_that_means_a_missing_value_is_an_artifact(word, beside):
         ("I remember it_comma_ too . __eou__ So do I .", {"_comma_", "__eou__"}),
         ("a role @-@ playing <unk> -LRB- game -RRB-", {"@-@", "<unk>", "-LRB-", "-RRB-"}),
         ("meet me @ noon", set()),
+        ("![](data:image/png;base64,iVBORw0KGgo=) What is it?", {"data:image/png;base64"}),
+        ("It is 4【4:0†source】.", {"【†】"}),
+        ("It is 4 \ue200cite\ue202turn0search1\ue201", {"U+E200", "U+E201", "U+E202"}),  # ChatGPT's own marks of a source
         ("caf\ufffd", {"U+FFFD"}),
         ("It\x92s \x93fine\x94", {"U+0092", "U+0093", "U+0094"}),  # cp1252 that was read as latin-1
         ("caf\xe9 \xa0\xbb", set()),

@@ -145,6 +145,27 @@ def test_the_branches_of_a_tree_are_not_one_conversation():
     assert converted(*rows[:4], conversation_key="tree") == [[*HI, *HI]]
 
 
+def test_a_list_of_messages_may_be_a_tree_or_in_reverse_order():
+    listed = [{"messageId": name, "parentMessageId": parent, **HI["ab".index(who)]}
+              for name, parent, who in (("q", "none", "a"), ("r", "q", "b"), ("q2", "r", "a"), ("r2", "q2", "b"), ("q3", "r", "a"), ("r3", "q3", "b"))]  # fmt: skip
+    ids = ["messageId", "parentMessageId", "created_at"]
+    assert converted({"messages": listed}, ignore_message_keys=ids)[0][0] == "branches"
+    assert converted({"messages": listed[:4]}, ignore_message_keys=ids) == [[*HI, *HI]]
+    late = [{**turn, "created_at": f"2026-01-01T10:0{9 - number}:00"} for number, turn in enumerate([*HI, *HI])]
+    assert converted({"messages": late}, ignore_message_keys=ids)[0] == (
+        "newest_first",
+        "the messages are in the reverse order of 'created_at': sort them",
+    )
+    alike = [{**turn, "created_at": "2026-01-01T10:00:00"} for turn in HI]
+    assert converted({"messages": alike}, ignore_message_keys=ids) == [HI]
+
+
+def test_ids_that_excel_has_rounded_do_not_join_conversations():
+    rows = [{"id": "1.23457E+15", **turn} for turn in [*HI, *HI]]
+    found = converted(*rows, conversation_key="id")
+    assert found == [("rounded_id", "'id' is 1.23457E+15: Excel has rounded it; export the column as text")] * 4
+
+
 def test_keys_of_messages_are_refused_unless_they_are_listed():
     turns = [{**turn, "id": number, "sent_at": "09:00"} for number, turn in enumerate(HI)]
     assert converted({"messages": turns})[0] == ("unknown_message_key", "a message has 'id', which a chat record cannot hold")

@@ -301,6 +301,8 @@ def test_rows_that_a_conversion_would_refuse_are_not_taken(tmp_path):
         ("DESC:manner How did it rain ?\nHUM:ind Who was wet ?\n" * 9, "its lines begin with labels"),
         ("Profit rose to EUR 4 mn .@positive\nIt fell .@negative\n" * 9, "its lines end with labels after @"),
         ("-DOCSTART- -X- -X- O\n\nEU NNP B-NP B-ORG\nrejects VBZ B-VP O\n", "as CoNLL has them"),
+        ("It/PRP rained/VBD today/NN ./.\nThe/DT dog/NN came/VBD ./.\n", "words with their tags"),
+        ("# text = It rains\n1\tIt\tit\tPRON\tPRP\t_\t2\tnsubj\t_\t_\n2\trains\train\tVERB\tVBZ\t_\t0\troot\t_\t_\n", "as CoNLL-U has them"),
         ("L1 +++$+++ u0 +++$+++ They do not!\nL2 +++$+++ u1 +++$+++ They do!\n", "between them"),
         ("From ann@b.org Thu Jan  1 00:00:00 2026\nSubject: Order\n\nWhere is it?\n", "a mailbox"),
         ("INTP\nENFP\nINTP\n", "no converter reads this file"),
@@ -380,6 +382,32 @@ def test_lists_of_a_file_that_are_not_read_are_named(tmp_path):
 def test_columns_that_are_not_read_are_reported(tmp_path):
     rows = [f"{n},{row}" for n, row in enumerate(QUESTIONS)]
     assert recognise([written(tmp_path, "data.csv", table("id,question,answer", rows))]).unread == ["id"]
+
+
+@pytest.mark.parametrize(
+    "keys", [("chosen_response", "rejected_response"), ("answer_chosen", "answer_rejected"), ("Preferred", "Dispreferred")]
+)
+def test_preference_data_with_longer_names_is_refused(tmp_path, keys):
+    rows = [{"prompt": f"What is {n}?", keys[0]: f"It is the number {n}.", keys[1]: f"It may be {n}, or so."} for n in range(9)]
+    with pytest.raises(UserError, match="preference data"):
+        recognise([written(tmp_path, "data.jsonl", lines(*rows))])
+
+
+def test_questions_that_hold_the_turns_of_chats_are_pointed_out(tmp_path):
+    rows = [{"prompt": f"\n\nHuman: What is {n}?\n\nAssistant:", "completion": " It is a number."} for n in range(9)]
+    assert "prompt holds the turns of chats" in recognise([written(tmp_path, "data.jsonl", lines(*rows))]).choice.why
+
+
+def test_a_table_of_any_name_has_a_header(tmp_path):
+    text = "".join(f"{('pos', 'neg')[n % 2]}, this film number {n} was long\n" for n in range(30))
+    with pytest.raises(UserError, match="the first row reads like data"):
+        recognise([written(tmp_path, "data.txt", text)])
+
+
+def test_a_long_chat_on_the_first_line_is_a_row_as_the_others(tmp_path):
+    rows = [[{"role": "user", "content": "Hi " * (1 << (15 if number == 0 else 1))}, TURNS[1]] for number in range(3)]
+    found = recognise([written(tmp_path, "data.jsonl", lines(*rows))])
+    assert (found.choice.converter, len(found.records)) == ("messages", 3)
 
 
 def test_preference_data_is_refused(tmp_path):
