@@ -57,6 +57,22 @@ def revision_of_no_repository(recipe: Recipe) -> Iterator[Finding]:
         yield no_effect(("model", "revision"), ": only a model of the Hub has revisions")
 
 
+_INITS = {"gaussian", "orthogonal", "pissa", "olora"}  # of an adapter, as peft also finds them when it loads one
+
+
+def first_weights_of_the_adapter(recipe: Recipe) -> Iterator[Finding]:
+    init, at = recipe.axolotl.get("peft_init_lora_weights"), ("axolotl", "peft_init_lora_weights")
+    bits = recipe.training.weight_bits
+    if init in ("pissa", "olora") and bits:
+        what = f"{init} changes the weights of the base model, which are quantised to {bits} bits"
+        yield Finding(at, what, "use adapter: lora without load_in_8bit, or gaussian")
+    elif str(init).startswith("pissa_niter"):
+        what = "is a random decomposition, another one each time that the adapter is loaded: it would not answer as it was trained"
+        yield Finding(at, what, "use pissa, which is exact")
+    elif init is not None and not isinstance(init, bool) and init not in _INITS:
+        yield Finding(at, f"{init} needs data or settings that recipes do not have", f"use {', '.join(sorted(_INITS))}, true or false")
+
+
 MODEL_RULES: tuple[Rule, ...] = (
     embedded_model_that_no_wheel_carries,
     padding_with_the_end_of_turn,
@@ -64,4 +80,5 @@ MODEL_RULES: tuple[Rule, ...] = (
     unknown_chat_template,
     remote_code_without_revision,
     revision_of_no_repository,
+    first_weights_of_the_adapter,
 )

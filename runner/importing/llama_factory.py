@@ -169,9 +169,10 @@ def _pass_on(draft: Draft, key: str, value: Any) -> None:
 
 def _pissa(draft: Draft, key: str, value: Any) -> None:
     """Pass the initial weights of the adapter to PEFT, as LLaMA-Factory does."""
-    rounds = draft.given.get("pissa_iter", 16)
     if value:
-        draft.pass_on(key, "pissa" if rounds == -1 else f"pissa_niter_{rounds}", "peft_init_lora_weights")
+        draft.pass_on(key, "pissa", "peft_init_lora_weights")
+        if draft.given.get("pissa_iter", 16) != -1:
+            draft.lose("pissa_iter", "the decomposition is exact: a random one would be another each time that the adapter is loaded")
     else:
         draft.note(key, "axolotl.peft_init_lora_weights", "off unless set")
 

@@ -15,6 +15,8 @@ _RANGE = re.compile(r"^(.+)\[[0-9]*(?::[0-9]*)?\]$")  # rows of a parameter: ^lm
 
 _LORA = re.compile(r"\.lora_[a-zA-Z_]+(?=\.|$)")  # of a parameter of an adapter, behind the name of its module
 
+_OF_EXPERTS = re.compile(r"\.experts(?=\.|$)")
+
 Matches = Callable[[str, str], bool]
 
 
@@ -43,6 +45,11 @@ def untrained_problems(config: Mapping[str, Any], trained: Iterable[str], groupe
     """
     adapted = list(dict.fromkeys(_adapted(name) for name in trained if _LORA.search(name)))
     if adapted:
+        targets = config.get("lora_target_modules")
+        of_experts = _EXPERTS if any(_OF_EXPERTS.search(name) for name in adapted) else ()
+        for entry in targets if isinstance(targets, list | tuple) else ():
+            if entry.rpartition(".")[2] not in of_experts and not any(matches_module(entry, name) for name in adapted):
+                yield "lora_target_modules", f"{entry!r} has no adapter in this model; {_own(entry, adapted)}"
         for key in ("lora_rank_pattern", "lora_alpha_pattern"):
             for entry in config.get(key) or {}:
                 if not any(_pattern(entry, name) for name in adapted):
@@ -56,6 +63,13 @@ def untrained_problems(config: Mapping[str, Any], trained: Iterable[str], groupe
     for entry in (name for group in config.get("lr_groups") or [] for name in group.get("modules", [])):
         if not any(_inside(entry, name) for name in modules):
             yield "lr_groups", f"{entry!r} matches no weight that a group can have; {_own(entry, [*modules.values()])}"
+
+
+def experts_note(trained: Iterable[str], frozen: Iterable[str]) -> str:
+    """Return in words that no expert has an adapter, as those that are one tensor are no linear layers; "" if one has, or there is none."""
+    if any(_OF_EXPERTS.search(name) for name in trained) or not any(_OF_EXPERTS.search(name) for name in frozen):
+        return ""
+    return "the experts have no adapter: this model has them as one tensor, and training.lora_target_modules: all-linear means layers"
 
 
 def _adapted(parameter: str) -> str:

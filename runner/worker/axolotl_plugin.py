@@ -24,7 +24,7 @@ from ..launch.axolotl_config import CHECKPOINTS, ROWS_CACHE
 from ..launch.axolotl_contract import round_trip_differences
 from ..launch.plan import CONFIG
 from ..models.architecture import architecture
-from ..models.module_names import name_problems, untrained_problems
+from ..models.module_names import experts_note, name_problems, untrained_problems
 from ..resources.fit import too_large
 from ..resources.forward_pass import ForwardPass, largest_forward_pass
 from ..resources.model_checks import beyond_the_context
@@ -156,7 +156,7 @@ class RecipekitPlugin(BasePlugin):
         """Check the configuration's module names against the model, and prepare a classification head before an adapter copies it."""
         parameters = [name for name, _ in model.named_parameters()]
         found = name_problems({**cfg, "unfrozen_parameters": None}, [name for name, _ in model.named_modules()], parameters)
-        if problems := [f"{'training' if key == 'lora_target_modules' else 'axolotl'}.{key}: {what}" for key, what in found]:
+        if problems := [f"{_home(key)}.{key}: {what}" for key, what in found]:
             self.fail("\n".join(problems))
         if not (cfg.deepspeed or cfg.fsdp_config) and (lacking := missing_weights(model)):  # each process of those loads a part
             self.fail(f"model.base_model: {lacking}")
@@ -211,14 +211,7 @@ class RecipekitPlugin(BasePlugin):
 
     def post_trainer_create(self, cfg: Any, trainer: Any) -> None:
         """Check what Axolotl froze against the recipe, and set up the trainer's loss, batches and callback."""
-        parameters = dict(trainer.model.named_parameters())  # an adapter changes their names
-        trained = [name for name, weight in parameters.items() if weight.requires_grad]
-        of_groups = {*trained} & {*trainer.get_decay_parameter_names(trainer.model)} if cfg.lr_groups else set()
-        of_groups = {name for name in of_groups if not any(part in name for part in ("embed_tokens", "lm_head", "modules_to_save"))}
-        found = [*name_problems({"unfrozen_parameters": cfg.unfrozen_parameters}, [], parameters),
-                 *untrained_problems(cfg, trained, of_groups)]  # fmt: skip
-        if found:
-            self.fail("\n".join(f"axolotl.{key}: {what}" for key, what in found))
+        self._check_what_is_trained(cfg, trainer)
         if cfg.record_type == "classification":
             classification.set_up_trainer(cfg, trainer)
         else:
@@ -237,6 +230,21 @@ class RecipekitPlugin(BasePlugin):
                 traceback.print_exc()
                 self.fail(f"the model could not be saved after training, so training does not start: {type(error).__name__}: {error}")
 
+    def _check_what_is_trained(self, cfg: Any, trainer: Any) -> None:
+        """End the training if a name of the recipe is of nothing that is trained; say so if the experts have no adapter."""
+        parameters = dict(trainer.model.named_parameters())  # an adapter changes their names
+        trained = [name for name, weight in parameters.items() if weight.requires_grad]
+        grouped = {*trained} & {*trainer.get_decay_parameter_names(trainer.model)} if cfg.lr_groups else set()
+        grouped = {name for name in grouped if not any(part in name for part in ("embed_tokens", "lm_head", "modules_to_save"))}
+        found = [
+            *name_problems({"unfrozen_parameters": cfg.unfrozen_parameters}, [], parameters),
+            *untrained_problems(cfg, trained, grouped),
+        ]
+        if found:
+            self.fail("\n".join(f"{_home(key)}.{key}: {what}" for key, what in found))
+        if cfg.lora_target_linear and (note := experts_note(trained, {*parameters} - {*trained})):
+            self.progress.event("log", what=note)
+
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[Any]:
         return [self.callback]
 
@@ -252,6 +260,10 @@ class RecipekitPlugin(BasePlugin):
     def post_train_unload(self, cfg: Any) -> None:
         """Tell the runner that everything is saved: what happens when the processes are taken down does not undo it."""
         self.progress.event(SAVED)
+
+
+def _home(key: str) -> str:
+    return "training" if key == "lora_target_modules" else "axolotl"
 
 
 def unfit(cfg: Any, model: Any, shared_block: dict[str, list[int]] | None) -> str:

@@ -129,6 +129,10 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         ({"training.lr_scheduler": "cosine_with_restarts"}, ["training.lr_scheduler"]),
         ({"training.lr_scheduler": "cosine_with_restarts", "axolotl": {"lr_scheduler_kwargs": {"num_cycles": 1}}}, ["training.lr_scheduler"]),
     ],
+    "first_weights_of_the_adapter": [
+        ({"training.adapter": adapter, "axolotl": {"peft_init_lora_weights": init}}, ["axolotl.peft_init_lora_weights"])
+        for adapter, init in (("lora", "pissa_niter_16"), ("lora", "eva"), ("lora", "loftq"), ("qlora", "pissa"), ("qlora", "olora"))
+    ],
     "arguments_that_the_scheduler_lacks": [
         ({"axolotl": {"lr_scheduler_kwargs": {"min_lr": 1e-6}}}, ["axolotl.lr_scheduler_kwargs.min_lr"]),
         ({"training.lr_scheduler": "linear", "axolotl": {"lr_scheduler_kwargs": {"power": 2}}}, ["axolotl.lr_scheduler_kwargs.power"]),
@@ -356,6 +360,10 @@ KEEPS: dict[str, list[Changes]] = {
     "restarts_that_never_come": [
         {"training.lr_scheduler": "cosine_with_restarts", "axolotl": {"lr_scheduler_kwargs": {"num_cycles": 2}}},
         {"training.lr_scheduler": "cosine"},
+    ],
+    "first_weights_of_the_adapter": [
+        {"training.adapter": adapter, "axolotl": {"peft_init_lora_weights": init}}
+        for adapter, init in (("lora", "pissa"), ("lora", "olora"), ("qlora", "gaussian"), ("qlora", False), ("lora", "orthogonal"))
     ],
     "arguments_that_the_scheduler_lacks": [
         {"axolotl": {"lr_scheduler_kwargs": {"num_cycles": 2}}},

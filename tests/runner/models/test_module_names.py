@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recipekit.runner.models.module_names import modules_of, name_problems, untrained_problems
+from recipekit.runner.models.module_names import experts_note, modules_of, name_problems, untrained_problems
 
 PARAMETERS = ["model.embed_tokens.weight", "model.layers.0.self_attn.q_proj.weight", "model.layers.0.mlp.up_proj.weight", "model.norm.weight",
               "lm_head.weight"]  # fmt: skip
@@ -100,6 +100,24 @@ def test_what_names_something_that_is_trained_is_accepted(config):
 def test_what_names_nothing_that_is_trained_is_named(config, what):
     ((key, found),) = untrained_problems(config, TRAINED, TRAINED)
     assert [key] == list(config) and found.startswith(what.split(" it has")[0]), found
+
+
+EXPERTS = ["base_model.model.model.layers.0.mlp.experts.base_layer.lora_A.default.weight"]
+
+
+def test_names_of_experts_count_only_where_peft_gave_them_an_adapter():
+    """For Mixtral it translates w1, for Qwen3 gate_proj, for gpt-oss neither: what it does not know is ignored."""
+    wanted = {"lora_target_modules": ["q_proj", "gate_proj"]}
+    assert list(untrained_problems(wanted, [*TRAINED, *EXPERTS], [])) == []
+    ((key, what),) = untrained_problems(wanted, TRAINED, [])
+    assert key == "lora_target_modules" and what.startswith("'gate_proj' has no adapter in this model; ")
+    assert list(untrained_problems({"lora_target_modules": ".*(q|gate)_proj"}, TRAINED, [])) == []
+
+
+def test_experts_without_an_adapter_are_told():
+    frozen = ["model.layers.0.mlp.experts.gate_up_proj", "model.layers.0.mlp.shared_experts.up_proj.weight"]
+    assert "the experts have no adapter" in experts_note(TRAINED, frozen)
+    assert experts_note([*TRAINED, *EXPERTS], frozen) == experts_note(TRAINED, frozen[1:]) == ""
 
 
 def test_without_an_adapter_only_the_groups_are_looked_at():
