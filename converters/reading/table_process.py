@@ -15,6 +15,7 @@ from tempfile import TemporaryFile
 from typing import IO, BinaryIO
 
 from ...schemas.base.errors import Problem, UserError
+from ...schemas.base.terminal import TerminalStream
 from .compressed import is_uncompressed
 from .records import Drop, Row
 from .table_messages import End, Refused, received, send_refusal, send_rows
@@ -78,6 +79,7 @@ def main() -> None:
     kind, name = sys.argv[1:]
     pipe = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # keep what libraries print out of the messages
+    sys.stderr = TerminalStream(sys.stderr, messages=True)  # pyright: ignore[reportAttributeAccessIssue]
     size = os.fstat(0).st_size
     most = resource.getrlimit(resource.RLIMIT_AS)[1]
     limit = _FREE_MEMORY + 4 * size

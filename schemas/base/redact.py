@@ -22,8 +22,8 @@ _SECRET_NAME = re.compile(
 )
 # What clients are given as the key of a server that asks for none.
 _NO_KEYS = frozenset(("ollama", "lm-studio", "not-needed", "no-key-required", "dummy-key", "placeholder"))
-# A key, an event or a state of a JSON file: no secret there, even if a password is the same word.
-_WORD = re.compile(r"[a-z][a-z_]*")
+# A key (`training.lora_r` too), an event or a state of a JSON file: no secret there, even if a password is the same word.
+_WORD = re.compile(r"[a-z][a-z_]*(?:\.[a-z0-9_]+)*")
 
 # After these a name is no secret: `sk-learn-2024`, `pk-qwen2-7b-instruct`.
 _PART = r"(?:[A-Z]?[a-z]{1,15}\d{0,4}|\d{1,4}[a-z]{0,4})"
