@@ -146,11 +146,21 @@ def provider_address(recipe: Recipe) -> Iterator[Finding]:
 
 def provider_key_is_a_name(recipe: Recipe) -> Iterator[Finding]:
     for path, provider in providers(recipe):
-        if provider.key_name is not None and not _NAME.fullmatch(provider.key_name):
-            hint = "give the name of the variable that holds the key, e.g. MY_API_KEY; never the key itself"
-            yield Finding((*path, "key_name"), "is not the name of an environment variable", hint)
+        if provider.key_name is not None and (wrong := _name_fault(provider.key_name)):
+            yield Finding((*path, "key_name"), *wrong)
         if provider.provider == "local":
             yield no_effect((*path, "key_name"), ": a local model needs no key")
+
+
+def _name_fault(name: str) -> tuple[str, str] | None:
+    """Return what is wrong with the name of a key's variable, and what to do. A trainer's process has the variable too, and its log masks
+    the values of those that are named like a secret."""
+    from .base.redact import is_secret_name  # most recipes have no provider
+
+    if not _NAME.fullmatch(name):
+        hint = "give the name of the variable that holds the key, e.g. MY_API_KEY; never the key itself"
+        return "is not the name of an environment variable", hint
+    return None if is_secret_name(name) else (f"{name} is not named like a secret: logs could show the key", f"rename it, e.g. {name}_KEY")
 
 
 def costs_can_be_counted(recipe: Recipe) -> Iterator[Finding]:

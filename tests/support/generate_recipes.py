@@ -82,6 +82,7 @@ BREAKS: dict[str, list[tuple[dict[str, Any], list[str]]]] = {
     ],
     "provider_key_is_a_name": [
         (asked(key_name="sk-0123456789abcdef"), ["generate.providers.0.key_name"]),
+        (asked(key_name="MODEL_ACCESS"), ["generate.providers.0.key_name"]),
         (generate(providers=[LOCAL | {"key_name": "MY_KEY"}]), ["generate.providers.0.key_name"]),
     ],
     "costs_can_be_counted": [

@@ -143,7 +143,14 @@ def test_exact_values_are_kept_at_any_depth(monkeypatch) -> None:
 def test_a_password_that_is_a_word_of_the_format_does_not_damage_a_file(monkeypatch, word) -> None:
     """Whoever has DB_PASSWORD=running cannot read a run whose state is masked. In a sentence, and as the password, the word is masked."""
     monkeypatch.setenv("DB_PASSWORD", word)
-    values = {"state": word, word: [word, {word: 1}], f"data.0.{word}": word, f"{word}.lora_r": "x", "said": f"it is {word}", "password": word}
+    values = {
+        "state": word,
+        word: [word, {word: 1}],
+        f"data.0.{word}": word,
+        f"{word}.lora_r": "x",
+        "said": f"it is {word}",
+        "password": word,
+    }
     expected = {**values, "said": f"it is {MASK}", "password": MASK}
     assert json.loads(redacted_json(json.dumps(values))) == expected
 

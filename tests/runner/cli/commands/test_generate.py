@@ -87,7 +87,9 @@ def test_every_missing_key_is_named_at_once_also_the_judges(command_line, tmp_pa
     monkeypatch.chdir(tmp_path)
     for name in ("DASHSCOPE_API_KEY", "QIANFAN_API_KEY", "ZHIPUAI_API_KEY", "ZHIPU_API_KEY", "SPARK_API_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
-    outcome = command_line("generate", "emollm_generate", "--set", "generate.judge.provider={provider: openai, model: m, key_name: JUDGES}")
+    outcome = command_line(
+        "generate", "emollm_generate", "--set", "generate.judge.provider={provider: openai, model: m, key_name: JUDGES_KEY}"
+    )
     assert outcome.code == 1
     named = re.findall(r"no key for (\w+): ", outcome.err)
     assert named == ["dashscope", "qianfan", "zhipu", "spark", "openai"]
