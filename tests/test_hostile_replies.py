@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import socket
 from types import SimpleNamespace
 from typing import Any
 
@@ -129,3 +130,23 @@ def test_a_hub(tmp_path, monkeypatch, asked, where):
                 faults.update({hostile[0]: found} if (found := fault(error)) else ())
     assert faults == {}
     assert 0 < refused <= len(replies)
+
+
+def test_a_hub_that_is_gone_in_the_middle_of_an_upload(tmp_path, monkeypatch):
+    card = tmp_path / "README.md"
+    card.write_text("x")
+
+    def behave(exchange):
+        files = [{"path": "README.md", "uploadMode": "lfs", "shouldIgnore": False}]
+        exchange.send(OK, {"url": f"{server.url}/a/b", "files": files, **FACTS}, connection="close")
+        if "/preupload/" in exchange.path:
+            server.close()
+        exchange.sock.shutdown(socket.SHUT_RDWR)
+
+    with serving(behave) as server:
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.url)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        monkeypatch.setattr("huggingface_hub.utils._http.time", SimpleNamespace(sleep=lambda seconds: None))
+        with pytest.raises(UserError, match="the hub cannot be reached: the connection was lost"):
+            send([Upload("README.md", 1, card)], "a/b", False, "x")

@@ -50,3 +50,7 @@ def hub_reply(work: Callable[[], T]) -> T:
         return work()
     except (TypeError, KeyError, AttributeError, RecursionError, httpx.InvalidURL) as error:
         raise ValueError(f"unexpected reply: {type(error).__name__}: {error}") from error
+    except RuntimeError as error:  # huggingface_hub closes its client when a connection is lost, and tries again with the closed one
+        if "client has been closed" in str(error):
+            raise ConnectionError("the connection was lost") from error
+        raise

@@ -6,6 +6,7 @@ local folder of the same name, or an older cached copy if the hub does not answe
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -136,12 +137,12 @@ class HubRows:
         # Streamed rows are not stored, but `datasets` makes its cache's folder, and the user's may be read-only.
         options = {"revision": commit, "split": self.source.hub_split, "streaming": True}
         try:
-            with TemporaryDirectory() as folder:
+            with TemporaryDirectory() as folder, _only_own_files(self.dataset):
                 streamed: Any = hub_reply(lambda: load_dataset(f"hf://datasets/{name}", self.source.subset, cache_dir=folder, **options))
         except httpx.HTTPError as error:
             raise UserError(Problem(location, *_hub_answer(error), "no-dataset")) from None
-        except (ValueError, OSError, RuntimeError) as error:  # no such subset or split; no readable files; a script
-            what = f"cannot be loaded: {first_line(error)}"
+        except Exception as error:  # no such subset or split, no readable files, a script, a card that is no YAML: each with its own errors
+            what = f"cannot be loaded: {first_line(error)[:300]}"
             code = "Dataset scripts are no longer supported" in what
             hint = (
                 "its rows come from code, which recipekit does not run"
@@ -159,6 +160,29 @@ class HubRows:
     def facts(self) -> list[dict[str, Any]]:
         """Return what was read, and at which commit."""
         return [{"name": self.name, "format": "Hugging Face dataset", "commit": self.dataset.commit, "rows": self.given}]
+
+
+@contextmanager
+def _only_own_files(dataset: HubDataset) -> Iterator[None]:
+    """Let `datasets` read only files of this dataset: its card may name files of this machine, or of any host, as its rows."""
+    from datasets import data_files
+    from datasets.utils.file_utils import is_relative_path
+    from datasets.utils.hub import hf_dataset_url
+
+    own = (f"hf://datasets/{dataset.name}@{dataset.commit}/", f"{hf_dataset_url(dataset.name, '', revision=dataset.commit).rstrip('/')}/")
+    resolve = data_files.resolve_pattern
+
+    def resolve_own(pattern: str, base_path: str, *arguments: Any, **options: Any) -> list[str]:
+        path = f"{base_path}/{pattern}"
+        if not is_relative_path(pattern) or not path.startswith(own) or "::" in path or ".." in path.split("/"):
+            raise ValueError(f"its card names files outside of the dataset: {pattern!r}")
+        return resolve(pattern, base_path, *arguments, **options)
+
+    data_files.resolve_pattern = resolve_own
+    try:
+        yield
+    finally:
+        data_files.resolve_pattern = resolve
 
 
 def _class_labels(features: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from recipekit.converters.building import hub_datasets as hub_module
-from recipekit.converters.building.hub_datasets import commit_of, find_dataset
+from recipekit.converters.building.hub_datasets import HubRows, commit_of, find_dataset
 from recipekit.converters.building.pipeline import build
+from recipekit.converters.sources.registry import converter
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Data, Source
 
@@ -146,6 +147,45 @@ def test_values_are_the_same_as_those_of_the_parquet_file_itself(hub, recipe, tm
     assert metas[0] == metas[1]
     assert metas[0] == {"text": "a", "day": "2026-11-28", "at": "2026-11-28T07:30:00+00:00", "exact": "1.10", "word": "café", "picture": {"bytes": 5},
                         "none": None, "within": {"days": ["2026-01-01"]}}  # fmt: skip
+
+
+@pytest.fixture
+def read_with(asked, tmp_path, monkeypatch):
+    """The texts of a dataset whose card has this as its configuration."""
+
+    def read(config):
+        card = f"---\nconfigs:\n- config_name: default\n  {config}\n---\n".encode()
+        asked.repositories["ann/card"] = Repository(
+            {"main": NEW}, {NEW: {"README.md": card, "own/rows.txt": b"a row\n", "rows.txt": b"no row\n"}}
+        )
+        return [row.value["text"] for row in HubRows(source("hf:ann/card"), converter("table"), 1 << 20).rows()]
+
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", asked.url + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("datasets.config.HF_ENDPOINT", asked.url)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", False)
+    return read
+
+
+@pytest.mark.parametrize("config", ["data_files: own/*.txt", "data_dir: own", "data_files: [{split: train, path: own/rows.txt}]"])
+def test_a_dataset_says_which_of_its_files_are_rows(read_with, config):
+    assert read_with(config) == ["a row"]
+
+
+@pytest.mark.parametrize(
+    "config",
+    ["data_files: {0}", "data_files: 'file://{0}'", "data_dir: {1}", "data_files: ../../../{0}", "data_dir: ../../..", "data_files: own/rows.txt::{0}",
+     "data_files: 'zip://*::{0}'", "data_files: 'http://127.0.0.1:1/rows.txt'", "data_files: 'hf://datasets/ann/moods/data/*'"],
+)  # fmt: skip
+def test_no_dataset_reads_files_of_this_machine_or_of_others(read_with, tmp_path, config):
+    (tmp_path / "rows.txt").write_text("a secret\n")
+    with pytest.raises(UserError, match="its card names files outside of the dataset"):
+        read_with(config.format(tmp_path / "rows.txt", tmp_path))
+
+
+def test_a_card_that_is_no_yaml_is_reported(read_with):
+    with pytest.raises(UserError, match="cannot be loaded: while parsing"):
+        read_with("data_files: [\n: :")
 
 
 def test_an_unknown_split_is_refused_with_the_existing_ones(hub, recipe, tmp_path):
