@@ -12,6 +12,7 @@ from .json_values import FAULTS, parse_json
 
 BLOCK = 1 << 20
 MAX_ITEM = 64 << 20
+MAX_DEPTH = 1 << 20  # a thousand times what any parser reads; each bracket beyond costs time, and a packed file of them is small
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+("|\\?\Z)|[\[\]{},]', re.DOTALL)
 _EMPTY_ARRAYS = re.compile(rb"(?:\[[ \t\r\n]*+\][ \t\r\n]*+)++")
 _OPEN = (b"", b"\\")  # how a string that is not closed within the buffer ends
@@ -22,6 +23,14 @@ class Stream(Protocol):
     """What the scanner needs from a file."""
 
     def read(self, size: int, /) -> bytes: ...
+
+
+class TooDeep(Exception):
+    """More than MAX_DEPTH brackets are open on this line."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.line = line
 
 
 class JsonItem(NamedTuple):
@@ -37,6 +46,7 @@ def json_items(stream: Stream, last_comma: Callable[[], bool] = lambda: False) -
     """Yield the items of the stream. A broken item is still yielded (its parser will refuse it); only that item is lost.
 
     An item of more than MAX_ITEM bytes is read but not kept: it has a fault. `last_comma` says whether an array may end with a comma.
+    Raises TooDeep.
     """
     return _Scanner(stream, last_comma).items()
 
@@ -48,7 +58,10 @@ def field_items(stream: Stream, field: str, last_comma: Callable[[], bool] = lam
 
 def fields_of(stream: Stream) -> Counter[str]:
     """Return the keys of lists of objects in the object that the stream begins with, and the number of objects in each."""
-    return Counter(key for key, brackets in _Scanner(stream, lambda: True).opened() if brackets == b"[{")
+    try:
+        return Counter(key for key, brackets in _Scanner(stream, lambda: True).opened() if brackets == b"[{")
+    except TooDeep:
+        return Counter()  # the file is refused when it is read
 
 
 class _Scanner:
@@ -93,6 +106,13 @@ class _Scanner:
     def count_lines(self, offset: int) -> None:
         self.line += self.buffer.count(b"\n", self.counted, offset)
         self.counted = offset
+
+    def deeper(self, depth: int, place: int) -> int:
+        """Return the depth within the bracket at this place in the buffer. Raises TooDeep."""
+        if depth == MAX_DEPTH:
+            self.count_lines(place)
+            raise TooDeep(self.line)
+        return depth + 1
 
     def item(self, end: int, fault: str = "") -> JsonItem:
         text = self.buffer[self.start : end].lstrip(_SPACE)
@@ -157,7 +177,7 @@ class _Scanner:
             elif kind in b"]}":
                 depth -= 1
             elif kind in b"[{":
-                depth += 1
+                depth = self.deeper(depth, start)
                 if depth in (2, 3):
                     yield _name(key), above + kind if depth == 3 else kind
                 above = kind if depth == 2 else above
@@ -169,7 +189,7 @@ class _Scanner:
         depth, comma = 1, False
         for kind, start, end in self.tokens():
             if kind in b"[{":
-                depth += 1
+                depth = self.deeper(depth, start)
             elif kind in b"]}":
                 depth -= 1
                 if not depth:
@@ -195,7 +215,7 @@ class _Scanner:
         """Yield consecutive objects and arrays; any text between them belongs to the next one."""
         depth = 0
         for kind, _, end in self.tokens():
-            depth += (kind in b"[{") - (kind in b"]}")
+            depth = self.deeper(depth, end) if kind in b"[{" else depth - (kind in b"]}")
             if kind in b"]}" and depth <= 0:
                 yield self.item(end)
                 self.start, depth = end, 0

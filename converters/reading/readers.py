@@ -15,7 +15,7 @@ from .delimited import read_csv
 from .delimiters import DELIMITERS, is_table, table_format
 from .encodings import is_utf8
 from .files import HEAD, SourceFile, open_source
-from .json_items import WithoutComments, field_items, json_items
+from .json_items import MAX_DEPTH, JsonItem, TooDeep, WithoutComments, field_items, json_items
 from .json_values import FAULTS as NOT_JSON
 from .json_values import duplicate_key, parse_json
 from .records import Drop, Row
@@ -122,17 +122,25 @@ def read_json(stream: BinaryIO, name: str, field: str | None = None) -> Iterator
     `field` is the key of the array.
 
     A trailing comma is allowed only if rows are commented out: the row that followed it may be one of them.
-    Raises UserError for a long sequence of empty values or numbers: such a file is not data.
+    Raises UserError for a long sequence of empty values or numbers, and for brackets that are opened without end: such a file is not data.
     """
     plain, empty = WithoutComments(stream), 0
-    items = json_items(plain, lambda: plain.found) if field is None else field_items(plain, field, lambda: plain.found)
-    for item in items:
+    for item in _items(plain, name, field):
         row = Drop(Row(None, name, item.line), item.reason, item.fault) if item.fault else parsed_line(item.text, name, item.line)
         empty = empty + 1 if _is_empty(row, item.text) else 0
         if empty > MAX_EMPTY:
             what = f"more than {MAX_EMPTY:,} consecutive values are empty, or numbers"
             raise UserError(Problem(Location(name, item.line), what, "the file is damaged: write it again", "empty-values"))
         yield row
+
+
+def _items(plain: WithoutComments, name: str, field: str | None) -> Iterator[JsonItem]:
+    """Yield the values of a document. Raises UserError for one that is nested without end."""
+    try:
+        yield from json_items(plain, lambda: plain.found) if field is None else field_items(plain, field, lambda: plain.found)
+    except TooDeep as error:
+        what = f"more than {MAX_DEPTH:,} brackets are open"
+        raise UserError(Problem(Location(name, error.line), what, "the file is damaged: write it again", "too-deep")) from None
 
 
 def _is_empty(row: Row | Drop, text: bytes) -> bool:

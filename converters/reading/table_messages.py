@@ -12,11 +12,13 @@ import orjson
 
 from ...schemas.base.errors import Location, Problem, UserError
 from .bounded_lines import MAX_LINE
+from .compressed import FREE_BYTES, MAX_RATIO
 from .plain_values import NotPlain, as_json
 from .records import Drop, Row
 
 _LENGTH = struct.Struct("<Q")
 _CHUNK = 1 << 16  # a message is sent once it is longer
+MAX_PACKED = 1 << 20  # rows of which a file may hold more than it has bytes
 
 
 class Rows(msgspec.Struct, tag="rows"):
@@ -59,12 +61,19 @@ def received(pipe: IO[bytes]) -> Rows | Refused | End | None:
         return None
 
 
-def send_rows(pipe: IO[bytes], rows: Iterable[Row | Drop]) -> None:
-    """Send the rows in batches, then the end."""
-    waiting, size = [], 0
-    for row in rows:
+def send_rows(pipe: IO[bytes], rows: Iterable[Row | Drop], name: str, packed: int) -> None:
+    """Send the rows of the file `name` of `packed` bytes in batches, then the end.
+
+    Raises UserError for a file that unpacks to far more than it holds: one column or value again and again.
+    """
+    waiting, size, sent = [], 0, 0
+    for number, row in enumerate(rows):
         waiting.append(_encoded(row))
         size += len(waiting[-1])
+        sent += len(waiting[-1])
+        if number > MAX_PACKED + packed or (sent > FREE_BYTES and sent > MAX_RATIO * packed):
+            what = f"its {packed:,} bytes unpack to more than {number:,} rows of {sent:,} bytes: refused as a decompression bomb"
+            raise UserError(Problem(name, what, "if it is real data, write it as JSON Lines first", "decompression-bomb"))
         if size > _CHUNK:
             _send_lines(pipe, waiting)
             waiting, size = [], 0

@@ -86,7 +86,7 @@ def main() -> None:
     if most == resource.RLIM_INFINITY or limit < most:
         resource.setrlimit(resource.RLIMIT_AS, (limit, most))
     try:
-        send_rows(pipe, READERS[kind](open(0, "rb", closefd=False), name))
+        send_rows(pipe, READERS[kind](open(0, "rb", closefd=False), name), name, size)
     except UserError as error:
         send_refusal(pipe, error)
     except BrokenPipeError:  # the reader has stopped

@@ -13,13 +13,17 @@ import orjson
 
 from ...schemas.base.errors import Problem, UserError
 from .template_check import template_fault
+from .tokenizer_check import tokenizer_fault
 
 CONFIGS = ("config.json", "generation_config.json", "adapter_config.json", "tokenizer_config.json", "model.safetensors.index.json")
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 ATTENTION = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention")
+# Of mixtures of experts; the other names fetch kernels.
+EXPERTS = ("eager", "batched_mm", "grouped_mm")
 MAX_CONFIG_BYTES = 16 << 20
 _PICKLE = "stores the weights as a pickle, which can run code when it is loaded"
 _SAFETENSORS = "convert the weights to safetensors on a machine where you trust them: model.save_pretrained(folder)"
+_WHOLE = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")  # where weights are looked for first
 _SUFFIX = re.compile(r"(?:-unsloth)?-(?:bnb-4bit|bnb-8bit|GPTQ(?:-Int[48])?|AWQ|FP8|[48]bit)$", re.IGNORECASE)
 
 
@@ -30,7 +34,11 @@ def check_model_folder(folder: Path) -> None:
     """
     configs = {name: _read(folder / name) for name in CONFIGS if (folder / name).is_file()}
     problems = [problem for name, values in configs.items() for problem in _config_problems(folder / name, values)]
-    problems += [*_weight_problems(folder, configs), *_template_problems(folder, configs.get("tokenizer_config.json", {}))]
+    problems += [
+        *_weight_problems(folder, configs),
+        *_tokenizer_problems(folder),
+        *_template_problems(folder, configs.get("tokenizer_config.json", {})),
+    ]
     if problems:
         raise UserError(*problems)
 
@@ -50,15 +58,21 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _config_problems(path: Path, values: dict[str, Any]) -> Iterator[Problem]:
-    """Yield a problem for kernel names: transformers would fetch and run them, and evaluation and training would use different
-    attention."""
+    """Yield a problem for kernel names, which transformers would fetch and run (evaluation and training would use different attention), and
+    for what names other weights than those of the folder."""
     for key, value in _entries(values):
-        if not key.removeprefix("_").startswith("attn_implementation") or value is None:
+        name = key.removeprefix("_")
+        known = ATTENTION if name.startswith("attn_implementation") else EXPERTS if name.startswith("experts_implementation") else None
+        if known is None or value is None:
             continue
         names = value.values() if isinstance(value, dict) else [value]
-        if other := [name for name in names if name is not None and name not in ATTENTION]:
-            hint = f"remove the key; model.attn_implementation can be {', '.join(ATTENTION)}"
+        if other := [name for name in names if name is not None and name not in known]:
+            hint = f"remove the key; it can be {', '.join(known)}"
             yield _problem(path, f"{key} names code to fetch and run: {str(other[0])[:100]!r}", hint)
+    if (named := values.get("transformers_weights")) is not None:
+        yield _problem(path, f"transformers_weights names another file of weights: {str(named)[:100]!r}", "name it model.safetensors")
+    if str(values.get("peft_type")).upper() == "XLORA":
+        yield _problem(path, "mixes other adapters, which would be fetched (XLORA)", "use one adapter, or merge them")
 
 
 def _entries(value: Any) -> Iterator[tuple[str, Any]]:
@@ -90,11 +104,18 @@ def check_weight_names(model: str, names: list[str]) -> None:
 
 
 def _pickled(names: list[str]) -> str:
-    """Return the first pickled weight file; "" if there are safetensors, which are preferred."""
-    if any(name.endswith(".safetensors") for name in names):
+    """Return the first pickled weight file; "" if there are safetensors by the names that are preferred."""
+    if not set(names).isdisjoint(_WHOLE):
         return ""
     found = [name for name in names if name != "training_args.bin" and name.endswith(PICKLED)]
     return min(found, default="")
+
+
+def _tokenizer_problems(folder: Path) -> Iterator[Problem]:
+    """Yield a problem for a tokenizer that exceeds the limits."""
+    path = folder / "tokenizer.json"
+    if path.is_file() and (fault := tokenizer_fault(path)):
+        yield _problem(path, fault, "fetch the file again; if it is the same, do not use this model")
 
 
 def _template_problems(folder: Path, tokenizer: dict[str, Any]) -> Iterator[Problem]:

