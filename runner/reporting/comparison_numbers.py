@@ -3,7 +3,7 @@
 The first run is what the others are compared with. A table is compared on the same rows only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from ..evaluation.metrics import Metric, Prediction, metric
 from ..evaluation.minimal_pairs import MEAN, means
 from ..evaluation.rubric import criterion_metric, read_ratings
 from ..evaluation.scoring import BASE, TUNED, as_json, classified, read_predictions
-from ..runtime.run_files import METRICS, RIGHT_PAIRS, SETS
+from ..runtime.run_files import LAST_REQUEST, METRICS, RIGHT_PAIRS, SETS
 from ..runtime.run_folder import RunFolder
 
 OF_TOKENS = ("perplexity", "token_accuracy", "reply_tokens")  # in a model's own tokens: not comparable across tokenizers
@@ -107,13 +107,38 @@ def _of_rows(runs: list[RunFolder], folder: str, scores: Scores, sampling: _Samp
     ids = set.intersection(*({case.id for case in column} for column in columns))
     columns = [[case for case in column if case.id in ids] for column in columns]
     notes = []
+    unlike: dict[str, Callable[[str], bool]] = {}
     if any(_tokens(column) != _tokens(columns[0]) for column in columns):
-        if left_out := [name for name in shared if name in OF_TOKENS]:
-            notes.append(f"Not compared, because the models tokenize the rows differently: {', '.join(left_out)}.")
-        shared = [name for name in shared if name not in OF_TOKENS]
+        unlike["the models tokenize the rows differently"] = lambda name: name in OF_TOKENS
+    if _differ(_reply_settings(run, folder) for run in runs):
+        unlike["the replies were generated with other settings"] = lambda name: metric(name).needs_reply
+    if _differ(_judge(of_run) for of_run in scores):
+        unlike["they were judged by another model or with another prompt"] = lambda name: metric(name).needs == "judge"
+    for why, is_unlike in unlike.items():
+        if left_out := [name for name in shared if is_unlike(name)]:
+            notes.append(f"Not compared, because {why}: {', '.join(left_out)}.")
+        shared = [name for name in shared if name not in left_out]
     of_labels = [[classified(case, labels) for case in column] for column in columns] if labels else columns
     by_metric = {measure: of_labels if measure.needs == "labels" else columns for measure in map(metric, shared)}
     return {"rows": len(ids), "confidence": sampling.confidence, "metrics": numbers_of(by_metric, *sampling), "notes": notes}
+
+
+def _differ(found: Iterable[Any]) -> bool:
+    first, *others = found
+    return any(other != first for other in others)
+
+
+def _reply_settings(run: RunFolder, folder: str) -> dict[str, Any]:
+    """Return what the replies of a table depend on besides the model; {} if the run does not say."""
+    request: Mapping[str, Any] = run.find(LAST_REQUEST) or {}
+    if folder != EVALUATION:
+        request = request.get("sets", {}).get(folder.rpartition("/")[2], {})
+    given = request.get("generation", {})
+    return {key: given.get(key) for key in ("max_new_tokens", "temperature", *(["top_p"] if given.get("temperature") else []))}
+
+
+def _judge(scores: Mapping[str, Any]) -> Any:
+    return (judge["model"], judge["prompt"]) if (judge := scores.get("judge")) else None
 
 
 def _tokens(column: list[Any]) -> list[int]:

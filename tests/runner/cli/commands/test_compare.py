@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from recipekit.runner.evaluation.minimal_pairs import minimal_pair_scores
-from recipekit.runner.runtime.run_files import LOCK, MANIFEST, METRICS, RIGHT_PAIRS, STATUS
+from recipekit.runner.runtime.run_files import LAST_REQUEST, LOCK, MANIFEST, METRICS, RIGHT_PAIRS, STATUS
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.yaml_writing import to_yaml
 
@@ -83,6 +83,37 @@ def test_metrics_of_tokens_are_not_compared_across_tokenizers(command_line, writ
     found = compared(command_line, write("1", 10.0), write("2", 8.0, target_tokens=14))
     assert list(found["metrics"]) == ["stop_rate"]
     assert found["notes"] == ["Not compared, because the models tokenize the rows differently: perplexity."]
+
+
+def generated(run: str, **settings) -> str:
+    """Says how the run's replies were generated, and those of its set."""
+    generation = {"max_new_tokens": 64, "temperature": 0, "top_p": 1, "batch_size": 8, "seed": 42} | settings
+    of_set = {"key": "k", "record_type": "chat", "generate": True, "generation": generation}
+    asked = {"key": "k", "generate": True, "generation": generation, "bits": 0, "packages": {}, "machine": {}, "sets": {"plain": of_set}}
+    RunFolder(Path(run)).write(LAST_REQUEST, asked)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("settings", "compared_too"),
+    [({"max_new_tokens": 128}, False), ({"temperature": 0.7}, False), ({"batch_size": 1, "seed": 7, "top_p": 0.9}, True)],
+    ids=str,
+)
+def test_replies_that_were_generated_otherwise_are_not_compared(command_line, write, settings, compared_too):
+    found = compared(command_line, generated(write("1", 10.0)), generated(write("2", 8.0), **settings))
+    assert list(found["metrics"]) == ["perplexity", *["stop_rate"] * compared_too]
+    assert found["notes"] == ([] if compared_too else ["Not compared, because the replies were generated with other settings: stop_rate."])
+
+
+def test_judgements_of_another_judge_are_not_compared(command_line, write):
+    judge = {"prompt": "judge_counsellor", "provider": {"provider": "openai", "model": "m"}}
+    runs = [write(name, 10.0, {"evaluation": {"metrics": ["perplexity", "safety"], "judge": judge}}) for name in "12"]
+    for run, name in zip(runs, ("one", "other"), strict=True):
+        folder, counts = RunFolder(Path(run)), {"judged": 30, "unread": 0, "failed": 0, "redacted": 0}
+        folder.write(METRICS, folder.read(METRICS) | {"judge": {"model": name, "prompt": "p", "scales": {"safety": [0, 3]}, **counts}})
+    found = compared(command_line, *runs)
+    assert list(found["metrics"]) == ["perplexity"]
+    assert found["notes"] == ["Not compared, because they were judged by another model or with another prompt: safety."]
 
 
 def test_only_metrics_that_all_runs_measure_are_compared(command_line, write):
