@@ -3,9 +3,9 @@
 import re
 
 _SPLITS = {
-    "train": ("train", "training"),
+    "train": ("train", "training", "trn"),
     "validation": ("validation", "valid", "val", "dev", "eval", "evaluation"),
-    "test": ("test", "testing", "heldout", "holdout"),
+    "test": ("test", "testing", "tst", "heldout", "holdout"),
 }
 _OF_A_SET = re.compile(r"(?<=.)(?:data|set)$")  # trainset, testdata
 

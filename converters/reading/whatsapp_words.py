@@ -1,4 +1,5 @@
-"""What WhatsApp writes in place of a message, in the language of the phone: that it was deleted, or that its photo or file was left out.
+"""What WhatsApp writes in place of a message, in the language of the phone: that it was deleted or is yet to come, that a call was missed,
+or that its photo or file was left out.
 
 Old and new words of the app for Android and for iPhone. Android writes `<...>` for what was left out, and an iPhone marks its words with an
 invisible character; the words count here for exports without these marks.
@@ -42,6 +43,9 @@ ja このメッセージは削除されました|このメッセージを削除�
 ko 이 메시지는 삭제되었습니다|이 메시지를 삭제했습니다|삭제한 메시지입니다|삭제된 메시지입니다
 """
 _LEFT_OUT = """
+en waiting for this message|waiting for this message. this may take a while|missed voice call|missed video call
+en missed group voice call|missed group video call
+de verpasster sprachanruf|verpasster videoanruf
 en image omitted|video omitted|video note omitted|audio omitted|sticker omitted|gif omitted|document omitted|contact card omitted
 de bild weggelassen|video weggelassen|videonachricht weggelassen|audio weggelassen|sticker weggelassen|gif weggelassen|dokument weggelassen
 de kontaktkarte weggelassen|kontaktkarte ausgelassen

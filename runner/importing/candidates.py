@@ -40,6 +40,7 @@ _SEPARATOR = re.compile(rb"<\|end_?of_?text\|>")  # between the texts of TinySto
 FILES = 20  # looked at for front matter
 FOLDERS = 20  # more folders are topics or dates, not labels
 SPEAKERS, SPOKEN = 6, 0.4  # a dialogue: at most so many names start at least this share of the lines
+_ONE_CHAT = ("prompt", "completion")  # columns of messages that belong together
 _LIST = re.compile(r'\s*\[\s*\{\s*"')  # of messages, in a cell
 _PRINTED = re.compile(r"\s*\[\s*\{'(?:role|content|from|value)'")  # the same as Python prints it
 ROLES = ("role", "from", "speaker", "author", "sender_type", "author_type", "sender", "participant")
@@ -80,7 +81,7 @@ def _chats(rows: list[dict[str, Any]], columns: Columns) -> Iterator[Candidate]:
                 yield Candidate("messages", "chat", changed(messages_key=(key, "messages")), f"{key} has messages", ENOUGH_OF_ONE_FORM)
             continue
         role, content = _first(ROLES, chats[0][0]), _content(chats[0][0])
-        if not role or not content:
+        if not role or not content or key in _ONE_CHAT and {*_ONE_CHAT} <= {*columns.names}:
             continue
         system, extra = columns.named(SYSTEM), unread_keys((turn for chat in chats for turn in chat), (role, content))
         named, why = chat_roles(([turn.get(role) for turn in chat if isinstance(turn, dict)] for chat in chats), share_gpt=role == "from")

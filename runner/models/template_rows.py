@@ -32,6 +32,13 @@ _OTHER = "choose another model.chat_template"
 def template_problems(loaded: LoadedRecipe, records: Sequence[Record]) -> Iterator[Problem]:
     """Yield what the recipe's chat template does to the first rows that a run would refuse; nothing if it is unavailable."""
     model, data = loaded.recipe.model, loaded.recipe.data
+    if (
+        data.type == "chat"
+        and data.reasoning == "drop"
+        and (bare := [record for record in records[:ROWS] if _is_reasoning_alone(record, loaded.recipe.training.roles_to_train)])
+    ):
+        what = f"drop leaves no reply in {_counted(bare, records[:ROWS])}: {_listed((record, 'reasoning alone') for record in bare)}"
+        yield Problem(loaded.document.location(("data", "reasoning")), what, "remove the rows: they have no answer to train", "reasoning")
     own, template = model.chat_template == OWN_TEMPLATE, template_of(model)
     if data.type != "chat" or template is None:
         return
@@ -54,6 +61,16 @@ def template_problems(loaded: LoadedRecipe, records: Sequence[Record]) -> Iterat
         listed = _listed((records[number], repr(word)) for number, word in of_role.items())
         what = f"{name} leaves out words of the {role} message in {_counted(of_role, records)}: {listed}"
         yield Problem(location, what, SYSTEM_HINT if role == "system" else _OTHER, "chat-template")
+
+
+def _is_reasoning_alone(record: Record, roles: Sequence[str]) -> bool:
+    """Return whether nothing is left of any message that is trained when its reasoning is dropped: see DROP_REASONING."""
+    trained = [message for message in record.fields["messages"] if message.get("train", message["role"] in roles)]
+    parts = (
+        (message["role"], message["content"].lstrip().startswith("<think>"), message["content"].partition("</think>"))
+        for message in trained
+    )
+    return all(role == "assistant" and thinks and end and not rest.strip() for role, thinks, (_, end, rest) in parts)
 
 
 def date_note(recipe: Recipe) -> str:
@@ -86,7 +103,7 @@ def _prefix(data: Data) -> str:
     return template_prefix(data.system_role == "fold", data.reasoning == "drop")
 
 
-def _counted(found: Sequence[int] | dict[int, str], records: Sequence[Record]) -> str:
+def _counted(found: Sequence[int] | Sequence[Record] | dict[int, str], records: Sequence[Record]) -> str:
     return f"{len(found)} of the first {len(records)} row{'s' * (len(records) > 1)}"
 
 

@@ -64,6 +64,7 @@ def test_a_link_that_would_be_left_out_is_named(folder, tmp_path, target, what):
         ("train.csv", "evaluation.csv"),
         ("trainset.csv", "test-data/testset.csv"),
         ("trainData.json", "heldout.json"),
+        ("trn.json", "tst.json"),
     ],
 )
 def test_files_of_several_splits_are_not_one_source(tmp_path, files):

@@ -16,7 +16,7 @@ MORNING, EVENING = datetime(2026, 3, 1, 9, 5), datetime(2026, 3, 14, 18, 7)
 
 def read(text):
     reader = whatsapp_reader(text.encode())
-    assert callable(reader), "not recognised"
+    assert reader, "not recognised"
     return [*reader(io.BytesIO(text.encode()), "chat.txt")]
 
 
@@ -101,6 +101,7 @@ APPS_OWN = [
     *("这条消息已被删除。", "您已删除这条消息", "此訊息已刪除", "<省略多媒体文件>"),
     *("このメッセージは削除されました。", "このメッセージを削除しました", "이 메시지는 삭제되었습니다", "삭제한 메시지입니다"),
     *("यह मैसेज डिलीट कर दिया गया है", "यह संदेश मिटाया गया", "تم حذف هذه الرسالة", "\u200fأنت حذفت هذه الرسالة"),
+    *("Waiting for this message. This may take a while.", "Missed voice call", "Verpasster Videoanruf"),
     *("This message was deleted by admin Lena", "Diese Nachricht wurde von Admin Max gelöscht.", "VIDEO OMITTED"),
 ]
 

@@ -410,6 +410,11 @@ def test_a_long_chat_on_the_first_line_is_a_row_as_the_others(tmp_path):
     assert (found.choice.converter, len(found.records)) == ("messages", 3)
 
 
+def test_a_prompt_of_messages_is_read_with_its_completion(tmp_path):
+    found = recognise([written(tmp_path, "data.jsonl", lines({"prompt": TURNS, "completion": TURNS}))])
+    assert found.choice.converter == "prompt_completion" and len(found.records[0].fields["messages"]) == 4
+
+
 def test_preference_data_is_refused(tmp_path):
     text = json.dumps({"prompt": "a", "chosen": "b", "rejected": "c"}) + "\n"
     with pytest.raises(UserError, match="preference data"):

@@ -69,6 +69,19 @@ def test_a_system_message_that_is_left_out_is_named(checked):
     assert "data.system_role: fold" in outcome.err
 
 
+def test_replies_that_are_reasoning_alone_are_named_where_it_is_dropped(tmp_path, command_line, recipe_file, minimal):
+    """The run would stop at them: they have no trained token."""
+    turns = [
+        [{"role": "user", "content": "Where is the owl?"}, {"role": "assistant", "content": f"<think>High.</think>{rest}"}]
+        for rest in ("\n", "There.")
+    ]
+    write_jsonl(tmp_path / "rows.jsonl", [{"messages": messages} for messages in turns])
+    values = {"data.sources": [{"path": str(tmp_path / "rows.jsonl"), "converter": "messages"}]}
+    outcome = command_line("check", "--data", recipe_file(to_yaml(minimal(values | {"data.reasoning": "drop"})), "r.yml"))
+    assert outcome.code == 1 and "drop leaves no reply in 1 of the first 2 rows: rows.jsonl:1 (reasoning alone)" in outcome.err
+    assert command_line("check", "--data", recipe_file(to_yaml(minimal(values)), "r.yml")).code == 0
+
+
 def test_a_template_that_fails_is_one_line(checked):
     outcome = checked(BROKEN)
     assert outcome.code == 1 and "refuses 3 of the first 3 rows: rows.jsonl:1 (can only concatenate str" in outcome.err
