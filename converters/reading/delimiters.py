@@ -13,6 +13,7 @@ DELIMITERS = {"csv": ",", "tsv": "\t", "csv with semicolons": ";", "csv with pip
 _VALUE = re.compile(r"\s*[\d\-+.]*\d")  # how a cell of data or a log line begins, but no column name
 
 _SENTENCE_ENDS = (".", "!", "。", "！")  # a question mark may end the name of a form's column
+_SEVERAL = 3  # words: more than a name has
 _WORD = re.compile(r"\s*[^\W\d]\w{0,59}\s*")
 
 
@@ -95,14 +96,21 @@ def is_headerless(head: bytes) -> bool:
     cells = _rows(head, DELIMITERS[table_format(head)])
     if len(cells) < 2 or len(cells[0]) < 2 or _agreement(cells) < AGREEMENT:
         return False
-    return looks_like_data(cells[0]) or _recurs(cells[0], cells[1:]) or all(name.rstrip().endswith(_SENTENCE_ENDS) for name in cells[0])
+    return looks_like_data(cells[0]) or _recurs(cells[0], cells[1:]) or _are_sentences(cells[0])
 
 
 def _recurs(header: list[str], rows: list[list[str]]) -> bool:
-    """Return whether a column has its own name as a value, or values with the same `key:` before them: then the name is a value, too."""
+    """Return whether a column has values with the `key:` of its name, or its name itself beside a name of several words: then these are
+    values, too. In a header of words, `spam` may be the name of a column with the values spam and ham."""
     others = [row for row in rows if len(row) == len(header) and row != header]  # a header that is repeated is one
-    columns = zip(header, *others, strict=True) if others else ()
-    return any(name.strip() and _key(name) in map(_key, values) for name, *values in columns)
+    recurring = [name for name, *values in zip(header, *others, strict=True) if _key(name) in map(_key, values)] if others else []
+    is_of_words = not any(len(name.split()) >= _SEVERAL and not name.rstrip().endswith("?") for name in header)
+    return any(name.strip() and (":" in name or not is_of_words) for name in recurring)
+
+
+def _are_sentences(header: list[str]) -> bool:
+    """Return whether each cell ends like a sentence, and one is not only an abbreviated word."""
+    return all(name.rstrip().endswith(_SENTENCE_ENDS) for name in header) and any(len(name.split()) > 1 for name in header)
 
 
 def _key(cell: str) -> str:

@@ -87,7 +87,9 @@ def test_every_line_above_a_table_is_counted(rows, above):
         (b"text:Why?\tlabels:So.\ntext:How?\tlabels:Thus.\n", True),
         (b"label\ttext\ngood\tI like it\nlabel\ttext\nbad\tI do not\n", False),  # files that were joined, each with its header
         (b"Timestamp,What is it?,Why?\nnow,a cat,so\n", False),
-        (b"No.,Text\n1,a cat\n2,a dog\n", False),
+        (b"No.,Text.\n1,a cat\n2,a dog\n", False),
+        (b"text,spam\nBuy it,spam\nHello,ham\n", False),
+        (b"What is it?,spam\nBuy it,spam\nHello,ham\n", False),
     ],
 )
 def test_a_first_row_of_values_is_no_header(head, is_so):
