@@ -59,6 +59,8 @@ def untrained_problems(config: Mapping[str, Any], trained: Iterable[str], groupe
         for layer in wanted if isinstance(wanted, list) else [] if wanted is None else [wanted]:
             if layer not in there:
                 yield "peft_layers_to_transform", f"there is no adapter in layer {layer}, but in {', '.join(map(str, sorted(there)))}"
+    if config.get("lora_dropout") and any(re.search(r"\.experts(\.base_layer)*$", name) for name in adapted):
+        yield "lora_dropout", "peft has no dropout for experts that are one tensor, and would not load the adapter: set it to 0"
     modules = {name: _adapted(name) if _LORA.search(name) else module_of(name) for name in grouped}
     for entry in (name for group in config.get("lr_groups") or [] for name in group.get("modules", [])):
         if not any(_inside(entry, name) for name in modules):

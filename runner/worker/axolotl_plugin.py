@@ -263,7 +263,7 @@ class RecipekitPlugin(BasePlugin):
 
 
 def _home(key: str) -> str:
-    return "training" if key == "lora_target_modules" else "axolotl"
+    return "training" if key in ("lora_target_modules", "lora_dropout") else "axolotl"
 
 
 def unfit(cfg: Any, model: Any, shared_block: dict[str, list[int]] | None) -> str:

@@ -50,7 +50,19 @@ class Vocabulary(NamedTuple):
             writer.add_token_scores([self.scores.get(number, -1e4) for number in range(size)])
         if self.space_prefix is not None:
             writer.add_add_space_prefix(self.space_prefix)
-        gguf.SpecialVocab(folder, load_merges=self.scores is None, n_vocab=size).add_to_gguf(writer, quiet=True)
+        special = gguf.SpecialVocab(folder, load_merges=self.scores is None, n_vocab=size)
+        special.add_to_gguf(writer, quiet=True)
+        # llama.cpp ends a reply at these too; it knows some ends of turns by their names, but not those of a recipe.
+        further = [number for number in _ends(folder) if number not in special.special_token_ids.values()]
+        for number, add in zip(further, (writer.add_eot_token_id, writer.add_eom_token_id), strict=False):
+            add(number)
+
+
+def _ends(folder: Path) -> list[int]:
+    """Return the tokens at which the model's own settings end a reply."""
+    path = folder / "generation_config.json"
+    ends = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id") if path.is_file() else None
+    return ends if isinstance(ends, list) else [] if ends is None else [ends]
 
 
 def vocabulary(folder: Path, size: int) -> Vocabulary:

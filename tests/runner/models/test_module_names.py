@@ -114,6 +114,14 @@ def test_names_of_experts_count_only_where_peft_gave_them_an_adapter():
     assert list(untrained_problems({"lora_target_modules": ".*(q|gate)_proj"}, TRAINED, [])) == []
 
 
+def test_experts_that_are_one_tensor_have_no_dropout():
+    linear = ["base_model.model.model.layers.0.mlp.experts.3.up_proj.lora_A.default.weight"]
+    ((key, what),) = untrained_problems({"lora_dropout": 0.05}, [*TRAINED, *EXPERTS], [])
+    assert key == "lora_dropout" and "would not load the adapter" in what
+    for config, trained in (({"lora_dropout": 0.0}, EXPERTS), ({"lora_dropout": 0.05}, TRAINED), ({"lora_dropout": 0.05}, linear)):
+        assert list(untrained_problems(config, trained, [])) == []
+
+
 def test_experts_without_an_adapter_are_told():
     frozen = ["model.layers.0.mlp.experts.gate_up_proj", "model.layers.0.mlp.shared_experts.up_proj.weight"]
     assert "the experts have no adapter" in experts_note(TRAINED, frozen)

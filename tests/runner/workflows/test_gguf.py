@@ -261,3 +261,17 @@ CUTS = {
 @pytest.mark.parametrize("name", CUTS)
 def test_a_tokenizers_way_of_cutting_has_llama_cpps_name(name: str) -> None:
     assert pre_tokenizer_name(Path("x"), {"pre_tokenizer": CUTS[name]}) == name
+
+
+@pytest.mark.parametrize(("ends", "written"), [([2, 7, 9], [7, 9]), ([2, 7], [7]), ([7], [7]), (2, []), (None, [])], ids=str)
+def test_every_token_that_ends_a_reply_is_written(tiny_model, tmp_path, ends, written):
+    """The tokenizer's own end is 2; llama.cpp has two more keys, and would generate on beyond an end of turn that is in none."""
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model, folder)
+    (folder / "generation_config.json").write_text(json.dumps({} if ends is None else {"eos_token_id": ends}))
+    write_gguf(folder, tmp_path / "model.gguf", "f16")
+    fields = gguf.GGUFReader(tmp_path / "model.gguf").fields
+    found = [
+        fields[key].contents() if key in fields else None for key in (f"tokenizer.ggml.{kind}_token_id" for kind in ("eos", "eot", "eom"))
+    ]
+    assert found == [2, *written, *[None] * (2 - len(written))]
