@@ -1,6 +1,6 @@
 """Find what programs leave in texts by mistake: unfilled placeholders, words for a missing value, escapes and entities written out,
-characters lost to an encoding, line ends of Windows, cells cut by Excel, ends of other texts. They are trained unchanged, and rows
-that have them are counted.
+characters lost to an encoding, line ends of Windows, cells cut by Excel, ends of other texts, marks of corpora and of images. They are
+trained unchanged, and rows that have them are counted.
 """
 
 import re

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from operator import itemgetter
 from typing import Annotated, Any, Literal
 
@@ -268,7 +269,7 @@ def _place(value: Any) -> float | str | None:
 def _fault_of_order(turns: list[Any]) -> tuple[str, str] | None:
     """Return why a list of messages is no conversation in its order, and the reason: branches of a tree, or the newest first."""
     objects = [turn for turn in turns if isinstance(turn, dict)]
-    if {key for turn in objects for key in turn}.isdisjoint(_OF_ORDER):
+    if _OF_ORDER.isdisjoint(chain.from_iterable(objects)):
         return None
     if branch := _branch(objects):
         return f"message {branch}: make each branch of the tree a conversation", "branches"
