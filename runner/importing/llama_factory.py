@@ -146,11 +146,20 @@ def _warmup(draft: Draft, key: str, value: Any) -> None:
         draft.put(key, {"training.warmup_ratio" if key == "warmup_steps" and 0 < steps < 1 else f"training.{key}": value})
 
 
+def _max_steps(draft: Draft, key: str, value: Any) -> None:
+    if isinstance(value, int) and value <= 0:
+        draft.note(key, "training.num_epochs", "off: the epochs count")
+    else:
+        draft.put(key, {"training.max_steps": value})
+
+
 def _mask_history(draft: Draft, key: str, value: Any) -> None:
     """Train only the last turn: an option of the chat converters."""
     sources = draft.values["data"].get("sources", [])
     if not value:
         draft.note(key, "data.sources", "every turn is trained")
+    elif draft.given.get("train_on_prompt"):
+        draft.refuse(key, "LLaMA-Factory refuses it beside train_on_prompt: which turns are to be trained?")
     elif sources and all(source["converter"] in ("messages", "sharegpt") for source in sources):
         for source in sources:
             source["options"] = source.get("options", {}) | {"last_only": True}
@@ -203,7 +212,7 @@ def _trackers(draft: Draft, key: str, value: Any) -> None:
 HANDLERS: dict[str, Callable[[Draft, str, Any], None]] = {
     "finetuning_type": _method, "quantization_bit": _bits, "lora_target": _layers, "bf16": _precision, "fp16": _precision,
     "pure_bf16": _precision, "val_size": _held_out, "stage": _stage, "mask_history": _mask_history,
-    "packing": _packing, "neat_packing": _packing, "warmup_steps": _warmup, "warmup_ratio": _warmup,
+    "max_steps": _max_steps, "packing": _packing, "neat_packing": _packing, "warmup_steps": _warmup, "warmup_ratio": _warmup,
     "report_to": _trackers, **dict.fromkeys(PASSED_ON, _pass_on), "additional_target": _modules,
     "default_system": lambda draft, key, value: draft.put(key, {"data.system_prompt": value}), "deepspeed": put_deepspeed,
     "flash_attn": lambda draft, key, value: _attention(draft, key, value),

@@ -166,6 +166,12 @@ def test_steps_above_0_override_the_ratio_of_the_warmup(imported, given, warmup)
         assert found.problems == [] and "not expressible" not in {entries[key].status for key in order}
 
 
+def test_steps_of_minus_1_are_none(imported):
+    recipe, entries, found = imported(SMALL | {"max_steps": -1, "num_train_epochs": 2})
+    assert recipe["training"]["num_epochs"] == 2 and "max_steps" not in recipe["training"] and found.problems == []
+    assert entries["max_steps"].status == "renamed"
+
+
 @pytest.mark.parametrize("value", [True, False, 1, "word", [], {}, ["a"], {"a": 1}, None], ids=str)
 def test_every_key_is_accounted_for(imported, value):
     keys = "dataset eval_dataset template lora_rank quantization_bit bf16 packing deepspeed report_to flash_attn no_such_key lora_target".split()
@@ -221,6 +227,7 @@ def test_the_tags_of_a_dataset_are_the_option_roles(imported, tmp_path):
         ({"quantization_bit": 4, "quantization_method": "hqq"}, "bitsandbytes only"),
         ({"adapter_name_or_path": "saves/lora"}, "begin with a new adapter"),
         ({"do_predict": True}, "trains nothing"),
+        ({"dataset": "talk", "train_on_prompt": True, "mask_history": True}, "beside train_on_prompt"),
         ({"a_key_of_a_later_version": 2}, "may change what is trained"),
     ],
     ids=str,
