@@ -86,6 +86,20 @@ def _hub_answer(error: Exception) -> tuple[str, str]:
     return f"the hub {what}: {first_line(error)}", hint
 
 
+def subsets(source: Source, commit: str) -> list[str]:
+    """Return the names of the dataset's subsets. Raises UserError if the hub does not give them."""
+    from datasets import get_dataset_config_names
+
+    name = source.path.removeprefix(SCHEME)
+    limit_hub_client()
+    try:
+        with _only_own_files(HubDataset(name, commit)):
+            return get_dataset_config_names(f"hf://datasets/{name}", revision=commit)
+    except Exception as error:  # as for rows
+        what = f"cannot be loaded: {first_line(error)[:300]}"
+        raise UserError(Problem(source.path, what, "check the name, or give a folder of JSON Lines", "no-dataset")) from None
+
+
 class HubRows:
     """A dataset's rows as a source; the counterpart of SourceFiles."""
 

@@ -63,7 +63,7 @@ def _check_reachable(address: str) -> None:
         return
     try:
         socket.create_connection((host, int(port)), timeout=10).close()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: no name of a host
         hint = "start one with `ray start --head`, or unset RAY_ADDRESS"
         raise UserError(f"no Ray cluster answers at {address}: {error}", hint=hint) from None
 

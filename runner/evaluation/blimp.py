@@ -10,9 +10,10 @@ from typing import Any
 
 import orjson
 
-from ...converters.building.hub_datasets import SCHEME, HubRows, commit_of
+from ...converters.building.hub_datasets import SCHEME, HubRows, commit_of, subsets
+from ...converters.reading.records import Drop
 from ...converters.sources.registry import converter
-from ...schemas.base.errors import Problem, UserError, first_line
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import MANIFEST, new_folder, write_atomically
 from ...schemas.base.hashing import with_contents
 from ...schemas.recipe import LoadedRecipe
@@ -66,23 +67,14 @@ def downloaded(source: Source) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with new_folder(folder, MANIFEST, set()) as new:
         pairs = {}
-        for subset in _subsets(source, commit):
+        for subset in subsets(source, commit):
             rows = HubRows(source._replace(revision=commit, subset=subset), converter("table"), 1 << 20).rows()
-            lines = [orjson.dumps({field: row.value.get(field) for field in FIELDS}) for row in rows]  # pyright: ignore[reportAttributeAccessIssue]
+            values = ({} if isinstance(row, Drop) else row.value for row in rows)  # `faults` names what lacks a field
+            lines = [orjson.dumps({field: value.get(field) for field in FIELDS}) for value in values]
             (new / f"{subset}.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
             pairs[subset] = len(lines)
         write_atomically(new / MANIFEST, orjson.dumps({"source": source.path, "commit": commit, "pairs": pairs}))
     return folder
-
-
-def _subsets(source: Source, commit: str) -> list[str]:
-    from datasets import get_dataset_config_names
-
-    try:
-        return get_dataset_config_names(f"hf://datasets/{source.path.removeprefix(SCHEME)}", revision=commit)
-    except (ValueError, OSError, RuntimeError) as error:
-        what = f"cannot be loaded: {first_line(error)}"
-        raise UserError(Problem(source.path, what, "check the name, or give a folder of JSON Lines", "no-dataset")) from None
 
 
 def files(folder: Path) -> dict[str, Path]:

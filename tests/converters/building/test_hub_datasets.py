@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from recipekit.converters.building import hub_datasets as hub_module
-from recipekit.converters.building.hub_datasets import HubRows, commit_of, find_dataset
+from recipekit.converters.building.hub_datasets import HubRows, commit_of, find_dataset, subsets
 from recipekit.converters.building.pipeline import build
 from recipekit.converters.sources.registry import converter
 from recipekit.schemas.base.errors import UserError
@@ -186,6 +186,13 @@ def test_no_dataset_reads_files_of_this_machine_or_of_others(read_with, tmp_path
 def test_a_card_that_is_no_yaml_is_reported(read_with):
     with pytest.raises(UserError, match="cannot be loaded: while parsing"):
         read_with("data_files: [\n: :")
+    with pytest.raises(UserError, match="cannot be loaded: while parsing"):
+        subsets(source("hf:ann/card"), NEW)
+
+
+def test_the_subsets_of_a_dataset_are_its_own(read_with):
+    read_with("data_files: own/*.txt")
+    assert subsets(source("hf:ann/card"), NEW) == ["default"]
 
 
 def test_an_unknown_split_is_refused_with_the_existing_ones(hub, recipe, tmp_path):

@@ -44,9 +44,10 @@ def test_a_batch_that_loses_every_process_is_named(cluster):
     assert output["lost"].startswith("a:7: a Ray worker was lost while it converted lines 7 to 8 of a")
 
 
-def test_a_cluster_that_does_not_answer_is_a_user_error(tmp_path, recipe):
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "no..host:1"])
+def test_a_cluster_that_does_not_answer_is_a_user_error(tmp_path, recipe, address):
     rows = write_jsonl(tmp_path / "a.jsonl", chats(3))
-    result = recipe("convert", "--converter", "messages", rows, "--out", tmp_path / "out", "--engine", "ray", RAY_ADDRESS="127.0.0.1:1")
+    result = recipe("convert", "--converter", "messages", rows, "--out", tmp_path / "out", "--engine", "ray", RAY_ADDRESS=address)
     assert result.returncode == 1, result.stderr
-    assert "no Ray cluster answers at 127.0.0.1:1" in result.stderr
+    assert f"no Ray cluster answers at {address}" in result.stderr
     assert not (tmp_path / "out").exists()
