@@ -62,8 +62,7 @@ SPLITS = ("split", "data_split", "dataset_split", "partition", "set", "subset", 
 # key -> (when its value is significant, why the row cannot be trained without it)
 MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("system", "system_prompt", "system_message", "system_instruction"), (_filled, "a system prompt")),
-    "tools": (_filled, "tools that the replies call"),
-    "functions": (_filled, "tools that the replies call"),
+    **dict.fromkeys(("tools", "functions", "available_tools"), (_filled, "tools that the replies call")),
     "tool_calls": (_filled, "calls of tools"),
     "function_call": (_filled, "a call of a tool"),
     "reasoning_content": (_filled, "reasoning before the reply"),

@@ -69,8 +69,15 @@ def candidates(rows: list[dict[str, Any]]) -> Iterator[Candidate]:
     yield from logs
     tables = [one for one in _tables(flat) if not logs or not one.doubt]
     if not tables and len(rows) > 1:
-        tables = [one for one in _tables(Columns(all_levels(rows))) if not one.doubt]
+        nested = Columns(all_levels(rows))
+        tables = [one for one in _tables(nested) if not one.doubt and not _is_of_a_message(one, nested.names)]
     yield from tables
+
+
+def _is_of_a_message(candidate: Candidate, names: list[str]) -> bool:
+    """Return whether the candidate's text is that of a message within the rows, with its role beside it: a reply without its question."""
+    path = candidate.options.get("text_key", "") if candidate.record_type == "text" else ""
+    return f"{path.rpartition('.')[0]}.role" in names
 
 
 def _chats(rows: list[dict[str, Any]], columns: Columns) -> Iterator[Candidate]:

@@ -29,7 +29,7 @@ TOOLS = ("tools", "functions")
 OUT_OF_ORDER = ("not_in_order", "branches", "newest_first")  # messages whose rows need only be sorted
 
 
-_PREFERRED, _REJECTED = ("chosen", "preferred", "accepted"), ("rejected", "dispreferred", "unpreferred")
+_PREFERRED, _REJECTED = ("chosen", "preferred", "accepted"), ("rejected", "dispreferred", "unpreferred", "non")
 SURE = 0.95  # share of the lines
 # A line, how many different labels such lines have at most, what they are, and the sed command that writes them as a table.
 _LABELLED_LINES = (

@@ -385,7 +385,13 @@ def test_columns_that_are_not_read_are_reported(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "keys", [("chosen_response", "rejected_response"), ("answer_chosen", "answer_rejected"), ("Preferred", "Dispreferred")]
+    "keys",
+    [
+        ("chosen_response", "rejected_response"),
+        ("answer_chosen", "answer_rejected"),
+        ("Preferred", "Dispreferred"),
+        ("preferred_output", "non_preferred_output"),
+    ],
 )
 def test_preference_data_with_longer_names_is_refused(tmp_path, keys):
     rows = [{"prompt": f"What is {n}?", keys[0]: f"It is the number {n}.", keys[1]: f"It may be {n}, or so."} for n in range(9)]
@@ -408,6 +414,16 @@ def test_a_long_chat_on_the_first_line_is_a_row_as_the_others(tmp_path):
     rows = [[{"role": "user", "content": "Hi " * (1 << (15 if number == 0 else 1))}, TURNS[1]] for number in range(3)]
     found = recognise([written(tmp_path, "data.jsonl", lines(*rows))])
     assert (found.choice.converter, len(found.records)) == ("messages", 3)
+
+
+def test_replies_within_rows_are_no_texts(tmp_path):
+    """As in the results of OpenAI's batches, whose questions are in another file."""
+    rows = [
+        {"id": n, "response": {"body": {"choices": [{"message": {"role": "assistant", "content": f"It is the number {n}."}}]}}}
+        for n in range(9)
+    ]
+    with pytest.raises(UserError, match="no converter reads these rows"):
+        recognise([written(tmp_path, "data.jsonl", lines(*rows))])
 
 
 def test_a_prompt_of_messages_is_read_with_its_completion(tmp_path):
