@@ -1,10 +1,11 @@
 """What reads other people's bytes, under a fuzzer that follows its branches: python benchmarks/fuzz.py TARGET [CORPUS] -max_total_time=600
 
-TARGET is one of readers, yaml, importers, protocol, replies. Needs `pip install atheris` (Linux, no part of the project's extras).
+TARGET is one of readers, yaml, importers, protocol, replies, streams. Needs `pip install atheris` (Linux, no part of the project's extras).
 Whatever the bytes are, the result is a value, or a UserError (of the server a BadRequest, of a provider a CallFailed). What was found
 stands as cases in tests/.
 """
 
+import asyncio
 import io
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["recipekit.converters", "recipekit.schemas", "recipekit.runner"]):
+with atheris.instrument_imports(include=["recipekit.converters", "recipekit.schemas", "recipekit.runner"]):  # pyright: ignore[reportAttributeAccessIssue] - its stubs lack it
     from recipekit.converters.reading.contents import sniff, text_format
     from recipekit.converters.reading.delimiters import is_table, table_format
     from recipekit.converters.reading.readers import READERS, read_lines, read_whole
@@ -21,19 +22,27 @@ with atheris.instrument_imports(include=["recipekit.converters", "recipekit.sche
     from recipekit.converters.sources.mbti_table import read_posts
     from recipekit.runner.importing.importing import import_config
     from recipekit.runner.inference.protocol import BadRequest, read_request, read_texts
-    from recipekit.runner.providers.client import CallFailed, read_completion
+    from recipekit.runner.providers.client import CallFailed, Client, read_completion
+    from recipekit.runner.providers.endpoints import endpoint
     from recipekit.runner.providers.judge import read_scores
     from recipekit.runner.providers.requests import ProviderRequest
+    from recipekit.runner.providers.transport import GuardedTransport
     from recipekit.schemas.base.redact import redact
     from recipekit.schemas.recipe import load_recipe
+import httpx2
+import openai
 import orjson
 from recipekit.schemas.base.errors import UserError
-from recipekit.schemas.generate_sections import Sampling
+from recipekit.schemas.generate_sections import Provider, Sampling
 
 ROOT = Path(__file__).resolve().parent.parent
 SKIPPED = ("parquet", "arrow")  # read by another library, in a process of its own
 SCRATCH = Path(tempfile.mkdtemp())
 ASKED = ProviderRequest("p", "p/m", ({"role": "user", "content": "hi"},), Sampling(), 1)
+STREAMING = endpoint(Provider("openai_compatible", "m", base_url="http://127.0.0.1:1/v1", stream=True))
+LOOP = asyncio.new_event_loop()
+HTTP = httpx2.AsyncClient(follow_redirects=True, max_redirects=3, trust_env=False)
+PROVIDER = Client(STREAMING, openai.AsyncOpenAI(api_key="none", base_url=STREAMING.base_url, max_retries=0, http_client=HTTP), 5)
 
 
 def check(items: Iterable[Row | Drop]) -> None:
@@ -103,6 +112,22 @@ def replies(data: bytes) -> None:
         return
 
 
+def streams(data: bytes) -> None:
+    """A whole answer of a provider to a streamed request: its status and type (the first byte), its headers (a line), and its body."""
+    kind, (head, _, body) = (data[:1] or b"\0")[0], data[1:].partition(b"\n")
+    status, media = (200, 200, 200, 307, 400, 429, 500)[kind % 7], ("text/event-stream", "application/json", "text/plain")[kind // 7 % 3]
+    name, _, value = head.partition(b":")
+    headers = [(b"content-type", media.encode()), *([(name, value)] if name.replace(b"-", b"").isalnum() else [])]
+    transport = GuardedTransport.__new__(GuardedTransport)  # a pool of connections for each answer would take most of the time
+    transport.inner = httpx2.MockTransport(lambda request: httpx2.Response(status, headers=headers, content=body))
+    HTTP._transport = transport
+    try:
+        reply = LOOP.run_until_complete(PROVIDER.ask(ASKED))
+        assert isinstance(reply.text, str) and reply.completion_tokens >= 0, reply
+    except CallFailed as error:
+        assert str(error)
+
+
 def _sources() -> Iterator[bytes]:
     yield from (path.read_bytes() for path in (ROOT / "tests/examples/converters").rglob("input*") if path.is_file())
 
@@ -128,6 +153,16 @@ def _answers() -> Iterator[bytes]:
     yield b'I think: {"warmth": 3, "safety": 1} with api_key=sk-abcdefghijklmnop and https://me:secret@example.org/x'
 
 
+def _streams() -> Iterator[bytes]:
+    delta = {
+        "choices": [{"index": 0, "delta": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1},
+    }
+    yield b"\0retry-after: 3\ndata: " + orjson.dumps(delta) + b"\n\n: a comment\r\nevent: x\nid: 1\ndata: [DONE]\n\n"
+    yield b'\4x: y\n{"error": {"message": "no", "code": "content_filter"}}'
+    yield b"\3location: http://[::1\n"
+
+
 LLAMA_FACTORY = b"""model_name_or_path: a/b
 stage: sft
 finetuning_type: lora
@@ -143,7 +178,7 @@ bf16: true
 Target = Callable[[bytes], None]
 TARGETS: dict[str, tuple[Target, Callable[[], Iterator[bytes]]]] = {
     "readers": (readers, _sources), "yaml": (yaml, _recipes), "importers": (importers, _configs), "protocol": (protocol, _requests),
-    "replies": (replies, _answers),
+    "replies": (replies, _answers), "streams": (streams, _streams),
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Serve `recipe chat --web` with gradio on loopback, only for its own pages, which load nothing from other hosts."""
 
 import re
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -8,11 +9,12 @@ from fastapi import FastAPI
 from gradio.themes import Default
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...schemas.base.loopback import LOOPBACK_HOSTS
 from .guards import HostGuard, error_response, is_foreign
+from .server import MAX_BODY
 from .web_page import STYLE
 
 POLICY = (
@@ -35,7 +37,7 @@ def create_web_app(page: gr.Blocks) -> FastAPI:
 
 
 class Guard:
-    """Refuses requests from pages of other sites, and keeps the page from contacting other hosts."""
+    """Refuses requests from pages of other sites, files and long bodies, and keeps the page from contacting other hosts."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -46,9 +48,25 @@ class Guard:
             return await self.app(scope, receive, send)
         if is_foreign(Request(scope)):
             return await error_response(403, "requests from other websites are refused", None, "foreign_origin")(scope, receive, send)
+        if scope["path"].rstrip("/").endswith("/upload"):  # the pages take no files, and gradio keeps one of any size
+            return await error_response(404, "no files are taken", None, "no_upload")(scope, receive, send)
         # Compressed content could not be searched.
         plain = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]}
-        await self.app(plain, receive, _Cleaned(send).send)
+        with suppress(ClientDisconnect, KeyError):  # answered by gradio: a request that was cut, or that names nothing of the page
+            await self.app(plain, _Bounded(receive).receive, _Cleaned(send).send)
+
+
+class _Bounded:
+    """Forwards the parts of a body up to MAX_BODY; beyond, the client counts as gone."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive, self.count = receive, 0
+
+    async def receive(self) -> Message:
+        """Return the next part."""
+        message = await self._receive()
+        self.count += len(message.get("body", b""))
+        return message if self.count <= MAX_BODY else {"type": "http.disconnect"}
 
 
 class _Cleaned:
