@@ -38,6 +38,9 @@ def compare_numbers(runs: list[RunFolder], seed: int) -> dict[str, Any]:
     metrics = [run.read(METRICS) for run in runs]
     sampling = _Sampling(metrics[0]["confidence"], seed)
     found = _of_rows(runs, EVALUATION, metrics, sampling)
+    bits = [of_run.get("evaluated_with", {}).get("bits", 0) for of_run in metrics]
+    if _differ(bits):
+        found["notes"].append(f"A difference may be one of rounding: the weights were evaluated in {_named(bits)} (0: as they are stored).")
     rubrics = [of_run.get("rubric") for of_run in metrics]
     if any(rubrics):
         if reason := _differs(rubrics):
@@ -126,6 +129,10 @@ def _of_rows(runs: list[RunFolder], folder: str, scores: Scores, sampling: _Samp
 def _differ(found: Iterable[Any]) -> bool:
     first, *others = found
     return any(other != first for other in others)
+
+
+def _named(bits: Sequence[int]) -> str:
+    return " and ".join(f"{count} bits" for count in dict.fromkeys(bits))
 
 
 def _reply_settings(run: RunFolder, folder: str) -> dict[str, Any]:

@@ -105,6 +105,14 @@ def test_replies_that_were_generated_otherwise_are_not_compared(command_line, wr
     assert found["notes"] == ([] if compared_too else ["Not compared, because the replies were generated with other settings: stop_rate."])
 
 
+def test_weights_that_were_evaluated_in_other_bits_are_told(command_line, write):
+    runs = [write(name, 10.0) for name in "12"]
+    folder = RunFolder(Path(runs[1]))
+    folder.write(METRICS, folder.read(METRICS) | {"evaluated_with": {"packages": {}, "machine": {}, "bits": 4}})
+    (note,) = compared(command_line, *runs)["notes"]
+    assert "evaluated in 0 bits and 4 bits" in note
+
+
 def test_judgements_of_another_judge_are_not_compared(command_line, write):
     judge = {"prompt": "judge_counsellor", "provider": {"provider": "openai", "model": "m"}}
     runs = [write(name, 10.0, {"evaluation": {"metrics": ["perplexity", "safety"], "judge": judge}}) for name in "12"]
