@@ -42,7 +42,7 @@ from .evaluated_rows import evaluation_faults
 from .gpu import keep_on_one_gpu, load_in_fp32, step_precision, unusable_gpu
 from .labels import IGNORED, end_ids
 from .launcher_exit import follow_launcher_exit
-from .model_checks import looks_ahead, missing_weights, reads_padding, remember_missing_weights
+from .model_checks import cannot_load, looks_ahead, missing_weights, reads_padding, remember_missing_weights
 from .packing import block_of, piece_of
 from .prepared_rows import dropped_faults, seal_rows
 from .save_check import check_save
@@ -142,6 +142,8 @@ class RecipekitPlugin(BasePlugin):
 
     def pre_model_load(self, cfg: Any) -> None:
         """Seed before Axolotl draws the adapter's initial weights, which it does unseeded. Liger's hook was called before this one."""
+        if fault := cannot_load(cfg):
+            self.fail(fault)
         if cfg.use_trackio:
             admit_bucket()
         if cfg.fsdp_config:

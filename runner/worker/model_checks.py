@@ -30,6 +30,23 @@ def remember_missing_weights() -> None:
     PreTrainedModel._adjust_missing_and_unexpected_keys = adjusted
 
 
+def cannot_load(cfg: Any) -> str:
+    """Return in words why transformers would not load the model of this configuration; "" if that is not known. Its error says little."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    known: Any = AutoModelForSequenceClassification if cfg.record_type == "classification" else AutoModelForCausalLM
+    if cfg.trust_remote_code:
+        return ""
+    config = AutoConfig.from_pretrained(cfg.base_model, revision=cfg.revision_of_model or "main")
+    if type(config) not in known._model_mapping:
+        what = f"transformers has no causal language model of the type {config.model_type}: it encodes a question and decodes the answer"
+        return f"model.base_model: {what}; choose another" if getattr(config, "is_encoder_decoder", False) else ""
+    kind = known._model_mapping[type(config)]
+    if cfg.attn_implementation == "sdpa" and not getattr(kind, "_supports_sdpa", True):
+        return f"model.attn_implementation: a {config.model_type} has no sdpa, which is the default; set it to eager"
+    return ""
+
+
 def missing_weights(model: Any) -> str:
     """Return in words that the model's files lack weights; "" if they have all that matter. A classifier's head, with what makes one vector
     of a text, may be new."""

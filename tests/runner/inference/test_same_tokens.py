@@ -110,7 +110,7 @@ def serve_ids(served, asked, system=None):
     async def ids():
         chats = Chats(served, 1, system)
         try:
-            return chats._reply(read_request({"messages": asked}))[0].prompt_ids
+            return await chats._prompt_ids(read_request({"messages": asked}))
         finally:
             chats.batcher.stop()
 

@@ -7,7 +7,7 @@ transformers = pytest.importorskip("transformers", reason="needs the extra [trai
 
 from recipekit.runner.models.reference import ModelReference
 from recipekit.runner.worker.loading import load
-from recipekit.runner.worker.model_checks import looks_ahead, missing_weights, reads_padding, remember_missing_weights
+from recipekit.runner.worker.model_checks import cannot_load, looks_ahead, missing_weights, reads_padding, remember_missing_weights
 from recipekit.schemas.base.errors import UserError
 from safetensors.torch import load_file, save_file
 
@@ -100,3 +100,19 @@ def test_tied_weights_are_not_missing(tmp_path, tiny_model, tiny_gpt2):
     for folder in (tiny_model, tiny_gpt2):
         model = transformers.AutoModelForCausalLM.from_pretrained(folder)
         assert model.missing_weights == [] and missing_weights(model) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "why"),
+    [
+        ("t5", {}, "no causal language model of the type t5: it encodes a question"), ("mamba", {}, "a mamba has no sdpa"),
+        ("mamba", {"attn_implementation": "eager"}, ""), ("llama", {}, ""), ("qwen3", {}, ""), ("bart", {}, ""), ("gemma3_text", {}, ""),
+        ("bert", {"record_type": "classification"}, ""), ("t5", {"record_type": "classification"}, ""),
+    ],
+)  # fmt: skip
+def test_a_model_that_transformers_cannot_load_is_named(tmp_path, name, changes, why):
+    from axolotl.utils.dict import DictDefault
+
+    transformers.AutoConfig.for_model(name).save_pretrained(tmp_path)
+    found = cannot_load(DictDefault({"base_model": str(tmp_path), "attn_implementation": "sdpa"} | changes))
+    assert why in found and bool(why) == bool(found)
