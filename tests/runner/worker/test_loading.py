@@ -219,3 +219,23 @@ def test_a_damaged_tokenizer_is_one_line(tiny_model, tmp_path, name) -> None:
     (folder / "tokenizer.json").write_text(json.dumps(values | {"model": values["model"] | DAMAGED[name]} if DAMAGED[name] else {}))
     with pytest.raises(UserError, match="cannot be loaded: the tokenizer is damaged: "):
         load(resolve_target(str(folder), tmp_path))
+
+
+def test_code_that_a_folder_offers_is_not_run(tiny_model, tmp_path) -> None:
+    """Whatever names it: each configuration, a `generate` of its own, modules of sentence-transformers, a requirements file."""
+    folder, ran = shutil.copytree(tiny_model, tmp_path / "model"), tmp_path / "ran"
+    code = f"open({str(ran)!r}, 'w')\nclass Evil: pass\ndef generate(*a, **k): pass\n"
+    (folder / "custom_generate").mkdir()
+    for name in ("evil.py", "modeling_llama.py", "conftest.py", "sitecustomize.py", "custom_generate/generate.py"):
+        (folder / name).write_text(code)
+    (folder / "custom_generate" / "requirements.txt").write_text("torch\n")
+    (folder / "modules.json").write_text('[{"idx": 0, "name": "0", "path": "", "type": "evil.Evil"}]')
+    classes = ("AutoConfig", "AutoModel", "AutoModelForCausalLM", "AutoTokenizer", "AutoProcessor", "AutoImageProcessor")
+    for name in ("config.json", "tokenizer_config.json", "generation_config.json", "processor_config.json", "preprocessor_config.json"):
+        path = folder / name
+        values = json.loads(path.read_text()) if path.is_file() else {}
+        named = {one: ["evil.Evil", "evil.Evil"] if one == "AutoTokenizer" else "evil.Evil" for one in classes}
+        path.write_text(json.dumps(values | {"auto_map": named, "custom_generate": "evil", "processor_class": "Evil"}))
+    loaded = load(resolve_target(str(folder), tmp_path))
+    assert loaded.prompt_ids([{"role": "user", "content": "hi"}])
+    assert not ran.exists()
