@@ -13,7 +13,8 @@ FAMILIES = ("llama", "mistral", "qwen2", "gemma2", "phi3", "gpt2")  # families w
 
 def activations(training: Training, size: ModelSize, machine: Machine, wide: int, rows: ForwardPass, fp32_weights: bool) -> int:
     """Return the bytes kept for these rows; `wide` is the bytes of a number that is computed."""
-    per_layer = _kept_by_a_layer(training, size, machine, wide, rows.longest if rows.masked else 0)
+    per_layer = _kept_by_a_layer(training, size, machine, wide, rows.longest if rows.masked and not rows.scored else 0)
+    per_layer += _scores(size, machine, wide, rows.longest) if rows.scored else 0
     if training.gradient_checkpointing:  # each layer's input is kept, and one layer at a time is recomputed
         return int(rows.tokens * (size.layers * size.hidden * (4 if fp32_weights else wide) + per_layer))
     return int(rows.tokens * size.layers * per_layer)
@@ -42,6 +43,13 @@ def _kept_by_a_layer(training: Training, size: ModelSize, machine: Machine, wide
     attention_in = hidden if inputs.keys() & {"q_proj", "k_proj", "v_proj", "qkv_proj"} else 0
     mlp_in = hidden if inputs.keys() & {"gate_proj", "up_proj", "gate_up_proj"} else 0
     return kept + (attention_in + mlp_in + inputs.get("down_proj", 0)) * wide
+
+
+def _scores(size: ModelSize, machine: Machine, wide: int, longest: int) -> int:
+    """Return the bytes per token of eager attention's scores: softmax's result in fp32 and its 16-bit copy, Gemma 2's tanh of them, and the
+    noise and the result of a dropout."""
+    kept = 4 + (wide if wide == 2 else 0) + (wide if size.family == "gemma2" else 0)
+    return size.heads * longest * (kept + (wide + (wide if machine.is_cpu else 1) if size.dropout else 0))
 
 
 def _of_other_layers(training: Training, size: ModelSize, wide: int, own_inputs: bool) -> int:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ...schemas.batch import Batch, batch_of
 from ...schemas.sections import Recipe
-from ..launch.kernel_choice import packs
+from ..launch.kernel_choice import attention, packs
 from ..launch.micro_batches import balanced
 
 PADDED_TO = 64  # tokens: Axolotl pads the rows of a batch to a multiple of this; rows in one sequence have no padding at all
@@ -20,13 +20,15 @@ EPOCHS = 20
 
 class ForwardPass(NamedTuple):
     """The tokens of the largest forward pass: of its longest row, and in all. `flat`: its rows have no padding; `masked`: its attention
-    has a mask; `most_trained`: at most so many tokens are trained, if that is known."""
+    has a mask; `most_trained`: at most so many tokens are trained, if that is known; `scored`: its attention is eager, and keeps a score
+    for every pair of tokens."""
 
     longest: int
     tokens: int
     flat: bool = False
     masked: bool = True
     most_trained: int | None = None
+    scored: bool = False
 
     @property
     def trained(self) -> int:
@@ -44,7 +46,7 @@ def largest_forward_pass(recipe: Recipe, lengths: list[int] | None, varlen: bool
 
     `varlen`: attention reads where rows end, so that rows need no padding and no mask. `trained` has the trained tokens of each row.
     """
-    found, batch = _largest(recipe, lengths, varlen), batch_of(recipe)
+    found, batch = _largest(recipe, lengths, varlen)._replace(scored=attention(recipe) == "eager"), batch_of(recipe)
     if trained is None:
         return found
     # A single process divides a step's rows as it likes: any of them may share a forward pass.
