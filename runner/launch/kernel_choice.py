@@ -98,6 +98,8 @@ def _why_none(recipe: Recipe, machine: Machine, model: Architecture | None) -> s
         return "not tested below compute capability 8.0"
     if precision(recipe.training, machine) == "fp16":
         return "not tested in fp16"
+    if recipe.model.trust_remote_code:  # the model's code may have other layers than transformers', which are those that are replaced
+        return "not tested with trust_remote_code"
     return "" if model else "the model's configuration is not on this machine"
 
 
@@ -122,8 +124,6 @@ def _against_lora(recipe: Recipe, model: Architecture) -> Iterator[str]:
         yield f"with lora_dropout: {training.lora_dropout} they differ from PEFT: one mask for q, k and v, and none before down_proj"
     if training.load_in_8bit:
         yield "they do not support 8-bit weights"
-    if recipe.model.trust_remote_code:
-        yield "Axolotl refuses them with trust_remote_code"
     if recipe.data.type == "classification":
         yield "Axolotl supports them for language models only"
     if launch.fsdp or launch.zero_stage == 3:

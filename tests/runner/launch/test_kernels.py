@@ -128,6 +128,7 @@ def test_rows_without_padding_are_kept_apart_by_torchs_varlen_kernel(used):
         ({}, H100, Architecture("gpt2", 64, True), "model_type gpt2"),
         ({}, T4, LLAMA, "compute capability 8.0"),
         ({"training.kernels": "off"}, H100, LLAMA, "training.kernels: off"),
+        ({"model.trust_remote_code": True}, H100, LLAMA, "trust_remote_code"),
     ],
 )
 def test_rows_are_padded_with_a_reason_where_attention_cannot_tell_them_apart(used, changes, machine, model, why):
@@ -192,6 +193,12 @@ def test_ligers_layers_are_off_with_a_reason_where_they_do_not_apply(used, machi
 def rendered(minimal, changes, model=LLAMA):
     recipe = Recipe.from_values(minimal(PLAIN | changes))
     return choose(recipe, H100, model).keys(recipe)
+
+
+def test_a_models_own_code_keeps_all_its_layers(minimal):
+    """Phi-3's repositories have code of their own for a model_type that transformers has too."""
+    choice = choose(Recipe.from_values(minimal(PLAIN | {"model.trust_remote_code": True})), H100, LLAMA)
+    assert not (choice.liger or choice.lora or choice.varlen)
 
 
 def test_document_boundaries_are_rendered(minimal):

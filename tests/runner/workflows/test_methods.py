@@ -76,7 +76,7 @@ def test_the_weights_are_the_same_but_for_the_order_of_the_sums(trained, other):
     assert one.keys() == two.keys()
     far = sum(int((abs(one[name] - two[name]) > 1e-5).sum()) for name in one)
     assert far <= 0.005 * sum(part.size for part in one.values())
-    assert max(float(abs(one[name] - two[name]).max()) for name in one) < 3 * 1e-3
+    assert all(abs(one[name] - two[name]).max() < 3 * 1e-3 for name in one)
 
 
 def test_auto_divides_the_rows_of_a_step_by_memory(trained):
