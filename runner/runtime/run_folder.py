@@ -15,6 +15,7 @@ import orjson
 
 from ...schemas.base.errors import GateError, Interrupted, Problem, UserError
 from ...schemas.base.files import cannot_write, sweep_folder, write_atomically
+from ...schemas.base.hashing import SEAL
 from ...schemas.base.redact import redacted_json
 from ...schemas.base.suggestion import did_you_mean
 from ...schemas.extends import is_recipe_name
@@ -249,6 +250,9 @@ def find_run(name: str, root: Path) -> RunFolder:
     """Return the run that a name refers to. Raises UserError if there is none, suggesting the nearest name."""
     if found := named_run(name, root):
         return found
+    for folder in (Path(name).expanduser(), root / name):
+        if (folder / "recipe.yml").is_file() and (folder / SEAL).is_file():
+            raise UserError(Problem(folder / STATUS.name, "is missing: without it the folder is no run", "restore the file", "damaged"))
     hint = f"it has not been run: recipe run {name}" if is_recipe_name(name) else near_names(name, root) or "`recipe runs` lists the runs"
     raise UserError(Problem(name, "no such run", hint, "no-such-run"))
 

@@ -269,3 +269,13 @@ def test_a_lock_with_half_a_machine_is_damaged(tmp_path):
     (tmp_path / LOCK.name).write_text(json.dumps(lock_with(machine={"cores": 2})))
     with pytest.raises(UserError, match="is damaged: Object missing required field `device`"):
         RunFolder(tmp_path).find(LOCK)
+
+
+def test_a_run_without_its_state_is_named_with_the_file(tmp_path):
+    folder = tmp_path / "tiny" / "20260101-000000-abcdef"
+    folder.mkdir(parents=True)
+    (folder / "recipe.yml").write_text("recipe: 1\n")
+    (folder / "sealed.json").write_text("{}")
+    for name in (str(folder), "tiny/20260101-000000-abcdef"):
+        with pytest.raises(UserError, match="status.json: is missing: without it the folder is no run"):
+            find_run(name, tmp_path)
