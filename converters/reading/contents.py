@@ -65,6 +65,11 @@ def sniff(head: bytes) -> str:
     return "tsv" if b"\t" in start.split(b"\n", 1)[0] else "csv"
 
 
+def begins_like_a_chat(head: bytes) -> bool:
+    """Return whether the first line does not end in `head`, and begins as an array of messages does: more of it is needed to tell."""
+    return head.startswith(b"[") and b"\n" not in head and any(b'"%b"' % key.encode() in head.partition(b"}")[0] for key in _SPEAKER)
+
+
 def _is_chat_on_a_line(start: bytes) -> bool:
     """Return whether the first line is an array of messages, above others: each line is a row. Other arrays are lists of rows, joined."""
     line, _, rest = start.partition(b"\n")

@@ -10,7 +10,7 @@ import orjson
 from ...schemas.base.errors import Location, Problem, UserError
 from . import bounded_lines as lines
 from .compressed import FAULTS, bad_stream
-from .contents import REFUSED, sniff, text_format
+from .contents import REFUSED, begins_like_a_chat, sniff, text_format
 from .delimited import read_csv
 from .delimiters import DELIMITERS, is_table, table_format
 from .encodings import is_utf8
@@ -23,7 +23,7 @@ from .table_process import rows_of
 from .unpickle import read_pickle
 
 MAX_EMPTY = 1000
-_LONG_CHAT = 1 << 20
+_LONG_CHAT = 1 << 20  # bytes of the first line: others may be below it
 _NOT_A_NUMBER = re.compile("Infinity|NaN")  # what Python's json writes
 _GLOB = "name the files to read with a glob, such as FOLDER/**/*.txt"
 SKIPPED_TEXT = "text, not a table: skipped"  # notes and logs next to the data in a folder
@@ -48,7 +48,7 @@ def open_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, BinaryIO, Re
     try:
         skip_lines(stream, file.skip_lines)
         head = stream.read(HEAD)
-        if head.startswith(b"[") and b"\n" not in head:  # a long chat on a line may be above others: see sniff
+        if begins_like_a_chat(head):
             head += stream.readline(_LONG_CHAT) + stream.read(HEAD)
         stream.seek(0)
         skip_lines(stream, file.skip_lines)

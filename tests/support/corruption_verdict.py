@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from recipekit.schemas.base.hashing import SEAL
 
-from .fault_commands import CLOCK
+from .run_files import CLOCK
 
 # What differs each time: times, free memory and disk, ports, the name of a new run, and how far a bar has come.
 CLOCKED = re.compile(r"[\d.,]+ ?(s|GB|MB|kB|minutes?|it\/s|tokens\/s)\b|:\d+/v1|\d{8}-\d{6}-[0-9a-f]{6}|\d+:\d\d elapsed.*|\d+/\d+.*left.*")

@@ -14,12 +14,12 @@ from .disk_faults import Fault
 from .faulty_command import forked
 from .jsonl import write_jsonl
 from .llm_server import Server, reply
+from .run_files import CLOCK
 from .tiny import write_recipe
 
 # A constant rate, so that one step more moves the weights; dropout, so that it draws random numbers.
 SETTINGS = ["training.lr_scheduler=constant", "training.max_steps=2", "training.save_steps=1", "training.eval_steps=2", "training.logging_steps=1",
             "evaluation.max_rows=2", "evaluation.metrics=[perplexity]", "evaluation.generation.max_new_tokens=null", "export.merge=true"]  # fmt: skip
-CLOCK = ("tokens_per_s", "eval_runtime")
 OTHER_EVALUATION = ["--set", "evaluation.max_rows=3"]
 SCORED_AGAIN = ["--set", "evaluation.metrics=[token_accuracy]"]
 

@@ -2,6 +2,8 @@
 
 from recipekit.runner.runtime.machine import Machine
 
+CLOCK = ("tokens_per_s", "eval_runtime")  # what the clock decides in a line of metrics.jsonl
+
 
 def manifest_with(**facts):
     """A whole manifest; `facts` in place of what it would say."""
