@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.smoke import status_of
 
+from .crash_states import LOGS
 from .disk_faults import Fault
 from .faulty_command import forked
 from .jsonl import write_jsonl
@@ -121,8 +122,8 @@ def of_finished(*command: str) -> Callable[[Path], Loop]:
 
 
 def extra(folder: Path) -> dict[str, Any]:
-    """The files that a command makes besides a run's own."""
-    return {path.name: digest(path) for path in folder.glob("out*") if path.is_file()}
+    """The files that a command makes besides a run's own, without what it printed."""
+    return {path.name: digest(path) for path in folder.glob("out*") if path.is_file() and path.name not in LOGS}
 
 
 def left_over(folder: Path) -> list[str]:
