@@ -91,7 +91,8 @@ class RunCallback(TrainerCallback):
         """Restore what transformers loses on resume: the patience of early stopping, and an evaluation that was due when the training
         was stopped. Axolotl evaluates at every start; here only in this case, because the patience would be counted twice."""
         by_steps = args.eval_strategy == IntervalStrategy.STEPS and state.global_step % int(args.eval_steps or 1) == 0
-        by_epoch = args.eval_strategy == IntervalStrategy.EPOCH and abs((state.epoch or 0) - round(state.epoch or 0)) < 1e-6
+        ends = state.global_step >= state.max_steps or abs((state.epoch or 0) - round(state.epoch or 0)) < 1e-6  # the last epoch may be cut
+        by_epoch = args.eval_strategy == IntervalStrategy.EPOCH and ends
         self.late = bool(by_steps or by_epoch) and state.global_step not in evaluated
         args.eval_on_start = self.late
         saved: Any = state.stateful_callbacks or {}

@@ -61,9 +61,13 @@ def test_a_training_that_continues_is_not_evaluated_again(resumed, step, lines, 
     assert callback.trainer.best == []
 
 
-@pytest.mark.parametrize(("step", "changes"), [(8, {}), (6, {"eval_strategy": "epoch"})], ids=["after so many steps", "after an epoch"])
-def test_a_missed_evaluation_runs_after_resuming(resumed, step, changes):
-    args, callback, _ = resumed(step, epoch=2.0, lines=EVALUATED, **changes)
+@pytest.mark.parametrize(
+    ("step", "epoch", "changes"),
+    [(8, 2.0, {}), (6, 2.0, {"eval_strategy": "epoch"}), (12, 2.6, {"eval_strategy": "epoch"})],
+    ids=["after so many steps", "after an epoch", "after an epoch that the last step cuts"],
+)
+def test_a_missed_evaluation_runs_after_resuming(resumed, step, epoch, changes):
+    args, callback, _ = resumed(step, epoch=epoch, lines=EVALUATED, **changes)
     assert args.eval_on_start
     for _ in range(2):
         callback.on_evaluate(args, transformers.TrainerState(), transformers.TrainerControl(), metrics={"eval_loss": 1.0})
