@@ -28,9 +28,8 @@ _SOURCE = re.compile(r"data:image/[\w+]+;base64|【[^【】]{1,40}†[^【】]{0
 _HTML = re.compile(r"\s*<(p|div|ul|ol|table|h[1-6]|article|body)\b[^<>]*>.*</(?:p|div|ul|ol|table|h[1-6]|article|body|pre)>\s*", re.DOTALL)
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ESCAPE = re.compile(r"(?<!\\)\\(?:[nrt]|u(?=[0-9a-fA-F]{4}))")
-_CONTROL = re.compile(
-    r"[\0-\x08\x0d-\x1f\x80-\x9f\ue000-\uf8ff\ufeff]"
-)  # those from 0x80 are quotes and dashes of cp1252 that were read as latin-1
+# Those from 0x80 are quotes and dashes of cp1252 that were read as latin-1; those from 0xE000 are of private use.
+_CONTROL = re.compile(r"[\0-\x08\x0d-\x1f\x80-\x9f\ue000-\uf8ff\ufeff]")
 _LATIN_1 = re.compile(rb"\xc2[\x80-\x9f]|\xee[\x80-\xbf]|\xef[\x80-\xa3]")  # also characters of private use
 _EXCEL_ESCAPE = re.compile(r"_x00[01][0-9A-F]_")  # how a worksheet's file writes a control character
 _NUMPY = re.compile(r"\[\s*[-+.\de]+(?:\s+(?:[-+.\de]+|\.\.\.))+\s*\]")  # an array, which may have left most of its numbers out

@@ -25,23 +25,11 @@ VERSION = 4
 RECORD_TYPES = ("chat",)
 STATELESS = False  # a conversation has many rows
 _EVENTS = {  # that have a text: subtypes of Slack, types of Discord and Messenger
-    *(
-        f"{where}_{what}"
-        for where in ("channel", "group")
-        for what in ("join", "leave", "topic", "purpose", "name", "archive", "unarchive")
-    ),
+    *(f"{where}_{what}" for where in ("channel", "group") for what in ("join", "leave", "topic", "purpose", "name")),
+    *("channel_archive", "channel_unarchive", "group_archive", "group_unarchive"),
     *("channel_convert_to_private", "channel_convert_to_public", "channel_posting_permissions", "app_conversation_join", "tombstone"),
-    *(
-        "bot_add",
-        "bot_remove",
-        "bot_enable",
-        "bot_disable",
-        "pinned_item",
-        "unpinned_item",
-        "reminder_add",
-        "huddle_thread",
-        "sh_room_created",
-    ),
+    *("bot_add", "bot_remove", "bot_enable", "bot_disable", "pinned_item", "unpinned_item"),
+    *("reminder_add", "huddle_thread", "sh_room_created"),
     *("GuildMemberJoin", "RecipientAdd", "RecipientRemove", "ChannelNameChange", "ChannelIconChange", "ChannelPinnedMessage", "Call"),
     *("ThreadCreated", "Subscribe", "Unsubscribe"),
 }
