@@ -30,7 +30,8 @@ _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ESCAPE = re.compile(r"(?<!\\)\\(?:[nrt]|u(?=[0-9a-fA-F]{4}))")
 # Those from 0x80 are quotes and dashes of cp1252 that were read as latin-1; those from 0xE000 are of private use.
 _CONTROL = re.compile(r"[\0-\x08\x0d-\x1f\x80-\x9f\ue000-\uf8ff\ufeff]")
-_LATIN_1 = re.compile(rb"\xc2[\x80-\x9f]|\xee[\x80-\xbf]|\xef[\x80-\xa3]")  # also characters of private use
+# The same in UTF-8. One pattern of both would take seven times as long.
+_LATIN_1, _PRIVATE = re.compile(rb"\xc2[\x80-\x9f]"), re.compile(rb"\xee[\x80-\xbf]|\xef[\x80-\xa3]")
 _EXCEL_ESCAPE = re.compile(r"_x00[01][0-9A-F]_")  # how a worksheet's file writes a control character
 _NUMPY = re.compile(r"\[\s*[-+.\de]+(?:\s+(?:[-+.\de]+|\.\.\.))+\s*\]")  # an array, which may have left most of its numbers out
 _TEX_OR_PATH = re.compile(r"\$|\\[(\[]|\\[a-zA-Z]+[{_^]|\b[A-Za-z]:\\")
@@ -46,9 +47,13 @@ def may_have_artifacts(body: bytes, text: str, contents: list[str], shortest: in
         return True
     if b"\\u00" in body or b"\\b" in body or b"\\r" in body:  # how JSON writes control characters
         return True
-    if "data:image" in text or "†" in text or "_comma_" in text or "__eo" in text or "@ " in text or "RB-" in text:
+    if "†" in text or ("@" in text and "@ " in text) or ("-" in text and "RB-" in text) or (";" in text and "data:image" in text):
         return True
-    if "_x" in text or "b'" in text or b'b\\"' in body or _LATIN_1.search(body):
+    if "_" in text and ("_comma_" in text or "__eo" in text or "_x" in text):  # one character is found in a tenth of the time of two
+        return True
+    if "'" in text and "b'" in text or b'b\\"' in body or _LATIN_1.search(body):
+        return True
+    if (b"\xee" in body or b"\xef" in body) and _PRIVATE.search(body):
         return True
     return len(text) >= EXCEL_LIMIT and EXCEL_LIMIT in map(len, contents)
 
