@@ -44,11 +44,12 @@ def estimate_fit(
 ) -> Fit | None:
     """Estimate what the training needs on this machine; None if the model's size is unknown.
 
-    `records` is the file of its rows; without it, every row has `sequence_len` tokens.
+    `records` is the file of its rows; without it, every row has `sequence_len` tokens, and a classifier whose labels are unknown has two.
     """
     size = size_of(recipe)
+    labels = labels or len(recipe.data.labels or ()) or (2 if recipe.data.type == "classification" else 0)
     rows = forward_pass_of(recipe, machine, records, recipe.model.base_model, architecture_of(recipe.model))
-    return fit(recipe, size, machine, folder, labels or len(recipe.data.labels or ()), steps, rows) if size else None
+    return fit(recipe, size, machine, folder, labels, steps, rows) if size else None
 
 
 def needs_of(name: str, machine: Machine, environment: dict[str, Any]) -> dict[str, Any]:

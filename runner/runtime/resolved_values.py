@@ -29,11 +29,12 @@ def effective_values(loaded: LoadedRecipe) -> dict[KeyPath, Effective]:
     return {path: Effective(value, given.location(path) if is_written(given.data, path) else None) for path, value in leaves(loaded.recipe)}
 
 
-def changed_values(before: Recipe, after: Recipe) -> dict[KeyPath, tuple[Any, Any]]:
-    """Return the keys with different values in two recipes, with both values. The smoke section is ignored."""
-    old, new = ({path: value for path, value in leaves(recipe) if path[0] != "smoke"} for recipe in (before, after))
+def changed_values(before: Recipe, after: Recipe, with_smoke: bool = False) -> dict[KeyPath, tuple[Any, Any]]:
+    """Return the keys with different values in two recipes, with both values; those of the smoke section only `with_smoke`."""
+    old, new = ({path: value for path, value in leaves(recipe) if with_smoke or path[0] != "smoke"} for recipe in (before, after))
     pairs = {path: (old.get(path), new.get(path)) for path in {**old, **new}}
-    return {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
+    sections = {path[:length] for path in pairs for length in range(len(path))}  # one that is empty on one side has its keys on the other
+    return {path: pair for path, pair in pairs.items() if pair[0] != pair[1] and path not in sections}
 
 
 def leaves(value: Any, path: KeyPath = ()) -> list[tuple[KeyPath, Any]]:

@@ -7,7 +7,7 @@ import click
 from ....schemas.base.terminal import printable, wrapped
 from ....schemas.recipe import load_recipe
 from ....schemas.yaml_writing import dotted, one_line
-from ...runtime.resolved_values import effective_values
+from ...runtime.resolved_values import changed_values
 from ..options import json_option, print_json
 
 
@@ -18,14 +18,12 @@ from ..options import json_option, print_json
 @json_option
 def command(one: str, other: str, settings: tuple[str, ...], as_json: bool) -> None:
     """Show the effective keys in which recipes ONE and OTHER differ."""
-    left = {dotted(path): effective.value for path, effective in effective_values(load_recipe(one)).items()}
-    right = {dotted(path): effective.value for path, effective in effective_values(load_recipe(other, settings)).items()}
-    changed = {key: (left.get(key), right.get(key)) for key in left | right if left.get(key) != right.get(key)}
+    changed = changed_values(load_recipe(one).recipe, load_recipe(other, settings).recipe, with_smoke=True)
     if as_json:
-        rows = {key: {"one": before, "other": after} for key, (before, after) in changed.items()}
+        rows = {dotted(path): {"one": before, "other": after} for path, (before, after) in changed.items()}
         print_json({"differences": rows})
         return
-    for key, (before, after) in changed.items():
-        click.echo(wrapped(printable(f"{key}: {one_line(before)} -> {one_line(after)}"), sys.stdout, 4))
+    for path, (before, after) in changed.items():
+        click.echo(wrapped(printable(f"{dotted(path)}: {one_line(before)} -> {one_line(after)}"), sys.stdout, 4))
     if not changed:
         click.echo("no differences", err=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from recipekit.runner.runtime.resolved_values import description, effective_values
+from recipekit.runner.runtime.resolved_values import changed_values, description, effective_values
 from recipekit.schemas.extends import shipped_recipes
 from recipekit.schemas.json_schema import key_paths
 from recipekit.schemas.recipe import load_recipe
@@ -47,3 +47,11 @@ def test_every_key_has_a_description() -> None:
     assert [path for path in effective_values(loaded) if not description(loaded, path).get("description")] == []
     about = description(loaded, ("data", "sources", 0, "options", "max_emoji"))
     assert about["description"].startswith("Drop rows whose last reply has more emoji")
+
+
+def test_keys_that_only_one_recipe_has_are_changed_and_the_empty_place_of_the_other_is_not(minimal: Callable[..., dict]) -> None:
+    source = {"path": "rows.jsonl", "converter": "emogpt"}
+    without = Recipe.from_values(minimal({"data.sources": [source]}))
+    with_options = Recipe.from_values(minimal({"data.sources": [{**source, "options": {"max_emoji": 4}}]}))
+    assert changed_values(with_options, without) == {("data", "sources", 0, "options", "max_emoji"): (4, None)}
+    assert changed_values(without, with_options) == {("data", "sources", 0, "options", "max_emoji"): (None, 4)}
