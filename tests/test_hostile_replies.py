@@ -70,7 +70,7 @@ def test_a_provider(tmp_path, replies, stream):
         await client.close()
 
     faults = {}
-    with serving(of_row(replies)) as server, open_log(tmp_path / "requests.sqlite") as log:
+    with serving(of_row(replies)) as server, open_log(tmp_path / "requests.sqlite", Quiet()) as log:
         asyncio.run(ask_all(server.url, log))
         used = log.used()
     assert faults == {}

@@ -63,7 +63,7 @@ def ask_judge(run: RunFolder, scorer: Scorer, display: Display, key: str) -> tup
     """
     replies, provider = _Replies(run, scorer), scorer.judge.provider
     asker = Asker(scorer.limits, run.path.parents[1], display)
-    with open_log(run / EVALUATING / "judge.sqlite") as log:
+    with open_log(run / EVALUATING / "judge.sqlite", display) as log:
         asker.ask(replies, (provider,), log, "judging")
         endpoints = asker.known((provider,))
         lines, failure = [], ""

@@ -38,7 +38,7 @@ def generate_rows(generate: Generate, out: Path, log_path: Path, runs: Path, dis
     """
     job = Job.of(generate)._replace(most=generate.min_rows)
     asker = Asker(generate.limits, runs, display)
-    with open_log(log_path) as log, new_folder(out, MANIFEST, own_files(out, (ROWS, DROPPED, JUDGEMENTS))) as folder:
+    with open_log(log_path, display) as log, new_folder(out, MANIFEST, own_files(out, (ROWS, DROPPED, JUDGEMENTS))) as folder:
         round_ = _round(job, asker, log, folder, runs, display)
         while (wanted := (generate.min_rows or 0) - round_.usage.rows) > 0:
             job = _further(job, wanted, round_.usage)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from ...converters.building.manifest import verify_folder
 from ...converters.reading.files import source_files
 from ...converters.sources.registry import converter
 from ...schemas import VERSION
@@ -66,12 +67,16 @@ def generated_facts(generate: Generate, runs: Path) -> list[Any]:
 
 
 def with_generated_rows(loaded: LoadedRecipe, root: Path) -> Data:
-    """Return the data section with the rows as an ordinary file. Raises UserError if they have not been generated yet."""
+    """Return the data section with the rows as an ordinary file. Raises UserError if they have not been generated yet, or were changed."""
     rows = generated_files(loaded, root).rows / ROWS_FILE
-    if any(source.path == ROWS for source in loaded.recipe.data.sources) and not rows.is_file():
+    if any(source.path == ROWS for source in loaded.recipe.data.sources):
         name = (loaded.path.stem if loaded.path in shipped_recipes() else str(loaded.path)) + " --smoke" * loaded.is_smoke
-        hint = f"run recipe generate {name}; recipe run also generates them"
-        raise UserError(Problem(rows, "the rows have not been generated yet", hint, "not-generated"))
+        if not rows.is_file():
+            hint = f"run recipe generate {name}; recipe run also generates them"
+            raise UserError(Problem(rows, "the rows have not been generated yet", hint, "not-generated"))
+        if faults := verify_folder(rows.parent):
+            hint = f"recipe generate {name} writes them again from the log of requests; give rows of your own as a file of their own"
+            raise UserError(*(Problem(rows.parent, fault, hint, "changed") for fault in faults))
     return with_rows_file(loaded.recipe.data, rows)
 
 

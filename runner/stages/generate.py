@@ -28,10 +28,15 @@ def faults(run: RunFolder) -> list[str]:
 
 
 def run(context: RunContext) -> None:
-    """Generate the rows, unless the recipe's folder has those with the same key, and copy them into the run. Raises like generate_rows."""
+    """Generate the rows, unless the recipe's folder has those with the same key as they were written, and copy them into the run. Raises
+    like generate_rows."""
     section, shared = _section(context), generated_files(context.loaded, context.root)
     wanted = context.keys[NAME] = context.keys.get(NAME) or key(context)
-    if key_of_rows(shared.rows) == wanted:
+    is_known = key_of_rows(shared.rows) == wanted
+    changes = verify_folder(shared.rows) if is_known else []
+    for change in changes:
+        context.warn(NAME, f"{change}: not used")
+    if is_known and not changes:
         context.display.say(NAME, f"unchanged: {shared.rows}")
     else:
         require_generate_extra(section)

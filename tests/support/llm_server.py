@@ -112,7 +112,7 @@ def completion(text, finish="stop", usage=True):
     return body | ({"usage": {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}} if usage else {})
 
 
-def reply(text="love | joy", finish="stop", usage=True):
+def reply(text: str | Callable[..., str] = "love | joy", finish="stop", usage=True):
     """A good answer; `text` may be made of the exchange."""
 
     def behave(exchange):

@@ -1,6 +1,7 @@
 """A judge behind a real HTTP server on this machine: what is sent, what is read, what is kept, and what goes wrong."""
 
 import json
+import sqlite3
 
 import pytest
 from recipekit.runner.evaluation.judge import judge_all, read_judgements
@@ -91,6 +92,16 @@ def test_judging_resumes_without_repeating_a_request(judging, run):
         judging(lambda exchange: (SCORED if exchange.number < 4 else status(401, "no such key"))(exchange), {"concurrency": 1})
     result, server = judging(SCORED)
     assert (result.judged, len(server.asked)) == (6, 2)
+
+
+def test_a_judgement_that_was_edited_while_judging_was_interrupted_is_asked_for_again(judging, run):
+    with pytest.raises(UserError, match="status 401"):
+        judging(lambda exchange: (SCORED if exchange.number < 4 else status(401, "no such key"))(exchange), {"concurrency": 1})
+    with sqlite3.connect(run / "evaluating" / "judge.sqlite") as log:
+        log.execute("update replies set reply = replace(reply, '2', '0') where key = (select min(key) from replies)")
+    result, server = judging(SCORED)
+    assert (result.judged, len(server.asked)) == (6, 3)
+    assert {**judgements(run)} == dict.fromkeys(judgements(run), GOOD)
 
 
 @pytest.mark.parametrize("other", ["judge", "reply"])

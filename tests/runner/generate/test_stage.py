@@ -93,6 +93,19 @@ def test_rows_that_were_damaged_are_given_to_the_run_again(generated) -> None:
         assert rows.read_bytes() == kept
 
 
+def test_rows_that_were_edited_in_the_recipes_folder_are_named_and_not_used(generated, recipe, tmp_path, quiet) -> None:
+    with serving(reply("love | joy")) as server:
+        rows = generated("one", server.url).run / "generated" / "rows.jsonl"
+        kept, asked = rows.read_bytes(), len(server.asked)
+        rows.write_bytes(kept.replace(b"joy", b"woe"))  # the run's file and that of the recipe's folder are one
+        with pytest.raises(UserError, match="rows.jsonl is damaged.*\n    hint: recipe generate .*asked.yml writes them again"):
+            with_generated_rows(recipe(server.url), tmp_path / "runs")
+        for name in ("one", "two"):
+            assert (generated(name, server.url).run / "generated" / "rows.jsonl").read_bytes() == kept
+        assert len(server.asked) == asked
+    assert f"{tmp_path / 'runs/asked/generated/rows.jsonl'} is damaged" in " ".join(str(line) for line in quiet.lines)
+
+
 def test_rows_that_are_not_there_yet_are_asked_for_by_name(recipe, tmp_path) -> None:
     with pytest.raises(UserError, match="have not been generated yet\n    hint: run recipe generate"):
         with_generated_rows(recipe(), tmp_path)

@@ -4,10 +4,12 @@ import sqlite3
 import stat
 
 import pytest
-from recipekit.runner.providers.request_log import Entry, RequestLog, Used
+from recipekit.runner.providers.request_log import Entry, RequestLog, Used, open_log
 from recipekit.runner.providers.requests import ProviderRequest, Reply
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.generate_sections import Sampling
+
+from ...support.llm_server import Quiet
 
 ASKED = ProviderRequest("p", "m", ({"role": "user", "content": "你好"},), Sampling(), 1)
 REPLY = Reply("好 😀", "stop", 3, 4)
@@ -88,3 +90,32 @@ def test_a_damaged_log_is_reported(tmp_path) -> None:
     whole.path.write_bytes(content[:4096] + b"\x55" * (len(content) - 4096))
     with pytest.raises(UserError, match="cannot be used as the request log: database disk image is malformed"):
         RequestLog(whole.path).used()
+
+
+@pytest.mark.parametrize(
+    "change", ["reply = 'good'", "reply = cast(x'ff' as text)", "completion_tokens = 9", "redacted = 1", "sha256 = ''", "key = 'k'"]
+)
+def test_an_answer_that_was_changed_is_said_and_not_used(log, change: str) -> None:
+    kept = ASKED._replace(seed=2)
+    log.keep([Entry(asked, REPLY, 0, "USD", 2, 1) for asked in (ASKED, kept)])
+    log.database.execute(f"update replies set {change} where key = ?", (ASKED.key,))
+    assert log.reply(ASKED.key) is None and log.reply(kept.key) == REPLY
+    log.close()
+    for lines in ([f"{log.path}: 1 reply changed after being written: not used, and asked for again if needed"], []):
+        display = Quiet()
+        with open_log(log.path, display) as again:
+            assert (again.reply(ASKED.key), again.reply(kept.key), again.used().requests) == (None, REPLY, 1)
+        assert [line[1] for line in display.lines] == lines
+
+
+def test_the_answers_of_a_log_without_hashes_are_kept(log) -> None:
+    log.keep([Entry(ASKED, REPLY, 0.5, "USD", 2, 1.5)])
+    log.database.execute("alter table replies drop column sha256")
+    log.close()
+    display = Quiet()
+    with open_log(log.path, display) as again:
+        again.keep([Entry(ASKED._replace(seed=2), REPLY, None, None, 1, 1.0)])
+        assert again.reply(ASKED.key) == again.reply(ASKED._replace(seed=2).key) == REPLY
+        again.database.execute("update replies set reply = 'good'")
+        assert again.reply(ASKED.key) is None
+    assert display.lines == []
