@@ -5,7 +5,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from .base.errors import Problem
+from .base.errors import MAX_PROBLEMS, Problem
 from .json_schema import schema
 from .values import without
 from .yaml_source import Document
@@ -27,13 +27,15 @@ def check_document(document: Document, name: str = "recipe") -> list[Problem]:
 
 
 def without_unknown_keys(data: Any) -> Any:
-    """Return a recipe's data without the keys that the schema does not know; None if anything else is wrong with it."""
+    """Return a recipe's data without the keys that the schema does not know; None if anything else is wrong with it, or too much."""
     checked = validator("recipe")
     if checked.is_valid(data):
         return data
-    for error in checked.iter_errors(data):
-        for key in getattr(error.kind, "unexpected", ()):
-            data = without(data, (*error.instance_path, key))
+    unknown = [(*error.instance_path, key) for error in checked.iter_errors(data) for key in getattr(error.kind, "unexpected", ())]
+    if len(unknown) > MAX_PROBLEMS:  # these fill the list of problems, and each is a copy
+        return None
+    for path in unknown:
+        data = without(data, path)
     return data if checked.is_valid(data) else None
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self
 
 SUMMARY = "max-dropped"  # the rule of a problem that counts others
 MAX_PROBLEMS = 100  # per file; suggestions for thousands of keys would take minutes
+MAX_TEXT = 4000  # characters of what a problem says: it may quote a name of a megabyte
 
 
 class Location(NamedTuple):
@@ -51,7 +52,7 @@ class Problem(_Fields):
 
         place = location if isinstance(location, Location) else Location(str(location))
         what = redact(what).encode("utf-8", "backslashreplace").decode()  # half a surrogate pair, of a library's message, fits in no file
-        return super().__new__(cls, place._replace(file=redact(place.file)), what, redact(hint), rule)
+        return super().__new__(cls, place._replace(file=_cut(redact(place.file))), _cut(what), _cut(redact(hint)), rule)
 
     def replaced(self, **changes: Any) -> Self:
         """Return the problem with other values, redacted as well."""
@@ -69,6 +70,11 @@ class Problem(_Fields):
     def __str__(self) -> str:
         place = f"{self.location}: " if self.location.file else ""
         return f"{place}{self.what}" + (f"\n    hint: {self.hint}" if self.hint else "")
+
+
+def _cut(text: str) -> str:
+    """Return the text, or its beginning and how much is left out. What is cut must be redacted before: half a secret has no shape."""
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]} ... ({len(text) - MAX_TEXT:,} characters more)"
 
 
 def first_line(error: BaseException) -> str:
