@@ -80,6 +80,8 @@ class RunCallback(TrainerCallback):
         if is_first():
             METRICS.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self.step = state.global_step
+        if not hasattr(self.trainer.model, "peft_config"):
+            self.movement.follow(self.trainer.optimizer)
         if state.global_step:
             self.resume(args, state, {line["step"] for line in kept if "eval_loss" in line})
             control.should_training_stop = state.global_step >= state.max_steps or self.stopped_early
@@ -120,14 +122,8 @@ class RunCallback(TrainerCallback):
         self.signalled = True
         self.progress.event("stopping", signal=signal.Signals(number).name)
 
-    def on_pre_optimizer_step(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        model = kwargs.get("model")
-        is_sharded = self.trainer.is_deepspeed_enabled or self.trainer.is_fsdp_enabled  # with fp32 weights: precision.py
-        if model is not None and not is_sharded and not hasattr(model, "peft_config"):
-            self.movement.before_step(model, self.trainer.optimizer.param_groups[0]["lr"])
-
     def on_optimizer_step(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if why := self.movement.after_step():
+        if why := self.movement.after_step(args.device):
             self.progress.event("refused", what=why)
             raise SystemExit(1)
 

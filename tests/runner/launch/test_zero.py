@@ -30,6 +30,7 @@ LAUNCHES = {
     for stage, optimizer, params in product((1, 2, 3), (False, True), (False, True))
     if not params or stage == 3
 }
+LOW = {"stage 2": {}, "stage 3": {}}
 MODEL = """
 import json, os, sys, torch
 MICRO, ACCUMULATION, STEPS = 2, 2, 3
@@ -57,6 +58,8 @@ TWO = (
     MODEL
     + """
 import deepspeed
+from types import SimpleNamespace
+from recipekit.runner.worker.weight_movement import MovementCheck
 deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False  # minutes of compiling, for messages that gloo carries as well
 def finished(gather):  # of several gathers DeepSpeed waits for the last, which NCCL's order makes enough and gloo's does not
     def gather_and_wait(*arguments, **named):
@@ -71,16 +74,23 @@ deepspeed.init_distributed("gloo")
 rank, answers = torch.distributed.get_rank(), {}
 for name, config in json.load(open(sys.argv[1])).items():
     net = model()
-    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-2, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=config.pop("rate", 1e-2), weight_decay=0.0)
+    if config["bf16"]["enabled"]:
+        net.bfloat16()
     engine, *_ = deepspeed.initialize(model=net, optimizer=optimizer, config=config)
+    check = MovementCheck()
+    check.follow(SimpleNamespace(optimizer=engine.optimizer))  # as accelerate's wrapper has it
     for step in range(STEPS):
         for part in range(ACCUMULATION):
-            loss = torch.nn.functional.mse_loss(engine(ROWS[step, part, rank]), WANTED[step, part, rank])
+            rows = ROWS[step, part, rank].to(next(net.parameters()).dtype)
+            loss = torch.nn.functional.mse_loss(engine(rows).float(), WANTED[step, part, rank])
             engine.backward(loss)
             with torch.no_grad():  # gloo gathers into views, which autograd forbids
                 engine.step()
+        said = check.after_step(torch.device("cpu"))
+    movement = {"said": said, "pushed": check.pushed, "moved": check.moved}
     with deepspeed.zero.GatheredParameters(list(net.parameters()), enabled=config["zero_optimization"]["stage"] == 3):
-        answers[name] = [p.detach().flatten().tolist() for p in net.parameters()]
+        answers[name] = {"weights": [p.detach().float().flatten().tolist() for p in net.parameters()], "movement": movement}
     engine.destroy()
 if rank == 0:
     json.dump(answers, open(sys.argv[2], "w"))
@@ -100,7 +110,8 @@ def answers(tmp_path_factory):
         sizes = {key: 1_000_000 for key, value in config["zero_optimization"].items() if value == "auto"}
         config["zero_optimization"] |= sizes
         assert "auto" not in json.dumps(config)
-    (folder / "configs.json").write_text(json.dumps(configs))
+    low = {name: {**configs[name], "bf16": {"enabled": True, **more}, "rate": 1e-6} for name, more in LOW.items()}
+    (folder / "configs.json").write_text(json.dumps(configs | {f"{name}, bf16": config for name, config in low.items()}))
     (folder / "two.py").write_text(TWO)
     env = {**os.environ, "DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     torchrun = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(PROCESSES)]
@@ -115,6 +126,17 @@ def answers(tmp_path_factory):
 @pytest.mark.parametrize("name", LAUNCHES)
 def test_two_processes_under_zero_end_with_the_weights_of_one(answers, name):
     """Only the order of float32 sums differs; three steps of 0.01 each leave that at 1e-5."""
-    for sharded, alone in zip(answers[name], answers["one process"], strict=True):
+    for sharded, alone in zip(answers[name]["weights"], answers["one process"], strict=True):
         assert sharded == pytest.approx(alone, abs=2e-5)
-    assert answers[name] != []
+    assert answers[name]["weights"] != []
+
+
+WEIGHTS = 16 * 32 + 32 + 32 * 4 + 4
+
+
+@pytest.mark.parametrize("name", [*LAUNCHES, *(f"{name}, bf16" for name in LOW)])
+def test_the_copies_that_deepspeed_steps_are_seen_to_move(answers, name):
+    """Those of both processes, in fp32, and of a bf16 model at a rate that bf16 could not represent. A few bf16 gradients round to 0."""
+    movement = answers[name]["movement"]
+    assert movement["said"] == ""
+    assert 0.99 * STEPS * WEIGHTS < movement["pushed"] <= STEPS * WEIGHTS and movement["moved"] > 0.9 * movement["pushed"]

@@ -1,10 +1,16 @@
-"""Steps that a weight's type rounds away are noticed."""
+"""Steps that a weight's type rounds away are noticed, in whole weights and in the shards of several processes."""
+
+import json
+import subprocess
+import sys
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
 from recipekit.runner.worker.weight_movement import CHECKED_STEPS, MovementCheck
+
+CPU = torch.device("cpu")
 
 
 def trained(dtype, rate, steps=CHECKED_STEPS, warmup=0):
@@ -14,14 +20,14 @@ def trained(dtype, rate, steps=CHECKED_STEPS, warmup=0):
     torch.nn.init.normal_(layer.weight, std=0.02)
     before = layer.weight.detach().clone()
     optimizer, check, warnings = torch.optim.AdamW(layer.parameters(), lr=rate, weight_decay=0), MovementCheck(), []
+    check.follow(optimizer)
     for step in range(steps + warmup):
         optimizer.param_groups[0]["lr"] = 0 if step < warmup else rate
         with torch.autocast("cpu", torch.bfloat16):
             loss = layer(torch.randn(8, 64, dtype=dtype)).float().square().mean()
         loss.backward()
-        check.before_step(layer, optimizer.param_groups[0]["lr"])
         optimizer.step()
-        warnings.append(check.after_step())
+        warnings.append(check.after_step(CPU))
         optimizer.zero_grad()
     return (layer.weight != before).float().mean().item(), warnings[-1]
 
@@ -47,10 +53,62 @@ def test_steps_of_a_warm_up_without_a_rate_are_not_counted():
 def test_frozen_weights_need_not_move():
     layer = torch.nn.Embedding(100, 8)
     optimizer, check = torch.optim.AdamW(layer.parameters(), lr=1e-4, weight_decay=0), MovementCheck()
+    check.follow(optimizer)
     for _ in range(CHECKED_STEPS):
         layer(torch.tensor([3])).sum().backward()
-        check.before_step(layer, 1e-4)
         optimizer.step()
-        assert check.after_step() == ""
+        assert check.after_step(CPU) == ""
         optimizer.zero_grad()
-    assert 0 < check.pushed < 100
+    assert check.pushed == check.moved == 8 * CHECKED_STEPS
+
+
+def test_a_step_that_is_skipped_is_not_counted():
+    """As fp16's scaler skips those whose gradients are not finite: no weight moves, whatever its type."""
+    optimizer, check = torch.optim.AdamW(torch.nn.Linear(8, 8).parameters(), lr=1e-4), MovementCheck()
+    check.follow(optimizer)
+    assert [check.after_step(CPU) for _ in range(CHECKED_STEPS + 1)] == [""] * (CHECKED_STEPS + 1)
+    assert check.steps == 0
+
+
+SHARDED = """
+import json, sys, torch
+from torch import distributed
+from torch.distributed.fsdp import fully_shard
+from recipekit.runner.worker.weight_movement import CHECKED_STEPS, MovementCheck
+torch.set_num_threads(1)
+distributed.init_process_group("gloo")
+rank, answers = distributed.get_rank(), {}
+for name in ("bfloat16", "float32"):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.Linear(64, 1)).to(getattr(torch, name))  # one row: one process has none
+    fully_shard(model, mesh=distributed.device_mesh.init_device_mesh("cpu", (2,)))
+    optimizer, check = torch.optim.AdamW(model.parameters(), lr=1e-6, weight_decay=0.0), MovementCheck()
+    check.follow(optimizer)
+    torch.manual_seed(rank)
+    for _ in range(CHECKED_STEPS):
+        model(torch.randn(8, 64, dtype=getattr(torch, name))).float().square().mean().backward()
+        optimizer.step()
+        said = check.after_step(torch.device("cpu"))
+        optimizer.zero_grad()
+    found = [None, None]
+    distributed.all_gather_object(found, {"said": said, "pushed": check.pushed, "moved": check.moved})
+    answers[name] = found
+if rank == 0:
+    json.dump(answers, open(sys.argv[1], "w"))
+distributed.barrier()
+distributed.destroy_process_group()
+"""
+
+
+def test_shards_of_two_processes_are_compared_and_counted_together(tmp_path):
+    (tmp_path / "two.py").write_text(SHARDED)
+    argv = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    argv += [tmp_path / "two.py", tmp_path / "answers.json"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    answers = json.loads((tmp_path / "answers.json").read_text())
+    weights = (64 * 64 + 64 + 64 + 1) * CHECKED_STEPS
+    for first, second in answers.values():
+        assert first == second and 0.9 * weights < first["pushed"] <= weights
+    assert "(bfloat16) cannot represent steps this small" in answers["bfloat16"][0]["said"]
+    assert answers["float32"][0]["said"] == "" and answers["float32"][0]["moved"] > 0.9 * weights
