@@ -56,7 +56,7 @@ def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
     return {
         # The recipe behind `run:` has a smoke run too, whose tiny model is used.
         "model": ({} if model.base_model.startswith(("run:", TINY)) else {"base_model": TINY + model.base_model})
-        | {"trust_remote_code": None, "attn_implementation": None if model.attn_implementation in FAST_KERNELS else ...},
+        | {"trust_remote_code": None, "attn_implementation": "eager" if model.attn_implementation in FAST_KERNELS else ...},
         "training": {
             "max_steps": steps,
             **_batch(recipe),

@@ -16,8 +16,8 @@ from .size import has_attention_dropout, local_folder, public_models
 class Architecture(NamedTuple):
     """`family` is transformers' model_type, `head` the width of an attention head, `dropout` whether attention has dropout, `sliding`
     whether it has a sliding window, `changes_logits` whether the model caps or scales the logits of its head, `positions` how many tokens
-    of a row it can tell apart, if that is limited, and `differs` what its config.json says of its layers that is not so in the rest of its
-    family."""
+    of a row it can tell apart, if that is limited, `differs` what its config.json says of its layers that is not so in the rest of its
+    family, and `caps_scores` whether it caps the scores of attention."""
 
     family: str
     head: int
@@ -26,6 +26,26 @@ class Architecture(NamedTuple):
     changes_logits: bool = False
     positions: int | None = None
     differs: str = ""
+    caps_scores: bool = False
+
+
+# Those whose layers keep a window from flash attention, which gets no mask.
+_NO_WINDOW_IN_FLASH = ("phimoe", "qwen2_moe")
+
+
+def left_out(attention: str, model: Architecture | None) -> str:
+    """Return the key of config.json that an attention implementation would not compute; "" if none is known.
+
+    transformers hands every implementation all that a model's attention has, and each ignores what it does not know (flex attention refuses
+    dropout, in the first step). `eager` is the model's own. tests/runner/resources/test_left_out.py reads the installed transformers.
+    """
+    if model is None:
+        return ""
+    if attention == "sdpa" and model.caps_scores:
+        return "attn_logit_softcapping"
+    if "flash" in attention and model.sliding and model.family in _NO_WINDOW_IN_FLASH:
+        return "sliding_window"
+    return "attention_dropout" if attention == "flex_attention" and model.dropout else ""
 
 
 def architecture(path: str, revision: str | None = None) -> Architecture | None:
@@ -40,9 +60,12 @@ def architecture(path: str, revision: str | None = None) -> Architecture | None:
     heads, hidden = config.get("num_attention_heads") or config.get("n_head"), config.get("hidden_size") or config.get("n_embd")
     family = config.get("model_type", "")
     head = config.get("head_dim") or (hidden // heads if heads and hidden else 0)
-    sliding = config.get("sliding_window") and config.get("use_sliding_window", family != "qwen2")
+    sliding = config.get("sliding_window") and config.get("use_sliding_window", not family.startswith("qwen"))
     changes = config.get("final_logit_softcapping") or config.get("logits_scaling") or config.get("logit_scale")
-    return Architecture(family, head, has_attention_dropout(config), bool(sliding), bool(changes), positions_of(config), _unusual(config))
+    return Architecture(
+        family, head, has_attention_dropout(config), bool(sliding), bool(changes), positions_of(config), _unusual(config),
+        bool(config.get("attn_logit_softcapping")),
+    )  # fmt: skip
 
 
 def _unusual(config: Mapping[str, Any]) -> str:

@@ -1,10 +1,11 @@
 """Check a recipe against its model before data is read, as far as its configuration on this machine tells without torch: the names of
-modules and parameters, and that there is a position for every token of a row."""
+modules and parameters, that there is a position for every token of a row, and that attention computes all that the model's has."""
 
 from ...schemas.base.errors import Problem, UserError
 from ...schemas.recipe import LoadedRecipe
-from ..models.architecture import Architecture
+from ..models.architecture import Architecture, left_out
 from ..models.module_names import modules_of, name_problems
+from ..models.reference import ATTENTION
 from .estimate_fit import size_of
 
 # Families whose modules have the same names in memory as in their files.
@@ -49,8 +50,21 @@ def beyond_the_context(sequence_len: int, model: Architecture | None) -> str:
     return f"{sequence_len} is more than the model's {model.positions} positions: {_SHORTER.format(model.positions)}"
 
 
-def context_problems(loaded: LoadedRecipe, model: Architecture | None) -> list[Problem]:
-    """Return the problem of a sequence_len that is longer than the model's context."""
-    what, _, hint = beyond_the_context(loaded.recipe.training.sequence_len, model).partition(": ")
-    place = ("training", "sequence_len")
-    return [Problem(loaded.document.location(place), f"training.sequence_len: {what}", hint, "beyond-the-context")] if what else []
+def another_attention(attention: str, model: Architecture | None) -> str:
+    """Return in words, with a hint, what of the model's attention this implementation would not compute; "" if nothing is known."""
+    key = left_out(attention, model)
+    return f"{attention} does not compute the model's {key}: set it to eager, which computes whatever a model has" if key else ""
+
+
+def architecture_problems(loaded: LoadedRecipe, model: Architecture | None) -> list[Problem]:
+    """Return a problem for a sequence_len that is longer than the model's context, and for attention that would be another model's."""
+    recipe = loaded.recipe
+    found = (
+        (("training", "sequence_len"), beyond_the_context(recipe.training.sequence_len, model), "beyond-the-context"),
+        (("model", "attn_implementation"), another_attention(recipe.model.attn_implementation or ATTENTION, model), "another-attention"),
+    )
+    problems = []
+    for place, fault, rule in found:
+        what, _, hint = fault.partition(": ")
+        problems += [Problem(loaded.document.location(place), f"{'.'.join(place)}: {what}", hint, rule)] if fault else []
+    return problems

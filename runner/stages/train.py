@@ -21,7 +21,7 @@ from ..models.template_rows import date_note
 from ..reporting.token_summary import token_summary
 from ..resources.batch_size import batch_text
 from ..resources.estimate_fit import check_fit, print_memory
-from ..resources.model_checks import context_problems
+from ..resources.model_checks import architecture_problems
 from ..resources.training_time import (
     Prediction,
     duration,
@@ -96,7 +96,7 @@ def _prepare(context: RunContext) -> None:
     run, job = context.run, context.job
     splits = context.manifest["splits"]
     _check_rows(context.loaded, splits, context.manifest["rows_in"])
-    if problems := context_problems(context.loaded, architecture(job.model.path, context.recipe.model.revision)):
+    if problems := architecture_problems(context.loaded, architecture(job.model.path, context.recipe.model.revision)):
         raise UserError(*problems)
     own_key = context.keys[NAME] = context.keys.get(NAME) or key(context)
     lock: Lock = {"recipekit": VERSION, "python": sys.version.split()[0], "packages": package_versions(),

@@ -27,7 +27,7 @@ from ..models.architecture import architecture
 from ..models.module_names import experts_note, name_problems, untrained_problems
 from ..resources.fit import too_large
 from ..resources.forward_pass import ForwardPass, largest_forward_pass
-from ..resources.model_checks import beyond_the_context
+from ..resources.model_checks import another_attention, beyond_the_context
 from ..runtime.checkpoints import INTERRUPTED, SAVED
 from ..runtime.machine import this_machine
 from ..runtime.progress import Progress, report_user_errors
@@ -105,8 +105,11 @@ class RecipekitPlugin(BasePlugin):
             cfg.output_dir = CHECKPOINTS
         load_in_fp32(cfg)
         keep_on_one_gpu(cfg)
-        if fault := beyond_the_context(cfg.sequence_len, architecture(cfg.base_model, cfg.revision_of_model)):
+        model = architecture(cfg.base_model, cfg.revision_of_model)
+        if fault := beyond_the_context(cfg.sequence_len, model):
             self.fail(f"training.sequence_len: {fault}")
+        if fault := another_attention(cfg.attn_implementation, model):
+            self.fail(f"model.attn_implementation: {fault}")
         self.progress.event("stage", name="tokenise")
         self.tokenizer = load_tokenizer(cfg)
         prepared = PREPARE[cfg.record_type](cfg, self.tokenizer)

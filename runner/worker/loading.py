@@ -12,7 +12,7 @@ import torch
 
 from ...converters.building.hub_client import limit_hub_client
 from ...schemas.base.errors import Location, Problem, UserError, first_line
-from ..models.architecture import positions_of
+from ..models.architecture import Architecture, architecture, left_out, positions_of
 from ..models.folder_check import check_model_folder
 from ..models.hub import require_weights
 from ..models.reference import ATTENTION, ModelReference
@@ -165,7 +165,7 @@ def _model(reference: ModelReference, head: Head, dtype: Any, device: str, bits:
         "trust_remote_code": reference.trust_remote_code,
         "use_safetensors": True,  # other formats are pickles
         # Always set, as in training: a config.json may name another kernel, even one to download.
-        "attn_implementation": attention_for(reference.attention, device, dtype),
+        "attn_implementation": attention_for(reference.attention, device, dtype, architecture(reference.base, reference.revision)),
     }
     if bits:
         options |= {"quantization_config": _quantisation(bits, dtype), "device_map": {"": device}}
@@ -179,11 +179,12 @@ def _model(reference: ModelReference, head: Head, dtype: Any, device: str, bits:
     return (model if bits else model.to(device)).eval()
 
 
-def attention_for(wanted: str, device: str, dtype: Any) -> str:
+def attention_for(wanted: str, device: str, dtype: Any, model: Architecture | None) -> str:
     """Return the attention to load: that of the training, but flash attention only on a GPU in 16 bits. The type that a model is stored in
-    (`auto`) may be fp32, which it refuses."""
+    (`auto`) may be fp32, which it refuses. The model's own, where another would leave out a part of it."""
     can_flash = device == "cuda" and dtype in (torch.bfloat16, torch.float16)
-    return wanted if can_flash or "flash" not in wanted else ATTENTION
+    chosen = wanted if can_flash or "flash" not in wanted else ATTENTION
+    return "eager" if left_out(chosen, model) else chosen
 
 
 def _quantisation(bits: int, dtype: Any) -> Any:

@@ -69,10 +69,10 @@ class MovementCheck:
         self.steps, self.pushed, self.moved = self.steps + 1, self.pushed + pushed, self.moved + moved
         if self.steps < CHECKED_STEPS or self.moved >= LEAST * self.pushed:
             return ""
-        share = 100 * self.moved / self.pushed
+        share, kinds = 100 * self.moved / self.pushed, ", ".join(sorted(self.kinds))
         return (
             f"in the first {self.steps} steps {share:.1f} % of the weights that have a gradient changed: "
-            f"their type ({', '.join(sorted(self.kinds))}) cannot represent steps this small; increase learning_rate, or set precision: fp32"
+            f"their type ({kinds}) cannot represent steps this small; increase learning_rate, or set precision: fp32"
         )
 
 

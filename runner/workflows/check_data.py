@@ -23,7 +23,7 @@ from ..models.architecture import architecture_of
 from ..models.resolve import require_local_model_of
 from ..models.template_rows import template_problems
 from ..reporting.ledger_table import source_notes
-from ..resources.model_checks import context_problems, model_name_problems
+from ..resources.model_checks import architecture_problems, model_name_problems
 
 
 class Section:
@@ -66,7 +66,7 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
         return DataCheck([])
     loaded = load_recipe(str(path), settings)
     recipe, problems = loaded.recipe, [*_found(require_local_model_of, loaded), *model_name_problems(loaded)]
-    problems += context_problems(loaded, architecture_of(recipe.model))
+    problems += architecture_problems(loaded, architecture_of(recipe.model))
     sections: dict[KeyPath, Section] = {("data",): Section(recipe.data.max_dropped)}
     sections |= {("evaluation", "also", name): Section(found.max_dropped) for name, found in recipe.evaluation.also.items()}
     unread: list[str] = []

@@ -16,7 +16,7 @@ from ..models.resolve import require_model_of, require_unquantised_of
 from ..resources.batch_size import locked_batch, with_batch
 from ..resources.estimate_fit import estimate_fit, size_of
 from ..resources.fit import problems, warnings
-from ..resources.model_checks import context_problems, model_name_problems
+from ..resources.model_checks import architecture_problems, model_name_problems
 from ..resources.training_time import Rate, earlier_timings, method, past_errors, predict, rate_of, tokens_in_epoch
 from ..runtime.machine import Machine, this_machine
 from ..runtime.progress import read_lines
@@ -59,7 +59,7 @@ def _estimated(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, 
         data_bytes = records.stat().st_size
     size = size_of(recipe)
     refused = [*step_problems(recipe, loaded.document, splits["train"]), *model_name_problems(loaded)]
-    refused += context_problems(loaded, architecture_of(recipe.model))
+    refused += architecture_problems(loaded, architecture_of(recipe.model))
     refused += problems(found, recipe.data.type == "text" and recipe.training.sample_packing) if found else []
     close = [*(warnings(found, refused) if found else []), *early_stopping_note(recipe, splits["train"])]
     installed = installed_kernels() if machine == this_machine() else None

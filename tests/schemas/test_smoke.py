@@ -54,7 +54,7 @@ def test_a_smoke_run_uploads_nothing_and_checks_no_gate(smoke_run: Callable[...,
     })  # fmt: skip
     assert (found.export.push_to_hub, found.training.trackers, found.evaluation.gates) == (None, (), {})
     assert (found.evaluation.judge, found.evaluation.metrics) == (None, ("perplexity",))
-    assert (found.launch.engine, found.launch.num_processes, found.model.attn_implementation) == ("local", 1, None)
+    assert (found.launch.engine, found.launch.num_processes, found.model.attn_implementation) == ("local", 1, "eager")
 
 
 def test_a_warm_up_that_is_longer_than_the_smoke_run_is_shortened(smoke_run: Callable[..., Recipe]) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from recipekit.runner.models.architecture import architecture, architecture_of, positions_of
-from recipekit.runner.resources.model_checks import beyond_the_context, context_problems
+from recipekit.runner.resources.model_checks import architecture_problems, beyond_the_context
 from recipekit.schemas.recipe import load_recipe
 
 from ...support.tiny import write_recipe
@@ -42,7 +42,7 @@ def problems(tmp_path):
 
     def found(*settings):
         loaded = load_recipe(str(path), settings)
-        return context_problems(loaded, architecture_of(loaded.recipe.model))
+        return architecture_problems(loaded, architecture_of(loaded.recipe.model))
 
     return found
 

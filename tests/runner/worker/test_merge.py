@@ -8,11 +8,13 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
+from recipekit.runner.models.architecture import Architecture
 from recipekit.runner.models.size import model_size
 from recipekit.runner.worker import merge
 from recipekit.runner.worker.loading import attention_for
 from recipekit.runner.worker.merge import LARGEST, ROOM, device_of, largest_difference, load_tuned
 
+LLAMA = Architecture("llama", 64, False)
 LOGITS = [torch.tensor([[1.0, -8.0]]), torch.tensor([[2.0, 4.0]])]
 
 
@@ -60,8 +62,14 @@ def test_a_model_is_merged_on_the_gpu_if_its_weights_fit_as_they_are_stored_into
 )  # fmt: skip
 def test_flash_attention_computes_in_16_bits_on_a_gpu_only(device, dtype, attention):
     """A base that is stored in fp32 is merged in fp32, which flash attention refuses."""
-    assert attention_for("flash_attention_2", device, dtype) == attention
-    assert attention_for("eager", device, dtype) == "eager"
+    assert attention_for("flash_attention_2", device, dtype, LLAMA) == attention
+    assert attention_for("eager", device, dtype, LLAMA) == "eager"
+
+
+@pytest.mark.parametrize("wanted", ["flash_attention_2", "sdpa"])
+def test_a_model_that_caps_its_scores_is_loaded_with_attention_that_does(wanted):
+    """As a Gemma 2 that was trained with flash attention and is served on a CPU, or that nothing trained."""
+    assert attention_for(wanted, "cpu", torch.float32, LLAMA._replace(caps_scores=True)) == "eager"
 
 
 @pytest.mark.parametrize(("cuda", "dtype"), [(True, "auto"), (False, torch.float32)])
