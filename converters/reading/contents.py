@@ -15,6 +15,7 @@ _MAGIC = ((b"PAR1", "parquet"), (b"ARROW1", "arrow"), (b"\xff\xff\xff\xff", "arr
           (b"BZh", "bzip2 data"), (b"\xfd7zXZ\0", "xz data"), (b"\x1f\x8b", "gzip data inside gzip"),
           (b"SQLite format 3\x00", "a SQLite database"), (b"%PDF-", "a PDF document"),
           (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document"), (b"\x28\xb5\x2f\xfd", "zstd data inside another"),
+          (b"\xff\xfe\0\0", "UTF-32 text"), (b"\0\0\xfe\xff", "UTF-32 text"),
           (b"\xff\xfe", "UTF-16 text"), (b"\xfe\xff", "UTF-16 text"),
           (b"version https://git-lfs.github.com/spec/", "a Git LFS pointer"))  # fmt: skip
 _MAILBOX = re.compile(rb"From \S+.*\d{4}\r?\n[A-Z][\w-]*: ")
@@ -23,7 +24,7 @@ _UNPACK = "unpack it and name the folder: archives are not unpacked here, becaus
 _AGAIN = "decompress it first; gzip and zstd can be read directly"
 _OFFICE = (b"docProps/", b"_rels/.rels", b"[Content_Types].xml", b"application/vnd.oasis.opendocument")
 _SAVE = "save a sheet as CSV (UTF-8), or a document as plain text, and use that file"
-_ENCODE = "set encoding: utf-16 (--encoding utf-16), or save it as UTF-8"
+_ENCODE = "set encoding: {0} (--encoding {0}), or save it as UTF-8".format
 # Files that are refused by every converter, with the hint.
 REFUSED = {
     "an Office document (.xlsx, .docx, .ods)": _SAVE,
@@ -38,7 +39,8 @@ REFUSED = {
     "xz data": _AGAIN,
     "gzip data inside gzip": _AGAIN,
     "zstd data inside another": _AGAIN,
-    "UTF-16 text": _ENCODE,
+    "UTF-16 text": _ENCODE("utf-16"),
+    "UTF-32 text": _ENCODE("utf-32"),
     "a mailbox (mbox)": "write the mails as a table, for example with a column for the question and one for the answer",
     "a Git LFS pointer": "fetch the actual file: git lfs pull",
 }

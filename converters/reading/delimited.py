@@ -22,6 +22,8 @@ _TYPES = {
     *("int", "uint", "integer", "bigint", "smallint", "tinyint", "float", "double", "real", "numeric", "number", "decimal"),
     *("date", "datetime", "time", "timestamp"),
 }
+# How surveys describe their columns in lines below the header.
+_QUALTRICS, _SURVEYMONKEY = '{"ImportId":', "open-ended response"
 _UNIT_OR_RULE = re.compile(r"[\[(][^\[\]()]{1,12}[\])]|:?-{2,}:?|")
 _QUOTED_AFTER_A_BLANK = re.compile(r'\s+".*"\s*', re.DOTALL)
 # Lines inside a cell read like rows if nearly all have as many delimiters as the table, and at least so many in all.
@@ -110,6 +112,9 @@ def _row(cells: list[str], header: list[str], names: list[str], name: str, line:
         return Drop(Row(None, name, line), fault)
     if cells[-1] == header[-1] and len(cells) > 1 and cells[1:] == header[1:] and cells[0].removeprefix("\ufeff") == header[0]:
         return Drop(Row(None, name, line), "repeated_header", "files were joined: remove the line")
+    if cells[0].startswith(_QUALTRICS):
+        what = "the line has Qualtrics' ids of the questions, not data: remove it, and the questions' texts in the line above it"
+        return Drop(Row(None, name, line), "type_row", what)
     value = dict(zip(names, cells, strict=True))
     if "" in header:  # an unnamed column has what its cells hold, and no more
         value = {key: cell for key, cell, named in zip(names, cells, header, strict=True) if named or cell.strip()}
@@ -120,7 +125,7 @@ def _no_types(row: Row | Drop, cells: list[str]) -> Row | Drop:
     """Return the first row, or a drop if its cells describe the columns: it would be trained."""
     described = [cell.strip().lower() for cell in cells]
     is_type = [cell.rstrip("0123456789()") in _TYPES or _UNIT_OR_RULE.fullmatch(cell) is not None for cell in described]
-    if isinstance(row, Row) and len(cells) > 1 and all(is_type) and any(described):
+    if isinstance(row, Row) and len(cells) > 1 and (all(is_type) and any(described) or _SURVEYMONKEY in described):
         return Drop(row._replace(value=None), "type_row", "the line has types or units of the columns, not data: remove it")
     return row
 
@@ -142,7 +147,7 @@ def _header(reader: Iterator[list[str]], place: Location, stream: BinaryIO) -> l
     header: list[str] = []
     hint = ""
     try:
-        header = next(reader, [])
+        header = [name.lstrip("\ufeff") for name in next(reader, [])]  # of two byte order marks, one is left
         what = "the header has the same column twice" if len({*_names(header)}) != len(header) else ""
         hint = f"rename one of them; {NO_HEADER}" if what else ""
         if fault := _text_fault(header):

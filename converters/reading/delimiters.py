@@ -15,6 +15,7 @@ _VALUE = re.compile(r"\s*[\d\-+.]*\d")  # how a cell of data or a log line begin
 _SENTENCE_ENDS = (".", "!", "。", "！")  # a question mark may end the name of a form's column
 _SEVERAL = 3  # words: more than a name has
 _WORD = re.compile(r"\s*[^\W\d]\w{0,59}\s*")
+_EXCELS = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=.?"?\r?\n')  # a line that tells Excel what separates the cells below it
 
 
 def table_format(head: bytes, default: str = "csv") -> str:
@@ -50,9 +51,11 @@ class _Table(NamedTuple):
 def lines_above(head: bytes) -> int:
     """Return the number of lines above a table: titles, notes and comments have fewer cells than its rows, or leave them blank, as the
     export of a sheet does. 0 if the first row belongs to the table, or if there is none."""
+    if _EXCELS.match(head):
+        return 1
     found = [_table_at(_lines(head, delimiter)) for delimiter in DELIMITERS.values()]
     tables = [table for table in found if table.agreement >= AGREEMENT]
-    return max(tables, key=lambda table: (table.above == 0, table.agreement)).above if tables else 0
+    return max(tables, key=lambda table: (table.above == 0, table.agreement, -table.above)).above if tables else 0
 
 
 def _table_at(lines: list[_Line]) -> _Table:
@@ -96,7 +99,8 @@ def is_headerless(head: bytes) -> bool:
     cells = _rows(head, DELIMITERS[table_format(head)])
     if len(cells) < 2 or len(cells[0]) < 2 or _agreement(cells) < AGREEMENT:
         return False
-    return looks_like_data(cells[0]) or _recurs(cells[0], cells[1:]) or _are_sentences(cells[0])
+    is_indexed = not cells[0][0].strip() and all(row[0].isdecimal() for row in cells[1:])  # as pandas writes a table
+    return looks_like_data(cells[0][is_indexed:]) or _recurs(cells[0], cells[1:]) or _are_sentences(cells[0])
 
 
 def _recurs(header: list[str], rows: list[list[str]]) -> bool:

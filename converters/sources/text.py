@@ -32,6 +32,7 @@ _SCRIPT = re.compile(r"\s*window\.YTD\.\S+\s*=")  # an archive of Twitter
 _WEKA = re.compile(r"\s*@relation\s", re.IGNORECASE)
 _FENCES = ("---", "...")  # around front matter
 MAX_FRONT_MATTER = 200  # lines
+A_TABLE = "a table"
 _HEADER = re.compile(r"[A-Za-z_]\w*([,;|\t]\w+)+")  # names and separators without a blank
 
 
@@ -148,5 +149,5 @@ def _data(line: str, second: str) -> str:
     if _WEKA.match(line):
         return "a table of Weka (ARFF): write it as CSV"
     is_json = _JSON.match(line)
-    what = "JSON" if is_json else "a table" if _HEADER.fullmatch(line.strip()) else ""
+    what = "JSON" if is_json else A_TABLE if _HEADER.fullmatch(line.strip()) else ""
     return f"{what}: the converter table reads its texts (text_key)" if what else ""

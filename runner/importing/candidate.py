@@ -18,6 +18,10 @@ class Candidate(NamedTuple):
     enough: float = ENOUGH
     doubt: bool = False
 
+    def on_one_line(self) -> "Candidate":
+        """Return the candidate with its reason on one line, as comments need it: the names of columns may have several."""
+        return self._replace(why=" ".join(self.why.split()))
+
 
 def changed(**options: tuple[Any, str | None]) -> dict[str, Any]:
     """Return the options, given with their defaults, whose value is not the default."""

@@ -29,7 +29,7 @@ def lines_to_skip(files: list[SourceFile]) -> int:
             continue
         if notes := anki_header(head):
             found.setdefault(notes.lines, file)
-        elif _may_be_a_table(file, head):
+        elif may_be_a_table(file, head):
             found.setdefault(lines_above(head), file)
     if len(found) > 1:
         number = max(found)
@@ -62,7 +62,8 @@ def other_lists(file: SourceFile) -> dict[str, int]:
         return {key: number for key, number in fields_of(stream).items() if key != file.field}
 
 
-def _may_be_a_table(file: SourceFile, head: bytes) -> bool:
+def may_be_a_table(file: SourceFile, head: bytes) -> bool:
+    """Return whether a text is a table by its name, its tabs or its first lines."""
     return file.path.suffix in TABLES or b"\t" in head or sniff(head) == "csv" and is_table(head)
 
 
@@ -78,7 +79,7 @@ def refuse_undeclared(file: SourceFile, files: list[SourceFile]) -> None:
             if likely and any(_holds_utf8(other) for other in files):
                 hint = f"other files are UTF-8, and a source has one encoding: save it as UTF-8, e.g. iconv -f {likely} -t utf-8 FILE > NEW"
             raise UserError(Problem(file.path, "is not UTF-8", hint, "encoding"))
-    if not file.columns and _may_be_a_table(file, head) and is_headerless(head):
+    if not file.columns and may_be_a_table(file, head) and is_headerless(head):
         raise UserError(
             Problem(
                 Location(str(file.path), file.skip_lines + 1), "the first row reads like data, not like a header", NO_HEADER, "csv-header"

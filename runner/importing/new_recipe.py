@@ -166,7 +166,7 @@ def _dropped(found: Recognised) -> str:
 def _split(found: Recognised) -> str:
     """Return the line that keeps rows together, or labels in equal shares."""
     if groups := _kept_groups(found):
-        return f"    group_by: {one_line(groups)} # rows with the same {groups[0]} stay in one split\n"
+        return f"    group_by: {one_line(groups)} # rows with the same {' '.join(groups[0].split())} stay in one split\n"
     labels = _labels(found)
     if len(labels) > 1 and min(labels.values()) > 1:
         return f"    stratify_by: label # the same shares of the {len(labels)} labels in both splits\n"

@@ -13,15 +13,16 @@ from typing import Any, NamedTuple
 from ...converters.building.label_checks import one_spelling
 from ...converters.building.trial import LIMIT, try_converter
 from ...converters.reading.files import SourceFile, files_of
-from ...converters.reading.readers import SKIPPED_TEXT, open_file
+from ...converters.reading.readers import SKIPPED_TEXT, open_file, read_file
 from ...converters.reading.records import Drop, Record, Row
 from ...converters.sources.registry import converter
+from ...converters.sources.text import A_TABLE
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import UTF8, RecordType, Source
 from .candidate import ENOUGH, Candidate
 from .candidates import candidates, head_of, text_candidates
 from .columns import Columns
-from .file_forms import field_of_rows, lines_to_skip, refuse_undeclared
+from .file_forms import field_of_rows, lines_to_skip, may_be_a_table, refuse_undeclared
 
 SUMS = ("total", "totals", "grand total", "sum", "summe", "gesamt", "totale", "suma", "somme", "totaal")
 SAMPLE = 500  # rows for trying a candidate
@@ -112,9 +113,10 @@ def _recognised(files: list[SourceFile], path: str, record_type: RecordType | No
         raise UserError(Problem(Location(drop.row.file, drop.row.line), what, "fix the rows: none can be read", "unknown-data"))
     if not readable:
         unusable = _first_unusable(wanted[0], files) if wanted else None
+        _refuse_broken_table(files[0], unusable)
         raise _unknown(path, Columns(rows), found, record_type, f"; {unusable}" if unusable else "")
     choice = readable[0]
-    others = [one for one in readable[1:] if one.doubt and choice.doubt]
+    others = [one.on_one_line() for one in readable[1:] if one.doubt and choice.doubt]
     return _examined(choice, others, files, Columns(rows))
 
 
@@ -130,7 +132,9 @@ def _examined(choice: Candidate, others: list[Candidate], files: list[SourceFile
             choice = choice._replace(options={**choice.options, "label_names": names})
             trial = try_converter(choice.converter, choice.record_type, choice.options, files, LIMIT)
     unread = list(trial.unread)
-    return Recognised(files, choice, others, trial.records, trial.unusable, unread, columns.groups(unread), trial.is_whole, respelt)
+    return Recognised(
+        files, choice.on_one_line(), others, trial.records, trial.unusable, unread, columns.groups(unread), trial.is_whole, respelt
+    )
 
 
 def sum_row(found: Recognised) -> Row | None:
@@ -161,6 +165,17 @@ def _first_unusable(candidate: Candidate, files: list[SourceFile]) -> Drop | Non
     """Return the first row that the candidate's converter cannot use, if there is one."""
     trial = try_converter(candidate.converter, candidate.record_type, candidate.options, _as_read(candidate, files), SAMPLE)
     return next(iter(trial.unusable), None)
+
+
+def _refuse_broken_table(file: SourceFile, unusable: Drop | None) -> None:
+    """Raise UserError for the first row that does not fit in the table which the file is by its first line or its name: it is read as
+    text, of which its converter can only say that it is none."""
+    if unusable.detail.startswith(A_TABLE) if unusable else may_be_a_table(file, head_of(file)):
+        rows = islice(read_file(file._replace(named=True), "values")[1], SAMPLE)
+        if drop := next((row for row in rows if isinstance(row, Drop)), None):
+            what = f"{drop.reason.replace('_', ' ')}: {drop.detail}" if drop.detail else drop.reason.replace("_", " ")
+            hint = 'every row needs as many cells as the header; a cell with a delimiter or a quote is written in quotes: "a, ""b"""'
+            raise UserError(Problem(Location(drop.row.file, drop.row.line), what, hint, "unknown-data"))
 
 
 def _values(files: list[SourceFile]) -> Iterator[Row | Drop]:

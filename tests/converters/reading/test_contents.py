@@ -38,6 +38,7 @@ HEADS = [
     (b"a,b\n1,\0\n2,3\n" + b"4,5\n" * 20, "csv"),
     (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "binary"),
     ("a,b\n".encode("utf-16"), "UTF-16 text"),
+    ("a,b\n".encode("utf-32"), "UTF-32 text"),
     ("a,b\n".encode("utf-16-be"), "UTF-16 text"),
     ("a,b\n".encode("utf-16-le"), "UTF-16 text"),
     (archive("zip"), "a zip archive"),

@@ -144,8 +144,9 @@ def test_lines_may_end_as_they_do_anywhere(end):
     assert results(read(end.join(["a,b", "1,2", '"3",4', ""]))) == [(2, "1", "2"), (3, "3", "4")]
 
 
-def test_a_byte_order_mark_is_not_part_of_the_header():
-    assert read(b"\xef\xbb\xbfa,b\n1,2\n")[0].value == {"a": "1", "b": "2"}
+@pytest.mark.parametrize("marks", [1, 2])
+def test_a_byte_order_mark_is_not_part_of_the_header(marks):
+    assert read(b"\xef\xbb\xbf" * marks + b"a,b\n1,2\n")[0].value == {"a": "1", "b": "2"}
 
 
 def test_tabs_part_cells_too_and_blank_lines_are_not_rows():
@@ -224,6 +225,12 @@ def test_no_line_is_left_out_whatever_the_quotes(text):
 @pytest.mark.parametrize("second", ["str,int", "string,int64", "VARCHAR(20),bigint", "----,:---:", "[text],(kg)", ",[kg]"])
 def test_a_row_of_the_columns_types_or_units_is_not_a_row(second):
     assert results(read(f"a,b\n{second}\n1,2\n")) == [(2, "type_row"), (3, "1", "2")]
+
+
+def test_lines_in_which_surveys_describe_their_columns_are_no_rows():
+    qualtrics = 'a,b\n"What is it?","And why?"\n"{""ImportId"":""QID1_TEXT""}","{""ImportId"":""QID2""}"\n1,2\n'
+    assert results(read(qualtrics)) == [(2, "What is it?", "And why?"), (3, "type_row"), (4, "1", "2")]
+    assert results(read("a,b,c\n,Open-Ended Response,Response\n1,2,3\n")) == [(2, "type_row"), (3, "1", "2", "3")]
 
 
 def test_words_that_are_types_too_are_data_elsewhere():

@@ -56,6 +56,7 @@ def test_real_logs_are_not_tables_and_real_tables_are(realdata):
     [
         (b"question,answer\nWhy?,So.\nHow?,So.\n", 0),
         (b"sep=;\nquestion;answer\nWhy?;So.\nHow?;So.\n", 1),
+        (b"sep=;\ntext;label\nWell, yes;a\nYes, no;b\nNo, well;a\n", 1),  # commas divide the rows too
         (b"My questions\n\nquestion,answer\nWhy?,So.\nHow?,So.\n", 2),
         (b"My questions,,\nof May,,\n,,\nquestion,answer,by\nWhy?,So.,A\nHow?,,B\n", 3),  # as a sheet is exported
         (b'"A title\nof two lines",,\nquestion,answer,by\nWhy?,So.,A\nHow?,So.,B\n', 2),
@@ -89,6 +90,8 @@ def test_every_line_above_a_table_is_counted(rows, above):
         (b"Timestamp,What is it?,Why?\nnow,a cat,so\n", False),
         (b"No.,Text.\n1,a cat\n2,a dog\n", False),
         (b"text,spam\nBuy it,spam\nHello,ham\n", False),
+        (b",Review Text,Class Name\n0,a cat,x\n1,a dog,y\n", False),  # an index, as pandas writes it
+        (b",It broke again.,x\n,a cat,x\n,a dog,y\n", True),
         (b"What is it?,spam\nBuy it,spam\nHello,ham\n", False),
     ],
 )

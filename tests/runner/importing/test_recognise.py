@@ -795,3 +795,27 @@ def test_a_header_may_have_columns_without_a_name_at_its_ends(tmp_path, header):
     index = "{}," if before else ""
     table = header + "\n" + "".join(f"{index.format(n)}It was the number {n} again,l{n % 2}{after}\n" for n in range(40))
     assert recognise([written(tmp_path, "rows.csv", table)]).choice.record_type == "classification"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("text,label\n" + "".join(f"It rained for {n} days,good,\n" for n in range(9)), "2: ragged row: 3 cells, 2 columns"),
+        ("text,label\n" + "".join(f"It rained\\, for {n} days,good\n" for n in range(9)), "2: ragged row: 3 cells, 2 columns"),
+        ("text,label," + ",".join(map(str, range(20_000))) + "\na,b\n", "1: the header has 20,002 columns; at most 10,000 are read"),
+    ],
+)
+def test_a_table_whose_rows_do_not_fit_is_refused_as_one(tmp_path, text, message):
+    with pytest.raises(UserError, match=message):
+        recognise([written(tmp_path, "data.csv", text)])
+
+
+def test_columns_whose_names_have_several_lines_are_read(tmp_path):
+    head = '"What happened?\n(describe it)","Mood\n(one word)"'
+    data = written(tmp_path, "data.csv", table(head, [f"It rained for {n} days and more,{('good', 'bad')[n % 2]}" for n in range(12)]))
+    found = recognise([data])
+    recipe = tmp_path / "r.yml"
+    recipe.write_text("recipe: 1\nname: r\n" + recipe_for(Draft("r", found, [data], tmp_path)), encoding="utf-8")
+    assert load_recipe(str(recipe)).recipe.data.sources[0].options == {
+        "text_key": "What happened?\n(describe it)", "label_key": "Mood\n(one word)"
+    }  # fmt: skip
