@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 import orjson
@@ -61,6 +62,8 @@ class RequestLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        # One thread at a time: SQLite calls sha256_of with its own lock held, for which another thread would wait with Python's.
+        self.in_use = Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self.database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
@@ -127,13 +130,14 @@ class RequestLog:
             self._execute("commit")
         except BaseException:
             if self.database.in_transaction:  # a full disk ends it
-                self.database.execute("rollback")
+                self._execute("rollback")
             raise
 
     def _execute(self, statement: str, *values: object) -> list[Any]:
         """Run one statement and return its rows."""
         try:
-            return self.database.execute(statement, values).fetchall()
+            with self.in_use:
+                return self.database.execute(statement, values).fetchall()
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
             raise
         except sqlite3.DatabaseError as error:

@@ -2,6 +2,8 @@
 
 import sqlite3
 import stat
+import subprocess
+import sys
 
 import pytest
 from recipekit.runner.providers.request_log import Entry, RequestLog, Used, open_log
@@ -10,6 +12,8 @@ from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.generate_sections import Sampling
 
 from ...support.llm_server import Quiet
+from ...support.paths import ROOT
+from ...support.waiting import PATIENCE
 
 ASKED = ProviderRequest("p", "m", ({"role": "user", "content": "你好"},), Sampling(), 1)
 REPLY = Reply("好 😀", "stop", 3, 4)
@@ -119,3 +123,27 @@ def test_the_answers_of_a_log_without_hashes_are_kept(log) -> None:
         again.database.execute("update replies set reply = 'good'")
         assert again.reply(ASKED.key) is None
     assert display.lines == []
+
+
+READ_WHILE_WRITING = """
+import sys
+from pathlib import Path
+from threading import Thread
+from tests.runner.providers.test_request_log import ASKED, REPLY
+from recipekit.runner.providers.request_log import Entry, RequestLog
+
+log = RequestLog(Path(sys.argv[1]))
+answers = [[Entry(ASKED._replace(seed=number), REPLY, None, None, 1, 1.0)] for number in range(300)]
+writer = Thread(target=lambda: [log.keep(entries) for entries in answers])
+writer.start()
+while writer.is_alive():
+    assert log.reply(ASKED._replace(seed=0).key) in (REPLY, None)
+print(log.used().requests)
+"""
+
+
+def test_a_thread_reads_answers_while_another_writes_some(tmp_path) -> None:
+    """As while requests are under way: the hash of an answer is Python, for which SQLite may not wait with its own lock held."""
+    argv = [sys.executable, "-c", READ_WHILE_WRITING, tmp_path / "log.sqlite"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.stdout == "300\n", done.stderr
