@@ -46,7 +46,7 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
     """Return the content of the page. Raises UserError if the run has not been evaluated."""
     metrics = run.find(METRICS)
     if metrics is None:
-        raise UserError(f"{run.path} has not been evaluated: it is {status['state']}", hint=f"recipe resume {run.path}")
+        raise UserError(f"{run.path} has not been evaluated: it is {run.state}", hint=run.completion_hint())
     lines, loaded, manifest = read_lines(run / "metrics.jsonl", "step"), stored_recipe(run), run.read(MANIFEST)
     return {
         "mark": numbers_mark(run),

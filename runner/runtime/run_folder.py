@@ -89,6 +89,12 @@ class RunFolder:
         return self.status.get("stages", {})
 
     @property
+    def state(self) -> str:
+        """Return the recorded state; that of a run which should be running, but whose process is gone, is `killed`."""
+        recorded = self.status.get("state", "")
+        return "killed" if recorded == "running" and not self.is_in_use() else recorded
+
+    @property
     def is_done(self) -> bool:
         """Return whether the run has ended and no gate failed. False if its state cannot be read."""
         return self._state == "done"
@@ -115,7 +121,8 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Lock the run against other processes; the lock is released when the process and its children have ended, however they end.
 
-        Files left half-written by a killed process are removed first. Raises UserError while another process uses the run.
+        Files left half-written by a killed process are removed first. Raises UserError while another process uses the run, and if what is
+        done in it fails because it was removed or renamed.
         """
         with (self.path / "lock").open("a+") as stream:
             if not _locks(stream, fcntl.LOCK_EX, tries=_TRIES):
@@ -130,7 +137,13 @@ class RunFolder:
             stream.flush()
             os.set_inheritable(stream.fileno(), True)
             sweep_folder(self.path)
-            yield
+            try:
+                yield
+            except Exception:
+                if not self._has_lock(stream):
+                    hint = "if it was renamed, resume it by its new name: recipe resume FOLDER"
+                    raise UserError(Problem(self.path, "was removed or renamed while a command worked on it", hint, "moved")) from None
+                raise
 
     @contextmanager
     def recording_outcome(self) -> Iterator[None]:
@@ -144,13 +157,25 @@ class RunFolder:
         except BaseException as error:
             state = "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"
             state = "refused" if isinstance(error, GateError) else state
-            self.update(state=state, reason=str(error)[:2000] or type(error).__name__)
+            if self._has_lock():  # not in a folder that was removed or renamed: writing would make it again
+                self.update(state=state, reason=str(error)[:2000] or type(error).__name__)
             raise
+
+    def _has_lock(self, stream: IO[Any] | None = None) -> bool:
+        """Return whether the folder has a lock file: this open one, if given."""
+        try:
+            found = (self.path / "lock").stat()
+        except FileNotFoundError:
+            return False
+        return stream is None or os.path.samestat(found, os.fstat(stream.fileno()))
 
     def no_model(self) -> UserError:
         """Return the error for a run without a trained model: it is running, or was interrupted."""
-        hint = "it is running: wait until it has ended" if self.is_in_use() else f"recipe resume {self.path}"
-        return UserError(Problem(self.path, "has no trained model yet", hint, "no-model"))
+        return UserError(Problem(self.path, "has no trained model yet", self.completion_hint(), "no-model"))
+
+    def completion_hint(self) -> str:
+        """Return what completes an unfinished run: the process that works on it, or resuming."""
+        return "it is running: wait until it has ended" if self.is_in_use() else f"recipe resume {self.path}"
 
     def is_in_use(self) -> bool:
         """Return whether a process other than this one is using the run."""

@@ -148,8 +148,8 @@ def _numbers(lines: list[dict[str, Any]], steps: int) -> tuple[list[_Key], dict[
 
 def _require_trained(run: RunFolder) -> None:
     if "train" not in run.stages or not (run / "model").is_dir():
-        what = f"has not finished training: it is {run.status.get('state')}"
-        raise UserError(Problem(run.path, what, f"recipe resume {run.path}", "not-trained"))
+        what = f"has not finished training: it is {run.state}"
+        raise UserError(Problem(run.path, what, run.completion_hint(), "not-trained"))
     if absent := [name for name in ("recipe.yml", MANIFEST.name, TRAINING_LOG, LOCK.name) if not (run / name).is_file()]:
         raise UserError(Problem(run.path, f"has no {absent[0]}: nothing to compare with", rule="not-a-run"))
     require_sealed(run / "model")

@@ -118,9 +118,8 @@ def _resume_hint(run: RunFolder) -> str:
 
 def resume_run(run: RunFolder, loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
     """Complete the run's remaining stages."""
-    before = run.status.get("state")
-    before = "killed" if before == "running" else before  # its process is gone
-    display.say("resume", f"{loaded.recipe.name} ({run.path}), {before} before")
+    if not run.is_in_use():  # it is refused
+        display.say("resume", f"{loaded.recipe.name} ({run.path}), {run.state} before")
     context = RunContext(loaded, root, display, run)
     _say_changed_sources(context)
     return _execute(context)

@@ -43,8 +43,8 @@ def folder_to_upload(run: RunFolder, merged: bool) -> Path:
     if status.get("smoke"):
         raise UserError(Problem(run.path, "is a smoke run: it cannot be uploaded", rule="not-pushed"))
     if status.get("state") != "done":
-        reason = status.get("reason") or status.get("state", "it has no state")
-        hint = f"recipe resume {run.path}"
+        reason = status.get("reason") or run.state or "it has no state"
+        hint = run.completion_hint()
         if status.get("state") == "refused":
             hint = f"recipe eval {run.path} --set evaluation.gates=... decides by other gates"
         raise UserError(Problem(run.path, f"cannot be uploaded: {reason}", hint, "not-pushed"))

@@ -23,7 +23,7 @@ class Verified(NamedTuple):
 def verify_run(run: RunFolder) -> Verified:
     """Hash every sealed file of the run. Raises UserError for a run that has completed no stage."""
     if not run.stages:
-        raise UserError(Problem(run.path, "has completed no stage: nothing is sealed", f"recipe resume {run.path}"))
+        raise UserError(Problem(run.path, "has completed no stage: nothing is sealed", run.completion_hint()))
     found, files = [], 0
     if not (run / SEAL).is_file():
         found.append(f"{run / SEAL} is missing: the files of the run's folder cannot be checked")

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -110,6 +111,27 @@ def test_a_lock_is_released_when_its_block_fails(tmp_path):
         assert run.is_locked()
         raise KeyError
     assert not run.is_locked()
+
+
+@pytest.mark.parametrize("way", ["removed", "renamed", "removed and made again"])
+def test_a_folder_that_is_removed_or_renamed_while_it_is_used_is_named_and_not_made_again(tmp_path, way):
+    run = RunFolder(tmp_path / "runs" / "one")
+    run.path.mkdir(parents=True)
+    run.update(state="running", stages={})
+    with (
+        pytest.raises(UserError, match="runs/one: was removed or renamed while a command worked on it"),
+        run.locked(),
+        run.recording_outcome(),
+    ):
+        run.path.rename(tmp_path / "moved")
+        if way.startswith("removed"):
+            shutil.rmtree(tmp_path / "moved")
+        if way.endswith("again"):
+            run.write(STATUS, {"state": "running"})
+        (run / "train.log").read_bytes()
+    assert [*run.path.parent.rglob("status.json")] == [run / "status.json"] * way.endswith("again")
+    if way == "renamed":
+        assert RunFolder(tmp_path / "moved").state == "killed"
 
 
 def test_a_stale_lock_file_is_ignored(tmp_path):

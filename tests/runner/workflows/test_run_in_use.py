@@ -1,5 +1,7 @@
 """A run that a process is working on: no command changes it, and those that would are refused."""
 
+import shutil
+
 import pytest
 from recipekit.runner.evaluation.human_review import make_review
 from recipekit.runner.reporting.report import write_report
@@ -52,6 +54,21 @@ def test_a_command_that_would_change_it_is_refused(run, command_line, words) -> 
         refused = command_line(command, run.path, *more)
     assert refused.code == 1 and "is in use by process" in refused.err, refused
     assert contents(run) == before
+
+
+@pytest.mark.parametrize("words", ["resume", "push me/tiny --dry-run", "reproduce", "verify"])
+def test_an_unfinished_run_is_running_only_while_a_process_works_on_it(run, command_line, words) -> None:
+    command, *more = words.split()
+    run.update(state="running", stages={})
+    shutil.rmtree(run / "eval")
+    (run / "sealed.json").unlink()
+    killed = command_line(command, run.path, *more)
+    with run.locked(), (run / "lock").open("r+") as lock:
+        lock.write("process 1 on another machine")
+        lock.flush()
+        working = command_line(command, run.path, *more)
+    assert killed.code and ("killed" in killed.err or f"recipe resume {run.path}" in killed.err) and "running" not in killed.err, killed
+    assert working.code and "killed" not in working.err and "recipe resume" not in working.err, working.err
 
 
 def test_no_command_changes_it(run, tmp_path, command_line) -> None:
