@@ -3,12 +3,10 @@
 If the table has the features of a Hugging Face dataset, class labels are given by name.
 """
 
-import io
-import shutil
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
 import orjson
@@ -22,32 +20,37 @@ _END = b"\xff\xff\xff\xff\0\0\0\0"
 
 
 def read_parquet(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
-    """Yield the rows of a Parquet file. Its footer is read first, so a compressed one is copied to a temporary file."""
+    """Yield the rows of a Parquet file. The stream can seek: the file's footer is read first."""
     import pyarrow.parquet as parquet
 
-    with _translate_errors(name), _seekable(stream) as source:
-        table = parquet.ParquetFile(source, buffer_size=1 << 20, pre_buffer=False, page_checksum_verification=True)
+    with _translate_errors(name):
+        table = parquet.ParquetFile(stream, buffer_size=1 << 20, pre_buffer=False, page_checksum_verification=True)
         yield from _rows(table.iter_batches(batch_size=_ROWS), table.schema_arrow, name)
 
 
 def read_arrow(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
-    """Yield the rows of an IPC stream, or of an IPC file, which is a stream in a frame.
+    """Yield the rows of an IPC stream, or of an IPC file, which is a stream in a frame. The stream can seek.
 
-    Raises UserError if the end mark is missing.
+    Raises UserError if the end mark is missing, and for what follows it: Arrow would pass over both.
     """
     import pyarrow.ipc as ipc
 
     framed = stream.read(8).startswith(_FILE)
     if not framed:
         stream.seek(0)
-    watched = _Watched(stream)
-    with _translate_errors(name), ipc.open_stream(watched) as reader:
+    with _translate_errors(name), ipc.open_stream(stream) as reader:
         yield from _rows(reader, reader.schema, name)
-    if framed:
-        watched.drain()
-    if not watched.last.endswith(_FILE if framed else _END):
+        end = stream.tell()
+    if framed:  # the list of its batches follows
+        end = stream.seek(0, os.SEEK_END)
+    mark = _FILE if framed else _END
+    stream.seek(end - len(mark))
+    if stream.read(len(mark)) != mark:
         what = "has no end mark: it is truncated, or is still being written"
         raise UserError(Problem(name, what, "write it again, and close its writer", "unreadable"))
+    if stream.read(1):
+        what = "goes on after its end mark: streams that were joined are read only to the end of the first"
+        raise UserError(Problem(name, what, "name each of them as a file of its own", "unreadable"))
 
 
 def _rows(batches: Iterable[Any], schema: Any, name: str) -> Iterator[Row]:
@@ -98,41 +101,6 @@ def label_names(names: list[str]) -> Callable[[Any], Any]:
         return None if value == -1 else names[value] if 0 <= value < len(names) else value
 
     return named
-
-
-class _Watched(io.RawIOBase):
-    """A stream that remembers its last bytes."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self.stream = stream
-        self.last = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1, /) -> bytes:
-        block = self.stream.read(size)
-        self.last = (self.last + block[-8:])[-8:]
-        return block
-
-    def drain(self) -> None:
-        while self.read(1 << 20):
-            pass
-
-
-@contextmanager
-def _seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
-    try:
-        stream.seek(0, 2)
-        stream.seek(0)
-    except io.UnsupportedOperation:
-        stream.seek(0)
-        with TemporaryFile() as copy:
-            shutil.copyfileobj(stream, copy, 1 << 20)
-            copy.seek(0)
-            yield copy  # pyright: ignore[reportReturnType] - a binary file
-    else:
-        yield stream
 
 
 @contextmanager

@@ -55,6 +55,13 @@ def test_a_truncated_file_is_refused(tmp_path, kind, left):
         read(tmp_path, content[: int(left * len(content)) if left > 0 else left])
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_streams_that_were_joined_are_refused(tmp_path, pack):
+    """Arrow reads the first, and would leave the rows of the others out."""
+    with pytest.raises(UserError, match="goes on after its end mark"):
+        read(tmp_path, pack(packed("stream") * 2))
+
+
 def test_a_damaged_file_is_refused(tmp_path):
     content = bytearray(packed("parquet"))
     content[-200:-100] = b"x" * 100
