@@ -91,8 +91,8 @@ def test_a_judge(tmp_path, monkeypatch):
         limits = {"concurrency": 8, "timeout": 60, "retries": 0, "attempts": 1}
         judge = built(Judge, {"prompt": "judge_counsellor", "provider": section, "limits": limits})
         result = judge_all(run, judge, 42, Quiet())
-    assert result.judged + result.unread + result.failed == len(replies)
-    assert result.judged and result.unread and result.failed
+    assert result["judged"] + result["unread"] + result["failed"] == len(replies)
+    assert result["judged"] and result["unread"] and result["failed"]
 
 
 @pytest.mark.parametrize(("asked", "where"), [(asked, where) for asked, places in HUB.items() for where in places])

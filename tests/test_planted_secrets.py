@@ -148,7 +148,7 @@ def test_judging_leaves_no_secret(replies, tmp_path) -> None:
             limits = {"concurrency": 1, "attempts": 1, "retries": 1}
             return judge_all(run, built(Judge, {"prompt": "judge_counsellor", "provider": provider, "limits": limits}), 1, display)
 
-    assert judged(then(status(500, ALL), reply(ALL)), "a").redacted == 2
+    assert judged(then(status(500, ALL), reply(ALL)), "a")["redacted"] == 2
     assert "2 judgements contain what looks like a secret" in str(display.lines)
     with pytest.raises(UserError) as refused:
         judged(status(401, ALL), "b")

@@ -6,7 +6,7 @@ and the judge's name: numbers from other judges or prompts are not comparable.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -21,6 +21,7 @@ from ..providers.judge import Scorer
 from ..providers.request_log import open_log
 from ..providers.requests import ProviderRequest, Reply, Request
 from ..runtime.console import Display
+from ..runtime.metrics_file import JudgeFacts, SingleJudge
 from ..runtime.progress import read_lines
 from ..runtime.run_files import EVALUATING
 from ..runtime.run_folder import RunFolder
@@ -29,31 +30,16 @@ JUDGEMENTS = f"{EVALUATING}/judgements.jsonl"
 MODELS = ("base", "tuned")
 
 
-class JudgeResult(NamedTuple):
-    """The judge's entry in metrics.json. `unread` replies had no scores, `failed` requests got no reply, `redacted` replies contained
-    what looks like a secret."""
-
-    model: str
-    prompt: str
-    scales: dict[str, tuple[float, float]]
-    judged: int
-    unread: int
-    failed: int
-    redacted: int
-
-
-def judge_all(run: RunFolder, judge: Judge, seed: int, display: Display) -> JudgeResult:
-    """Write evaluating/judgements.jsonl: a line for each reply, in the order of predictions.jsonl.
+def judge_all(run: RunFolder, judge: Judge, seed: int, display: Display) -> SingleJudge:
+    """Write evaluating/judgements.jsonl, a line for each reply, as predictions.jsonl has them; return the judge's entry in metrics.json.
 
     Raises UserError if the judge does not answer, GateError at one of its limits, Interrupted.
     """
     scorer = Scorer.of(judge, Limits(), seed)
     name, lines = ask_judge(run, scorer, display, "evaluation.judge")
     write_atomically(run / JUDGEMENTS, b"".join(orjson.dumps(line) + b"\n" for line in lines))
-    failed = sum(line["reply"] is None for line in lines)
-    unread = sum(line["scores"] is None for line in lines) - failed
     text = "\n\n".join(filter(None, (scorer.prompt.system, scorer.prompt.user)))
-    return JudgeResult(name, text, scorer.prompt.scales, len(lines) - failed - unread, unread, failed, redacted_count(lines, display))
+    return {**judge_facts(name, lines, display), "prompt": text, "scales": scorer.prompt.scales}
 
 
 def ask_judge(run: RunFolder, scorer: Scorer, display: Display, key: str) -> tuple[str, list[dict[str, Any]]]:
@@ -78,12 +64,14 @@ def ask_judge(run: RunFolder, scorer: Scorer, display: Display, key: str) -> tup
     return endpoints[0].name, lines
 
 
-def redacted_count(lines: list[dict[str, Any]], display: Display) -> int:
-    """Count the judge's replies that contained what looks like a secret, and report them."""
-    count = sum(line["redacted"] for line in lines)
-    if count:
-        display.say("judging", f"{counted(count, 'judgement', 'contain')} what looks like a secret: replaced with [redacted]", "warning")
-    return count
+def judge_facts(name: str, lines: list[dict[str, Any]], display: Display) -> JudgeFacts:
+    """Count a judge's answers, and report those that contained what looks like a secret."""
+    failed = sum(line["reply"] is None for line in lines)
+    judged = sum(line["scores"] is not None for line in lines)
+    redacted = sum(line["redacted"] for line in lines)
+    if redacted:
+        display.say("judging", f"{counted(redacted, 'judgement', 'contain')} what looks like a secret: replaced with [redacted]", "warning")
+    return {"model": name, "judged": judged, "unread": len(lines) - failed - judged, "failed": failed, "redacted": redacted}
 
 
 class _Replies:

@@ -20,7 +20,7 @@ from ..runtime.progress import read_lines
 from ..runtime.run_files import EVALUATING
 from ..runtime.run_folder import RunFolder
 from .agreement import alpha, alpha_interval
-from .judge import ask_judge, redacted_count
+from .judge import ask_judge, judge_facts
 from .metrics import Metric, percent, ratio
 from .scoring import BASE, TUNED, check_gates, measured
 
@@ -59,10 +59,7 @@ def judge_by_rubric(run: RunFolder, rubric: Rubric, seed: int, display: Display)
         name, answers = ask_judge(run, scorer, display, f"evaluation.rubric.judges.{number}")
         for line in answers:
             line["scores"] = line["scores"] if _are_whole(line["scores"]) else None
-        failed = sum(line["reply"] is None for line in answers)
-        judged = sum(line["scores"] is not None for line in answers)
-        facts.append({"model": name, "judged": judged, "unread": len(answers) - failed - judged, "failed": failed,
-                      "redacted": redacted_count(answers, display)})  # fmt: skip
+        facts.append(judge_facts(name, answers, display))
         lines += [{"judge": number, **line} for line in answers]
     write_atomically(run / EVALUATING / RUBRIC, b"".join(orjson.dumps(line) + b"\n" for line in lines))
     return facts

@@ -120,7 +120,7 @@ def _facts(context: RunContext, recipe: Recipe, asked: dict[str, Any], request: 
              "evaluated_with": {key: request.get(key) for key in ("packages", "machine", "bits")}}  # fmt: skip
     facts |= probe_results(run, asked, evaluation)
     if evaluation.judge:
-        facts["judge"] = judge_all(run, evaluation.judge, evaluation.generation.seed, display)._asdict()
+        facts["judge"] = judge_all(run, evaluation.judge, evaluation.generation.seed, display)
     if rubric := evaluation.rubric:
         if judges := judge_by_rubric(run, rubric, evaluation.generation.seed, display):
             facts["rubric"] = rubric_scores(run, evaluation, rubric, recipe.evaluation_split, judges)

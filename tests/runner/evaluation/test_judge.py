@@ -60,9 +60,9 @@ def judgements(run):
 
 def test_every_reply_is_judged_once_with_its_conversation(judging, run):
     result, server = judging(SCORED)
-    assert (result.model, result.judged, result.unread, result.failed) == ("openai_compatible/j", 6, 0, 0)
+    assert (result["model"], result["judged"], result["unread"], result["failed"]) == ("openai_compatible/j", 6, 0, 0)
     prompt = load_prompt("judge_counsellor")
-    assert result.scales == prompt.scales and result.prompt.startswith(prompt.system)
+    assert result["scales"] == prompt.scales and result["prompt"].startswith(prompt.system)
     assert len(server.asked) == 6
     body = min(server.asked, key=lambda body: body["messages"][1]["content"])  # several are asked at once
     assert (body["model"], body["temperature"]) == ("j", 0)
@@ -80,7 +80,7 @@ def test_scores_become_metrics_of_both_models(judging, run):
 
 def test_a_judgement_without_scores_is_retried_then_counted(judging, run):
     result, server = judging(reply(lambda exchange: "I would rather not." if "base 1" in exchange.prompt else json.dumps(GOOD)))
-    assert (result.judged, result.unread) == (5, 1)
+    assert (result["judged"], result["unread"]) == (5, 1)
     seeds = [body["seed"] for body in server.asked if "base 1" in body["messages"][1]["content"]]
     assert len(seeds) == len(set(seeds)) == 2
     cases = read_predictions(run / "evaluating/predictions.jsonl", run / "evaluating/rows.jsonl")
@@ -91,7 +91,7 @@ def test_judging_resumes_without_repeating_a_request(judging, run):
     with pytest.raises(UserError, match="status 401"):
         judging(lambda exchange: (SCORED if exchange.number < 4 else status(401, "no such key"))(exchange), {"concurrency": 1})
     result, server = judging(SCORED)
-    assert (result.judged, len(server.asked)) == (6, 2)
+    assert (result["judged"], len(server.asked)) == (6, 2)
 
 
 def test_a_judgement_that_was_edited_while_judging_was_interrupted_is_asked_for_again(judging, run):
@@ -100,7 +100,7 @@ def test_a_judgement_that_was_edited_while_judging_was_interrupted_is_asked_for_
     with sqlite3.connect(run / "evaluating" / "judge.sqlite") as log:
         log.execute("update replies set reply = replace(reply, '2', '0') where key = (select min(key) from replies)")
     result, server = judging(SCORED)
-    assert (result.judged, len(server.asked)) == (6, 3)
+    assert (result["judged"], len(server.asked)) == (6, 3)
     assert {**judgements(run)} == dict.fromkeys(judgements(run), GOOD)
 
 
@@ -123,7 +123,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_failure_is_retried(judging, name):
     result, server = judging(then(WRONG[name], SCORED), {"timeout": 0.5, "concurrency": 1})
-    assert (result.judged, result.failed, len(server.asked)) == (6, 0, 7)
+    assert (result["judged"], result["failed"], len(server.asked)) == (6, 0, 7)
 
 
 UNUSABLE = [servers.endless, servers.announced, servers.gzip_bomb, *servers.MALFORMED.values()]
@@ -133,7 +133,7 @@ UNUSABLE = [servers.endless, servers.announced, servers.gzip_bomb, *servers.MALF
 def test_unreadable_replies_are_counted_and_bounded(judging, run, behave):
     limits = {"timeout": 20, "concurrency": 1, "retries": 0, "attempts": 1}
     result, server = judging(lambda exchange: (behave if "base 1" in exchange.prompt else SCORED)(exchange), limits)
-    assert (result.judged, result.unread + result.failed) == (5, 1)
+    assert (result["judged"], result["unread"] + result["failed"]) == (5, 1)
     assert getattr(server, "sent", 0) < 64 << 20
     assert sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file()) < 1 << 20
 
