@@ -60,14 +60,16 @@ def fault(outcome: Any) -> str:
 def test_a_provider(tmp_path, replies, stream):
     async def ask_all(url, log):
         client = Client.open(endpoint(Provider("openai_compatible", "m", base_url=url, stream=stream)), 2, 60)
-        for number in range(len(replies)):
-            asked = ProviderRequest("p", "m", ({"role": "user", "content": f"row {number}"},), Sampling(max_new_tokens=9), 7)
-            try:
-                log.keep([Entry(asked, await client.ask(asked), None, None, 1, 0.0)])
-            except Exception as error:
-                faults.update({replies[number]: found} if (found := fault(error)) else ())
-                log.fail(asked, str(error), True)
-        await client.close()
+        try:
+            for number in range(len(replies)):
+                asked = ProviderRequest("p", "m", ({"role": "user", "content": f"row {number}"},), Sampling(max_new_tokens=9), 7)
+                try:
+                    log.keep([Entry(asked, await client.ask(asked), None, None, 1, 0.0)])
+                except Exception as error:
+                    faults.update({replies[number]: found} if (found := fault(error)) else ())
+                    log.fail(asked, str(error), True)
+        finally:
+            await client.close()
 
     faults = {}
     with serving(of_row(replies)) as server, open_log(tmp_path / "requests.sqlite", Quiet()) as log:

@@ -65,7 +65,9 @@ class Served:
         )
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.address = self.listener.getsockname()
-        self.server = uvicorn.Server(uvicorn.Config(app, http=BoundedProtocol, ws="none", log_config=None, lifespan="off"))
+        self.server = uvicorn.Server(
+            uvicorn.Config(app, http=BoundedProtocol, ws="none", log_config=None, lifespan="off", timeout_graceful_shutdown=10)
+        )
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]}, daemon=True)
         self.thread.start()
         wait_until(lambda: self.server.started)
@@ -96,7 +98,6 @@ class Served:
             return json.load(answer) == {"keys": 1}
 
     def stop(self) -> None:
-        wait_until(lambda: not self.server.server_state.tasks)
         self.server.should_exit = True
         self.thread.join()
         self.listener.close()
@@ -106,8 +107,11 @@ class Served:
 def served(caplog):
     found = Served()
     yield found
-    assert found.is_well()
-    found.stop()
+    try:
+        assert found.is_well()
+        wait_until(lambda: not found.server.server_state.tasks)
+    finally:  # an event loop that is left open is reported in whichever test the garbage collector runs
+        found.stop()
     assert [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "CRITICAL") or record.exc_info] == []
 
 

@@ -20,15 +20,15 @@ ASKED = ProviderRequest("p", "m", ({"role": "user", "content": "Hi"},), Sampling
 def ask(behave, asked=ASKED, **changes):
     with serving(behave) as server:
         provider = Provider("openai_compatible", "m", base_url=server.url, **changes)
+        return asyncio.run(reply_of(endpoint(provider), asked)), server
 
-        async def run():
-            client = Client.open(endpoint(provider), 2, 2)
-            try:
-                return await client.ask(asked)
-            finally:
-                await client.close()
 
-        return asyncio.run(run()), server
+async def reply_of(asked_endpoint, asked):
+    client = Client.open(asked_endpoint, 2, 2)
+    try:
+        return await client.ask(asked)
+    finally:
+        await client.close()
 
 
 def test_the_whole_sampling_is_sent() -> None:
@@ -49,14 +49,7 @@ def test_the_same_request_has_the_same_idempotency_key() -> None:
 
 def test_a_provider_that_takes_no_seed_is_sent_none() -> None:
     with serving(reply()) as server:
-        provider = endpoint(Provider("zhipu", "glm"), server.url, with_key=False)
-
-        async def run() -> None:
-            client = Client.open(provider, 2, 2)
-            await client.ask(ASKED)
-            await client.close()
-
-        asyncio.run(run())
+        asyncio.run(reply_of(endpoint(Provider("zhipu", "glm"), server.url, with_key=False), ASKED))
     assert "seed" not in server.asked[0]
 
 
@@ -155,16 +148,8 @@ def test_an_http_status_decides_on_a_retry(code: int, again: bool, ends: bool) -
 def test_a_lost_server_is_retried() -> None:
     with serving(reply()) as server:
         pass
-
-    async def run() -> None:
-        client = Client.open(endpoint(Provider("openai_compatible", "m", base_url=server.url)), 2, 2)
-        try:
-            await client.ask(ASKED)
-        finally:
-            await client.close()
-
     with pytest.raises(CallFailed, match="ConnectError") as failed:
-        asyncio.run(run())
+        asyncio.run(reply_of(endpoint(Provider("openai_compatible", "m", base_url=server.url)), ASKED))
     assert failed.value.retryable
 
 
