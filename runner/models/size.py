@@ -56,12 +56,17 @@ def model_size(base_model: str, revision: str | None = None, public: dict[str, d
     return None
 
 
+def hub_path(variable: str, name: str) -> Path:
+    """Return a path of huggingface_hub, which the base install lacks: what the variable names, or else this name in its folder."""
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    return Path(os.path.expandvars(os.environ.get(variable) or Path(home) / name)).expanduser()
+
+
 def local_folder(name: str, revision: str | None) -> Path | None:
-    """Return a model's folder: its own path, or the one in huggingface_hub's cache, or None. The base install lacks huggingface_hub."""
+    """Return a model's folder: its own path, or the one in huggingface_hub's cache, or None."""
     if Path(name).is_dir():
         return Path(name)
-    home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface")
-    cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub") / f"models--{name.replace('/', '--')}"
+    cache = hub_path("HF_HUB_CACHE", "hub") / f"models--{name.replace('/', '--')}"
     reference = cache / "refs" / (revision or "main")
     commit = reference.read_text(encoding="utf-8").strip() if reference.is_file() else revision or ""
     folder = cache / "snapshots" / commit

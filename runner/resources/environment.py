@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 
 from ..launch.kernels import installed_kernels
 from ..models.resolve import cache_folder
+from ..models.size import hub_path
 from ..runtime.machine import gpu_use, nvidia_gpus, package_versions, this_machine
 from .fit import available_memory, free_disk
 
@@ -69,6 +70,6 @@ def missing(facts: dict[str, Any]) -> list[str]:
 
 
 def has_token() -> bool:
-    """Return whether a Hub token is set; never the token."""
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-    return bool(os.environ.get("HF_TOKEN")) or (home / "token").is_file()
+    """Return whether huggingface_hub would send a token; never the token."""
+    named = any(os.environ.get(name) for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"))
+    return named or hub_path("HF_TOKEN_PATH", "token").is_file()

@@ -1,9 +1,12 @@
 """How large models are: from headers, from configurations, and not at all where nobody can know."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-from recipekit.runner.models.size import local_folder, model_size, public_models
+from recipekit.runner.models.size import hub_path, local_folder, model_size, public_models
 from recipekit.runner.models.tiny import shrunk
 from recipekit.schemas.base.errors import UserError
 
@@ -97,3 +100,25 @@ def test_a_model_in_the_hubs_cache_is_found_by_its_revision(tmp_path, monkeypatc
     assert local_folder("some/model", "other") is None
     size = model_size("some/model")
     assert size and size.parameters == 124_439_808
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"XDG_CACHE_HOME": "/caches"},
+        {"HF_HOME": "~/hub"},
+        {"HF_HOME": "$HOME/hub"},
+        {"HF_HUB_CACHE": "~/models", "HF_TOKEN_PATH": "/keys/hub"},
+    ],
+    ids=str,
+)
+def test_the_hubs_files_are_where_huggingface_hub_has_them(monkeypatch, variables):
+    pytest.importorskip("huggingface_hub", reason="needs the extra [data]")
+    for name in ("HF_HOME", "XDG_CACHE_HOME", "HF_HUB_CACHE", "HF_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    program = "from huggingface_hub import constants\nprint(constants.HF_HUB_CACHE, constants.HF_TOKEN_PATH)"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert [hub_path("HF_HUB_CACHE", "hub"), hub_path("HF_TOKEN_PATH", "token")] == [Path(path) for path in said]

@@ -35,10 +35,14 @@ def test_sizes_come_from_the_system(tmp_path, monkeypatch):
 
 def test_a_token_is_seen_and_never_shown(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    monkeypatch.delenv("HF_TOKEN", raising=False)
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
     assert not has_token()
-    monkeypatch.setenv("HF_TOKEN", "canary-1234567890")
-    assert has_token() and "canary" not in str(environment())
+    (tmp_path / "elsewhere").write_text("canary-1234567890")
+    for name, value in {"HF_TOKEN_PATH": str(tmp_path / "elsewhere"), "HF_TOKEN": "canary-1234567890"}.items():
+        monkeypatch.setenv(name, value)
+        assert has_token() and "canary" not in str(environment())
+        monkeypatch.delenv(name)
 
 
 @pytest.mark.parametrize("line", ["torch>=2.11,<=2.13.0; extra == 'train'", 'torch<=2.13.0,>=2.11 ; extra == "train"'])
