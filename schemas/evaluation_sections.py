@@ -51,7 +51,11 @@ class Rubric(NamedTuple):
     gates: dict[str, Gate] = {}
 
 
-_AROUND = " \t\n\r.,;:!?\"'`*“”‘’«»()[]。！？，；："
+_AROUND = (
+    " \t\n\r.,;:!?\"'`*_“”‘’„‚«»‹›()[]{}…¡¿"
+    "。！？，；：、「」『』【】《》（）［］"
+    "؟،؛۔।॥\u00a0\u3000\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+)
 
 
 def label_form(text: str) -> str:
@@ -60,3 +64,14 @@ def label_form(text: str) -> str:
     from unicodedata import normalize  # most recipes have no labels
 
     return normalize("NFC", text.strip(_AROUND) or text.strip()).casefold()
+
+
+def without_reasoning(reply: str) -> str:
+    """Return the reply without the reasoning before it, `<think>...</think>`, which is not part of the answer."""
+    return reply.split("</think>", 1)[1].lstrip() if reply.lstrip().startswith("<think>") and "</think>" in reply else reply
+
+
+def answer_of(reply: str) -> str:
+    """Return a model's reply without its reasoning, also where the chat template, and not the reply, has begun it with `<think>`."""
+    before, end, _ = reply.partition("</think>")
+    return without_reasoning(f"<think>{reply}" if end and "<think>" not in before else reply)

@@ -121,11 +121,18 @@ def _listed(data: Any, place: KeyPath) -> list[tuple[KeyPath, Any]]:
 
 
 def _matrix_paths(data: Any) -> Iterator[tuple[KeyPath, str]]:
-    """Yield the paths among the values of a matrix."""
+    """Yield the paths among the values of a matrix: what would be a path in the key that a value sets."""
     matrix = value_at(data, ("matrix",))
-    for key, values in matrix.items() if isinstance(matrix, dict) else ():
-        if isinstance(key, str) and key.rpartition(".")[2] in ("path", "input", "prompt", "base_model") and isinstance(values, list):
-            yield from ((("matrix", key, number), value) for number, value in enumerate(values) if isinstance(value, str))
+    for name, values in matrix.items() if isinstance(matrix, dict) else ():
+        for number, value in enumerate(values if isinstance(values, list) else ()):
+            at: KeyPath = ("matrix", name, number)
+            settings: dict[str, Any] = value if "." not in name and isinstance(value, dict) else {name: value}
+            for key, found in settings.items():
+                parts = key.split(".")
+                for part in reversed(parts):
+                    found = [found] if part.isdecimal() else {part: found}
+                place = at if settings is not value else (*at, key)
+                yield from ((place + inside[len(parts) :], where) for inside, where in _paths(found))
 
 
 def _absolute(where: str, folder: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...schemas.base.errors import Problem, UserError
-from ...schemas.evaluation_sections import label_form
+from ...schemas.evaluation_sections import answer_of, label_form
 from ...schemas.sections import Evaluation
 from ..runtime.progress import read_lines
 from .intervals import Difference, Estimate, bootstrap, differences, draw_resamples
@@ -206,7 +206,7 @@ INVALID = -1
 def label_index(reply: str, labels: Sequence[str]) -> int:
     """Return the index of the label that the reply is, or INVALID. Case, quotes, punctuation and reasoning before it are ignored; other
     words are not."""
-    given = label_form(without_reasoning(reply))
+    given = label_form(answer_of(reply))
     return next((index for index, label in enumerate(labels) if label_form(label) == given), INVALID)
 
 
@@ -243,8 +243,3 @@ def label_table(columns: dict[str, list[LabelPrediction]], labels: Sequence[str]
     """Return the number of rows by true label (rows) and label of the reply (columns), with a last column for invalid replies."""
     counts = Counter((row.truth, row.predicted) for row in columns[model])
     return [[counts[truth, given] for given in (*range(len(labels)), INVALID)] for truth in range(len(labels))]
-
-
-def without_reasoning(reply: str) -> str:
-    """Return the reply without the reasoning before it, `<think>...</think>`, which is not part of the answer."""
-    return reply.split("</think>", 1)[1].lstrip() if reply.lstrip().startswith("<think>") and "</think>" in reply else reply

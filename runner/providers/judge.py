@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Self
 import orjson
 
 from ...converters.reading.records import Row
+from ...schemas.evaluation_sections import answer_of
 from ...schemas.generate_sections import Judge, Limits, Sampling
 from ...schemas.prompts import Prompt, load_prompt
 from .endpoints import Endpoint
@@ -15,6 +16,7 @@ from .requests import ProviderRequest, Reply, Request, messages, seed_of
 
 _OBJECT = re.compile(r"\{[^{}]*\}")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_RANGE = r"(?<![\d.]){}\s*(?:[-–—~]|to|到|至)\s*{}(?!\.?\d)"
 
 Scores = dict[str, float]
 
@@ -74,10 +76,13 @@ class Scorer(NamedTuple):
 def read_scores(text: str, scales: Mapping[str, tuple[float, float]]) -> Scores | None:
     """Return the scores from the last JSON object that has all of them, each on its scale, or None.
 
-    For a single scale, the first number in the text counts too.
+    For a single scale, the first number in the text counts too, but for those of the scale itself, "from 1 to 5". The judge's reasoning,
+    with the scores that it considers, is no answer.
     """
-    found = None
-    for match in _OBJECT.finditer(text):
+    found, answer = None, answer_of(text)
+    if answer.lstrip().startswith("<think>"):
+        return None  # it was cut off in its reasoning
+    for match in _OBJECT.finditer(answer):
         try:
             values = orjson.loads(match.group())
         except orjson.JSONDecodeError:
@@ -85,10 +90,12 @@ def read_scores(text: str, scales: Mapping[str, tuple[float, float]]) -> Scores 
         scores = {name: values.get(name) for name in scales}
         if all(_is_on(scale, scores[name]) for name, scale in scales.items()):
             found = scores
-    if found is None and len(scales) == 1 and (number := _NUMBER.search(text)):
+    if found is None and len(scales) == 1:
         ((name, scale),) = scales.items()
-        score = float(number.group())
-        return {name: score} if _is_on(scale, score) else None
+        of_scale = _RANGE.format(*(re.escape(f"{end:g}") for end in scale))
+        if number := _NUMBER.search(re.sub(of_scale, "", answer)):
+            score = float(number.group())
+            return {name: score} if _is_on(scale, score) else None
     return found
 
 

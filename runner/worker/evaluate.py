@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..evaluation.scoring import without_reasoning
+from ...schemas.evaluation_sections import without_reasoning
 from ..models.template_rows import for_template
 from ..runtime.line_sums import append_lines
 from ..runtime.progress import Progress, read_lines, refusing

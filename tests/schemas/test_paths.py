@@ -133,6 +133,11 @@ def test_matrix_and_smoke_paths_are_expanded(recipe):
     file = recipe("a.jsonl", more='matrix: {data.sources.0.path: ["${DATA_DIR}/b", c]}')
     first, second = (loaded.recipe.data.sources[0].path for loaded, _ in load_sweep(str(file)))
     assert first == "/lab/data/b" and second.endswith("/c")
+    entries = 'matrix: {one: [{model.base_model: "${DATA_DIR}/m", training.lora_r: 8}], evaluation.sentiment_model: ["${DATA_DIR}/s"]}'
+    ((made, _),) = load_sweep(str(recipe("a.jsonl", more=entries)))
+    assert (made.recipe.model.base_model, made.recipe.evaluation.sentiment_model) == ("/lab/data/m", "/lab/data/s")
+    whole = 'matrix: {data.sources: [[{path: "${DATA_DIR}/w", converter: messages}]]}'
+    assert [made.recipe.data.sources[0].path for made, _ in load_sweep(str(recipe("a.jsonl", more=whole)))] == ["/lab/data/w"]
     smoke = 'smoke: {data: {sources: [{path: "${DATA_DIR}/s", converter: messages}]}}'
     assert load_recipe(str(recipe("a.jsonl", more=smoke)), smoke=True).recipe.data.sources[0].path == "/lab/data/s"
 

@@ -4,6 +4,7 @@ The fraction is the row's meta.fraction: in introspection, the share of runs tha
 replies, are ignored by these metrics; see invalid_rate.
 """
 
+from ....schemas.base.errors import UserError
 from . import LabelPrediction, register_metric
 
 PERCENTS = 101
@@ -39,8 +40,8 @@ def level_error(row: LabelPrediction) -> tuple[float, ...]:
     fractions.
     """
     sums = [0.0] * (2 * row.labels)
-    if row.predicted >= 0 and row.fraction is not None:
-        sums[2 * row.predicted : 2 * row.predicted + 2] = [1.0, row.fraction]
+    if (fraction := _fraction(row)) is not None:
+        sums[2 * row.predicted : 2 * row.predicted + 2] = [1.0, fraction]
     return tuple(sums)
 
 
@@ -51,6 +52,14 @@ def rank_correlation(row: LabelPrediction) -> tuple[float, ...]:
     A 1 at the row's cell in the table of levels by percents: whole percents are exact for the ten runs of introspection.
     """
     sums = [0.0] * (row.labels * PERCENTS)
-    if row.predicted >= 0 and row.fraction is not None:
-        sums[row.predicted * PERCENTS + round(100 * row.fraction)] = 1.0
+    if (fraction := _fraction(row)) is not None:
+        sums[row.predicted * PERCENTS + round(100 * fraction)] = 1.0
     return tuple(sums)
+
+
+def _fraction(row: LabelPrediction) -> float | None:
+    """Return the row's fraction; None for an invalid reply and for a row without one. Raises UserError for what is no share."""
+    fraction = row.fraction
+    if fraction is not None and not (isinstance(fraction, int | float) and 0 <= fraction <= 1):
+        raise UserError(f"row {row.id!r}: meta.fraction: {fraction!r} is not a number from 0 to 1", hint="give shares: 0.4 for 40 percent")
+    return None if row.predicted < 0 else fraction

@@ -4,6 +4,7 @@ import re
 from unicodedata import normalize
 
 from ....schemas.base.words import SPACED
+from ....schemas.evaluation_sections import answer_of
 from . import Prediction, percent, register_metric
 
 NGRAM = 4
@@ -36,8 +37,8 @@ def repetition(row: Prediction) -> tuple[float, float]:
 def contains_reference(row: Prediction) -> tuple[float, float]:
     """The percentage of replies that contain the row's own reply as a whole, case-insensitively: short answers in free text. 0 to 100.
 
-    A number is no part of another, as 3 of 3.14 or of 3,000.
+    A number is no part of another, as 3 of 3.14 or of 3,000. Reasoning before a reply is no part of it.
     """
-    answer, reply = (normalize("NFC", text.strip().casefold()) for text in (row.reference, row.reply))
+    answer, reply = (normalize("NFC", answer_of(text).strip().casefold()) for text in (row.reference, row.reply))
     found = re.search(rf"(?<!{_LETTER})(?<![0-9][.,](?=[0-9])){re.escape(answer)}(?!{_LETTER})(?!(?<=[0-9])[.,][0-9])", reply)
     return found is not None, 1

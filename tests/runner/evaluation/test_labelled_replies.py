@@ -56,6 +56,22 @@ def test_the_majority_is_read_from_the_answer_and_not_from_the_reasoning():
     assert majority_label(map(chat, [thought, thought, "low"]), LABELS) == 2
 
 
+@pytest.mark.parametrize(
+    "reply", ["「high」", "_high_", "¡high!", "high…", "\ufeffhigh", "high\u200b", "{high}", "『high』。", "high؟", "（high）", "high।"]
+)
+def test_quotes_and_punctuation_of_any_script_around_a_label_are_ignored(reply):
+    assert label_index(reply, LABELS) == 2
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [("It could be low.\n</think>\n\nhigh", 2), ("<think>\nlow?\n</think>high", 2), ("low </think> or <think> high", INVALID),
+     ("<think>\nhigh", INVALID), ("</think>\n\nlow", 0)],
+)  # fmt: skip
+def test_a_reply_is_what_follows_the_reasoning_whoever_has_begun_it(reply, label):
+    assert label_index(reply, LABELS) == label
+
+
 def test_without_labels_there_is_no_majority():
     assert majority_label(map(chat, ["a", "b"]), LABELS) == INVALID
     masked = {"messages": [*chat("high")["messages"], *({**message, "train": False} for message in chat("low")["messages"])]}

@@ -1,14 +1,15 @@
 """What the evaluation asks a model for, and compares its reply with."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 pytest.importorskip("torch")
-from recipekit.runner.evaluation.scoring import without_reasoning
 from recipekit.runner.worker import evaluate
 from recipekit.runner.worker.evaluate import last_trained
 from recipekit.runner.worker.labels import IGNORED
+from recipekit.schemas.evaluation_sections import without_reasoning
 
 from ...support.jsonl import write_jsonl
 from ...support.tiny import TEMPLATE, build_tokenizer
@@ -48,7 +49,7 @@ def test_where_reasoning_is_dropped_the_reference_has_none(reply, left):
 def test_a_row_that_was_cut_is_asked_for_its_last_reply(tmp_path, monkeypatch):
     """Cut in the second question, its last trained tokens are those of the first reply."""
     messages = [{"role": role, "content": text} for role, text in TURNS]
-    fast = build_tokenizer(["a b c d"], eos_token="<|im_end|>", pad_token="<|endoftext|>")
+    fast: Any = build_tokenizer(["a b c d"], eos_token="<|im_end|>", pad_token="<|endoftext|>")
     fast.chat_template = TEMPLATE
     ids = fast.apply_chat_template(messages, tokenize=True, return_dict=True)["input_ids"]
     start = ids.index(fast.convert_tokens_to_ids("b"))

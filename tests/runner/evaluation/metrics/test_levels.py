@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
 from recipekit.runner.evaluation.metrics import LabelPrediction, metric
+from recipekit.schemas.base.errors import UserError
 
 
 def row(predicted, truth=0, fraction=None):
@@ -77,3 +78,10 @@ def test_the_majority_label_is_right_for_two_thirds_of_the_real_rows(realdata):
     assert over("macro_f1", *given) == pytest.approx(0.263, abs=0.0005)
     truth = [entry._replace(predicted=entry.truth) for entry in given]
     assert over("level_error", *truth) < 0.1 and over("rank_correlation", *truth) > 0.8
+
+
+@pytest.mark.parametrize("fraction", ["0.4", 40, -0.1, float("nan"), [0.4]], ids=str)
+@pytest.mark.parametrize("name", ["level_error", "rank_correlation"])
+def test_what_is_no_share_is_refused_with_its_row(name, fraction):
+    with pytest.raises(UserError, match=r"row '1': meta.fraction: .* is not a number from 0 to 1"):
+        metric(name).row_stats(row(0, fraction=fraction))

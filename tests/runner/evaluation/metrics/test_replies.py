@@ -39,6 +39,8 @@ def test_stop_rate_is_the_share_of_replies_that_end_on_their_own():
         ("1", "1,000 of them", False),
         ("000", "1,000 of them", False),
         ("3", "3×4", True),
+        ("4", "<think>Is it 4? No.</think>5", False),
+        ("<think>Two and two.</think>4", "Is it 5? No.\n</think>\n\nIt is 4.", True),
     ],
 )
 def test_an_answer_is_found_as_a_whole_word_in_any_case(answer, reply, found):
