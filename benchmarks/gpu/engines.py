@@ -1,12 +1,13 @@
 """Engines with one process: `recipe run` is stopped with a checkpoint in the middle, `recipe resume` trains to the end."""
 
 import json
+import math
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from results import OK
+from results import FAILED, OK
 from session import RECIPE, Session, Skipped, read_lines
 from sides import settings
 
@@ -37,7 +38,7 @@ def stop_and_resume(session: Session, engine: str, limit: float) -> dict[str, An
     saved = sorted(path.name for path in (run / "checkpoints").glob("checkpoint-*"))
     if not saved:
         return first.facts() | {
-            "status": "failed",
+            "status": FAILED,
             "why": "no checkpoint was saved",
             "saved": None,
             "resumed": False,
@@ -46,7 +47,7 @@ def stop_and_resume(session: Session, engine: str, limit: float) -> dict[str, An
     second = session.run((*RECIPE, "resume", run), folder, limit - first.seconds)
     resumed = (run / "model" / "tokenizer_config.json").is_file()
     losses = [line["loss"] for line in read_lines(run / "metrics.jsonl") if "loss" in line]
-    facts = second.facts() | {"saved": saved[-1], "resumed": resumed, "losses": losses}
+    facts = with_losses(second.facts() | {"saved": saved[-1], "resumed": resumed}, losses)
     if FULL_WEIGHTS.items() <= ENGINES[engine].items():  # another method than local's
         return facts | {"largest_difference": None}
     return facts | {"largest_difference": difference(losses, losses_of(session, "local")) if engine != "local" else 0.0}
@@ -59,10 +60,25 @@ def losses_of(session: Session, engine: str) -> list[float]:
 
 
 def difference(losses: list[float], others: list[float]) -> float | None:
-    """Return the largest difference of two trainings' losses, step by step; None where they are not of the same steps."""
-    if not losses or len(losses) != len(others):
+    """Return the largest difference of two trainings' losses, step by step; None where they are not of the same steps, or not all
+    numbers: `max` would pass over a NaN that does not come first."""
+    if not losses or len(losses) != len(others) or not all(map(is_number, [*losses, *others])):
         return None
     return float(f"{max(abs(one - other) for one, other in zip(losses, others, strict=True)):.2g}")
+
+
+def is_number(loss: Any) -> bool:
+    """Whether a logged loss is one that a training can have; metrics.jsonl has others as text, steps.jsonl as NaN."""
+    return isinstance(loss, float | int) and math.isfinite(loss)
+
+
+def with_losses(facts: dict[str, Any], losses: list[Any]) -> dict[str, Any]:
+    """Return the facts with their losses, failed where one is not a number."""
+    wrong = [number for number, loss in enumerate(losses, 1) if not is_number(loss)]
+    if not wrong:
+        return facts | {"losses": losses}
+    return facts | {"losses": [loss if is_number(loss) else str(loss) for loss in losses], "status": FAILED,
+                    "why": f"the loss of line {wrong[0]} is {losses[wrong[0] - 1]}"}  # fmt: skip
 
 
 def verify_resume(session: Session, limit: float) -> dict[str, Any]:

@@ -65,6 +65,8 @@ def side(method: str, name: str, session: Session, limit: float) -> dict[str, An
     steps = facts["steps"]
     if facts["status"] == OK and not steps:
         return facts | {"status": FAILED, "why": "no step was seen"}
+    if steps and (wrong := engines.with_losses({}, steps.get("losses", []))).get("status"):
+        return facts | wrong | {"steps": steps | {"losses": wrong["losses"]}}
     if facts["status"] == TIMEOUT and steps and steps["seen"] == session.steps:
         return facts | {"status": OK, "note": f"every step was measured; the model was not saved after {limit:.0f} s"}
     return facts

@@ -116,6 +116,7 @@ def test_every_setting_makes_a_valid_recipe(benchmark, session, method, engine, 
 def test_a_measurement_that_breaks_costs_no_other(benchmark, session, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     spec = importlib.util.spec_from_file_location("gpu_main", FOLDER / "__main__.py")
+    assert spec and spec.loader
     main = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(main)
     Measurement = benchmark["measurements"].Measurement
@@ -146,6 +147,27 @@ def test_random_weights_are_of_the_models_size_and_not_the_tiny_models(benchmark
     assert prepare(name, tmp_path, tiny=True, random_weights=False) == "small" and not made
     assert prepare(name, tmp_path, tiny=False, random_weights=True) == str(tmp_path / "weights")
     assert made[0]["tokenizer"] == "small" and made[0]["config"]["hidden_size"] == 1536
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("losses", "others", "difference"),
+    [([2.0, 1.5], [2.0, 1.0], 0.5), ([2.0, 1.5], [2.0], None), ([2.0, NAN], [2.0, 1.0], None), ([NAN, 1.5], [2.0, 1.0], None),
+     ([2.0, "nan"], [2.0, 1.0], None), ([], [], None)],
+)  # fmt: skip
+def test_no_difference_is_told_of_losses_that_are_not_all_numbers(benchmark, losses, others, difference):
+    assert benchmark["engines"].difference(losses, others) == difference
+
+
+@pytest.mark.parametrize("loss", [NAN, "nan", float("inf")])
+def test_a_loss_that_is_no_number_is_a_failure_whatever_the_exit_code(benchmark, session, monkeypatch, loss):
+    facts = {"status": "ok", "steps": {"seen": 4, "losses": [2.0, loss]}, "flops_per_step": None}
+    monkeypatch.setattr(benchmark["sides"], "trl", lambda *args: facts)
+    found = benchmark["measurements"].side("lora", "trl", session, 180)
+    assert (found["status"], found["why"]) == ("failed", f"the loss of line 2 is {loss}")
+    json.dumps(found, allow_nan=False)
 
 
 def test_a_line_that_was_cut_off_is_not_read(benchmark, tmp_path):
@@ -184,6 +206,7 @@ def test_kernels_are_named_by_what_they_compute_and_overlapping_times_count_once
 def test_a_measured_side_is_not_measured_again(tmp_path):
     pytest.importorskip("axolotl", reason="needs the extra [train]")
     argv = [sys.executable, str(FOLDER), "--tiny", "--out", str(tmp_path), "parity", "qlora_recipekit", "ray"]
+    done = None
     for _ in range(2):
         done = subprocess.run(argv, capture_output=True, text=True, check=True)
         summary = json.loads(done.stdout.splitlines()[-1])
@@ -193,4 +216,4 @@ def test_a_measured_side_is_not_measured_again(tmp_path):
     measured = lines[1]
     assert measured["steps"]["tokens_per_s"] > 0 and len(measured["steps"]["losses"]) == 4
     assert measured["memory"]["peak"] > 0 and measured["memory"]["predicted"] > 0
-    assert (tmp_path / "results.md").read_text() in done.stdout
+    assert done and (tmp_path / "results.md").read_text() in done.stdout
