@@ -6,7 +6,7 @@ from ...schemas.batch import batch_of
 from ...schemas.sections import AUTO, Recipe, Training
 from ..models.reference import ATTENTION
 from ..runtime.machine import Machine
-from .kernel_choice import KernelChoice
+from .kernel_choice import FLASH, KernelChoice, attention
 from .precision import has_fp32_weights, precision
 from .trackers import tracker_keys
 
@@ -161,7 +161,8 @@ def _rows(recipe: Recipe, machine: Machine) -> dict[str, Any]:
         "gradient_accumulation_steps": batch.gradient_accumulation_steps,
         # The rows of a step and the validation loss must not depend on how a step is divided: a batch's loss is a mean of its own tokens.
         "rows_by_step": is_by_step or None,
-        "eval_batch_size": 1 if is_by_step else None,
+        # Texts share a sequence under flash attention. Of several, those that fill up the last batches could not be told from the others.
+        "eval_batch_size": 1 if is_by_step or recipe.data.type == "text" and attention(recipe) in FLASH else None,
         "num_epochs": training.num_epochs,
         "max_steps": training.max_steps,
     }

@@ -188,7 +188,7 @@ def sum_validation_tokens(trainer: Any) -> None:
 
 def without_repeated_rows(trainer: Any, labels: torch.Tensor) -> torch.Tensor:
     """Return a validation batch's labels (rows, positions), none in rows that another batch has had: accelerate repeats the first rows of
-    a split until the last batches of all processes are full. Of rows in one sequence, only a whole batch of repeated ones is known."""
+    a split until the last batches of all processes are full. Rows that share a sequence are validated one at a time (axolotl_config.py)."""
     state, args = trainer.accelerator.gradient_state, trainer.args
     if args.world_size == 1 or not state.end_of_dataloader or state.remainder <= 0:
         return labels

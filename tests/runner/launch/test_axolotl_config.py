@@ -192,6 +192,13 @@ def test_texts_are_packed_by_our_plugin_and_not_by_axolotl(render, packed):
     assert not {"chat_template", "train_on_inputs", "excess_length_strategy", "eval_sample_packing"} & set(config)
 
 
+@pytest.mark.parametrize(("attention", "size"), [("flash_attention_2", 1), ("sdpa", None), (None, None)])
+def test_texts_that_would_share_a_sequence_are_validated_one_at_a_time(render, attention, size):
+    """Several processes repeat rows to fill their last batches, which must not count twice: of a joined sequence they are not known."""
+    config = render({"data.type": "text", **({"model.attn_implementation": attention} if attention else {})})
+    assert config.get("eval_batch_size") == size
+
+
 def test_a_classification_has_its_labels_their_number_and_their_weights(render):
     changes = {"data.type": "classification", "training.class_weights": {"a": 1, "b": 2.5}, "evaluation.metrics": ["accuracy"]}
     config = render(changes, data=RenderedData(labels=("b", "a")))
