@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import orjson
-
 from ...schemas.base.errors import UserError
 from ...schemas.model_rules import EMBEDDED
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Model
+from .config_file import model_config
 from .resolve import embedded_folder
 from .size import has_attention_dropout, local_folder, public_models
 
@@ -52,7 +51,7 @@ def architecture(path: str, revision: str | None = None) -> Architecture | None:
     """Return the architecture of a folder, a cached hub model, or a public model; None if no configuration is available."""
     folder = local_folder(path, revision)
     if folder is not None and (folder / "config.json").is_file():
-        config = orjson.loads((folder / "config.json").read_bytes())
+        config = model_config(folder)
     elif path in public_models():
         config = public_models()[path]["config"]
     else:
@@ -96,6 +95,7 @@ def architecture_of(model: Model) -> Architecture | None:
 
 
 _FROM_PADDING = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "data2vec-text", "ibert", "longformer", "mpnet")
+_MOST_SCALING = 1 << 20  # larger ones, NaN and Infinity are no factor
 _RELATIVE = ("t5", "mt5", "umt5")  # n_positions says only how long their first training's rows were
 
 
@@ -106,8 +106,10 @@ def positions_of(config: Mapping[str, Any]) -> int | None:
     if not isinstance(count, int) or count <= 0 or family in _RELATIVE:
         return None
     if family in _FROM_PADDING:  # their positions start after the id of the padding token
-        return count - (1 if config.get("pad_token_id") is None else config["pad_token_id"]) - 1
-    scaling = config.get("rope_scaling") or config.get("rope_parameters")
-    if not isinstance(scaling, dict) or not isinstance(factor := scaling.get("factor"), int | float):
+        padding = config.get("pad_token_id")
+        return count - (padding if isinstance(padding, int) else 1) - 1
+    scaling = config.get("rope_scaling") or config.get("rope_parameters") or {}
+    factor, original = (scaling.get(key) for key in ("factor", "original_max_position_embeddings"))
+    if not isinstance(factor, int | float) or not 0 < factor < _MOST_SCALING:
         return count
-    return max(count, int(factor * (scaling.get("original_max_position_embeddings") or count)))
+    return max(count, int(factor * (original if isinstance(original, int) and original else count)))

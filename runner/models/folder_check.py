@@ -3,26 +3,34 @@
 transformers runs code in the folder only with `trust_remote_code`; this covers what it does not ask about.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from ...schemas.base.errors import Problem, UserError
+from .adapter_check import adapter_faults
+from .config_file import MAX_BYTES, MAX_SETTINGS_BYTES, faults, model_config, read_object
 from .template_check import template_fault
+from .tokenizer_check import MAX_BYTES as MAX_TOKENIZER_BYTES
 from .tokenizer_check import tokenizer_fault
+from .weights_file import tensor_shapes
 
-CONFIGS = ("config.json", "generation_config.json", "adapter_config.json", "tokenizer_config.json", "model.safetensors.index.json")
+INDEX = "model.safetensors.index.json"
+CONFIGS = {
+    "config.json": MAX_SETTINGS_BYTES, "generation_config.json": MAX_SETTINGS_BYTES, "adapter_config.json": MAX_SETTINGS_BYTES,
+    "tokenizer_config.json": MAX_BYTES, "special_tokens_map.json": MAX_BYTES, "added_tokens.json": MAX_BYTES, INDEX: MAX_BYTES,
+}  # fmt: skip
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 ATTENTION = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention")
 # Of mixtures of experts; the other names fetch kernels.
 EXPERTS = ("eager", "batched_mm", "grouped_mm")
-MAX_CONFIG_BYTES = 16 << 20
+MAX_SPECIAL_TOKENS = 30_000  # transformers compares each with all
 _PICKLE = "stores the weights as a pickle, which can run code when it is loaded"
 _SAFETENSORS = "convert the weights to safetensors on a machine where you trust them: model.save_pretrained(folder)"
+_FILES = (".json", ".safetensors", ".jinja", ".model")  # no name of a folder
+_WORDS = ("tokenizer", "vocab", "merges", "special_tokens_map", "added_tokens", "chat_template", "spiece", "tekken")  # beginnings of names
+_ENDS = (".model", ".tiktoken", ".jinja")
 _WHOLE = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")  # where weights are looked for first
 _SUFFIX = re.compile(r"(?:-unsloth)?-(?:bnb-4bit|bnb-8bit|GPTQ(?:-Int[48])?|AWQ|FP8|[48]bit)$", re.IGNORECASE)
 
@@ -32,7 +40,9 @@ def check_model_folder(folder: Path) -> None:
 
     Raises UserError with every problem.
     """
-    configs = {name: _read(folder / name) for name in CONFIGS if (folder / name).is_file()}
+    if strange := [*_file_problems(folder)]:  # reading these may never end
+        raise UserError(*strange)
+    configs = {name: read_object(folder / name, most) for name, most in CONFIGS.items() if (folder / name).exists()}
     problems = [problem for name, values in configs.items() for problem in _config_problems(folder / name, values)]
     problems += [
         *_weight_problems(folder, configs),
@@ -43,18 +53,17 @@ def check_model_folder(folder: Path) -> None:
         raise UserError(*problems)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Read a JSON object. Raises UserError if it is not one."""
-    size = path.stat().st_size
-    if size > MAX_CONFIG_BYTES:
-        raise UserError(_problem(path, f"has {size:,} bytes; a configuration may have at most {MAX_CONFIG_BYTES:,}"))
-    try:
-        values = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise UserError(_problem(path, f"is not JSON: {str(error)[:200]}")) from None
-    if not isinstance(values, dict):
-        raise UserError(_problem(path, "is not a JSON object"))
-    return values
+def _file_problems(folder: Path) -> Iterator[Problem]:
+    """Yield a problem for what is no regular file, and for files of a tokenizer that are too large: libraries read them whole."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and path.suffix not in _FILES or not path.exists():
+            continue
+        if not path.is_file():
+            yield _problem(path, "is no regular file", "copy the model again")
+        elif path.name.startswith(_WORDS) or path.suffix in _ENDS:
+            size = path.stat().st_size
+            if size > MAX_TOKENIZER_BYTES:
+                yield _problem(path, f"has {size:,} bytes; a tokenizer may have at most {MAX_TOKENIZER_BYTES:,}")
 
 
 def _config_problems(path: Path, values: dict[str, Any]) -> Iterator[Problem]:
@@ -71,6 +80,11 @@ def _config_problems(path: Path, values: dict[str, Any]) -> Iterator[Problem]:
             yield _problem(path, f"{key} names code to fetch and run: {str(other[0])[:100]!r}", hint)
     if (named := values.get("transformers_weights")) is not None:
         yield _problem(path, f"transformers_weights names another file of weights: {str(named)[:100]!r}", "name it model.safetensors")
+    if path.name in ("config.json", "generation_config.json"):
+        yield from (_problem(path, fault) for fault in faults(values))
+    for key in ("additional_special_tokens", "extra_special_tokens"):
+        if isinstance(given := values.get(key), list | dict) and len(given) > MAX_SPECIAL_TOKENS:
+            yield _problem(path, f"{key} has {len(given):,} tokens; at most {MAX_SPECIAL_TOKENS:,} are added")
     if str(values.get("peft_type")).upper() == "XLORA":
         yield _problem(path, "mixes other adapters, which would be fetched (XLORA)", "use one adapter, or merge them")
 
@@ -88,13 +102,25 @@ def _entries(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _weight_problems(folder: Path, configs: dict[str, dict[str, Any]]) -> Iterator[Problem]:
-    """Yield a problem for pickled weights, and for an index that points outside the folder."""
+    """Yield a problem for weights that are pickled or damaged, and for configurations that say of them what is not so."""
     if pickled := _pickled([path.name for path in folder.iterdir()]):
         yield _problem(folder / pickled, _PICKLE, _SAFETENSORS)
-    index = configs.get("model.safetensors.index.json", {}).get("weight_map", {})
-    files = sorted({str(name) for name in index.values()}) if isinstance(index, dict) else []
-    if outside := [name for name in files if Path(name).name != name]:
-        yield _problem(folder / "model.safetensors.index.json", f"names a file outside the folder: {outside[0][:100]!r}")
+    shapes: dict[str, dict[str, tuple[int, ...]]] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            shapes[path.name] = tensor_shapes(path)
+        except UserError as error:
+            yield from error.problems
+    if INDEX in configs:
+        named = configs[INDEX].get("weight_map")
+        if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
+            yield _problem(folder / INDEX, "names no files: weight_map must give each tensor's file")
+        elif outside := sorted({name for name in named.values() if Path(name).name != name or not name.endswith(".safetensors")}):
+            what = "a file outside the folder" if Path(outside[0]).name != outside[0] else "a file that is no safetensors"
+            yield _problem(folder / INDEX, f"names {what}: {outside[0][:100]!r}")
+    if adapter := configs.get("adapter_config.json"):
+        of_adapter = adapter_faults(adapter, shapes.get("adapter_model.safetensors", {}))
+        yield from (_problem(folder / "adapter_config.json", fault) for fault in of_adapter)
 
 
 def check_weight_names(model: str, names: list[str]) -> None:
@@ -121,8 +147,9 @@ def _tokenizer_problems(folder: Path) -> Iterator[Problem]:
 def _template_problems(folder: Path, tokenizer: dict[str, Any]) -> Iterator[Problem]:
     """Yield a problem for chat templates that exceed the limits, wherever tokenizers look for them."""
     given = tokenizer.get("chat_template")
-    named = given if isinstance(given, list) else [{"template": given}]
-    templates = [(folder / "tokenizer_config.json", entry.get("template")) for entry in named if isinstance(entry, dict)]
+    named = given if isinstance(given, list) else [*given.values()] if isinstance(given, dict) else [given]
+    texts = [entry.get("template") if isinstance(entry, dict) else entry for entry in named]
+    templates = [(folder / "tokenizer_config.json", text) for text in texts]
     for path in (folder / "chat_template.jinja", *sorted(folder.glob("additional_chat_templates/*.jinja"))):
         if path.is_file():
             templates.append((path, path.read_bytes().decode("utf-8", "replace")))
@@ -142,7 +169,7 @@ def require_unquantised(name: str, folder: Path | None) -> None:
     """
     if folder is None or not (folder / "config.json").is_file():
         return
-    config = orjson.loads((folder / "config.json").read_bytes())
+    config = model_config(folder)
     if not (quantisation := config.get("quantization_config")):
         return
     method = quantisation.get("quant_method") if isinstance(quantisation, dict) else None

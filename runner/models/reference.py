@@ -1,6 +1,5 @@
 """Resolve what chat, serve, predict and judges can use: a run, a recipe's newest run, or anything that a recipe may use as base model."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from ...schemas.sections import Model
 from ..runtime.run_files import LOCK, MANIFEST
 from ..runtime.run_folder import RunFolder, all_runs, named_run, near_names
 from ..runtime.seals import require_sealed
+from .config_file import model_config, read_object
 from .folder_check import check_model_folder
 from .hub import require_weights
 from .resolve import resolve_model
@@ -99,8 +99,10 @@ def _of_adapter(name: str, folder: Path, runs: Path) -> ModelReference:
     """Return an adapter that belongs to no run, on the base model that it names."""
     try:
         check_model_folder(folder)
-        config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        config = read_object(folder / "adapter_config.json")
         base = config["base_model_name_or_path"]
+        if not (isinstance(base, str) and base and isinstance(config.get("revision"), str | None)):
+            raise TypeError("base_model_name_or_path and revision are texts")
         if config.get("task_type") == "SEQ_CLS":
             raise UserError(Problem(name, "is a classification adapter without its labels", "recipe merge RUN", "no-model"))
         found = resolve_model(Model(base), runs)
@@ -164,8 +166,5 @@ def _refuse_misspelt(name: str, runs: Path) -> None:
 
 def _kind(folder: Path) -> str:
     """Return `classification` if the folder's model has a classification head, else "": the chat template decides once it is loaded."""
-    try:
-        architectures = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or [""]
-    except (OSError, ValueError):
-        return ""
-    return "classification" if architectures[0].endswith("ForSequenceClassification") else ""
+    named = model_config(folder).get("architectures") if (folder / "config.json").is_file() else None
+    return "classification" if named and named[0].endswith("ForSequenceClassification") else ""

@@ -1,20 +1,16 @@
-"""Determine a model's size: every weight's name and shape, from safetensors headers or computed from its configuration.
-
-No weights are read: a header is JSON in front of the tensors (https://huggingface.co/docs/safetensors).
-"""
+"""Determine a model's size: every weight's name and shape, from safetensors headers or computed from its configuration."""
 
 import math
 import os
-import struct
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
-from ...schemas.base.errors import Problem, UserError
+from .config_file import model_config
+from .weights_file import tensor_shapes
 
-_MAX_HEADER = 100 << 20
 _NOT_LINEAR = ("embed", "wte", "wpe", "lm_head", "score", "classifier", "norm", "ln_")
 
 
@@ -47,7 +43,7 @@ def model_size(base_model: str, revision: str | None = None, public: dict[str, d
     """Return the size of a folder, a cached hub model, or a `public` configuration; None if it is unknown."""
     folder = local_folder(base_model, revision)
     if folder is not None and (folder / "config.json").is_file():
-        config = orjson.loads((folder / "config.json").read_bytes())
+        config = model_config(folder)
         if shapes := _headers(folder):
             return _sized(f"the weights in {folder}", config, shapes)
         return _computed(f"{folder / 'config.json'}", config)
@@ -75,38 +71,29 @@ def local_folder(name: str, revision: str | None) -> Path | None:
 
 def _headers(folder: Path) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the folder's weights. Raises UserError for a damaged file."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as stream:
-            try:
-                (length,) = struct.unpack("<Q", stream.read(8))
-                if length > _MAX_HEADER:
-                    return {}
-                header = orjson.loads(stream.read(length))
-                shapes |= {name: tuple(facts["shape"]) for name, facts in header.items() if name != "__metadata__"}
-            except (struct.error, orjson.JSONDecodeError, AttributeError, KeyError, TypeError):
-                what = "is damaged: its header cannot be read"
-                raise UserError(Problem(path, what, "copy or download the model again", "damaged-weights")) from None
-    return shapes
+    return {name: shape for path in sorted(folder.glob("*.safetensors")) for name, shape in tensor_shapes(path).items()}
 
 
 def _computed(source: str, config: dict[str, Any]) -> ModelSize | None:
     shapes = _SHAPES.get(config.get("model_type", ""))
     try:
         return _sized(source, config, shapes(config)) if shapes else None
-    except KeyError:  # what config.json omits has its class's default, which only transformers knows
+    except (KeyError, TypeError):  # what config.json omits has its class's default, which only transformers knows; a list is per layer
         return None
 
 
 def _sized(source: str, config: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> ModelSize | None:
-    """Return None if the configuration lacks a width: it is not that of a language model."""
+    """Return None if the configuration lacks a width, or has one for each layer: it is not that of a language model that is known."""
     try:
         heads = config.get("num_attention_heads") or config["n_head"]
         hidden = config.get("hidden_size") or config["n_embd"]
+        layers, groups = config.get("num_hidden_layers") or config["n_layer"], config.get("num_key_value_heads") or heads
+        inner = config.get("intermediate_size") or config.get("n_inner") or 4 * hidden
+        if not all(type(number) is int for number in (heads, hidden, layers, groups, inner, config["vocab_size"])):
+            return None
         head = config.get("head_dim") or hidden // heads
         return ModelSize(
-            source, shapes, config["model_type"], hidden, config.get("num_hidden_layers") or config["n_layer"], heads, heads * head,
-            (config.get("num_key_value_heads") or heads) * head, _intermediate(config, hidden), config["vocab_size"],
+            source, shapes, config["model_type"], hidden, layers, heads, heads * head, groups * head, inner, config["vocab_size"],
             has_attention_dropout(config),
         )  # fmt: skip
     except KeyError:

@@ -16,6 +16,7 @@ from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import new_folder
 from ...schemas.sections import Model
 from ..runtime.child_environment import failure_of
+from .config_file import model_config
 from .hub import SMALL_FILES, small_files
 from .size import public_models
 
@@ -69,10 +70,10 @@ def tiny_model(model: Model, name: str, folder: Path | None, stand_in: Callable[
 def from_folder(name: str, folder: Path) -> TinySource:
     """Return the source for a model in a folder, which may hold only its small files."""
     try:
-        config = orjson.loads((folder / "config.json").read_bytes())
-    except (OSError, ValueError) as error:
-        raise _impossible(name, f"its config.json cannot be read: {error}") from None
-    if not (isinstance(config, dict) and config.get("architectures")):
+        config = model_config(folder)
+    except UserError as error:
+        raise _impossible(name, f"its config.json cannot be read: it {error.problems[0].what}") from None
+    if not config.get("architectures"):
         raise _impossible(name, "its config.json names no architecture")
     return TinySource(config, str(folder), None, None, "its own", "its own")
 
@@ -156,7 +157,7 @@ def description(config: dict[str, Any], small: dict[str, Any]) -> str:
 
 
 def _field(config: dict[str, Any], names: tuple[str, ...]) -> str:
-    found = next((name for name in names if isinstance(config.get(name), int)), None)
+    found = next((name for name in names if type(config.get(name)) is int and config[name] > 0), None)
     if found is None:
         raise KeyError(names[0])
     return found

@@ -25,6 +25,7 @@ from .tokenization import prompt_ids, rendering
 from .tokenizers import damage_as_os_error
 
 Head = Literal["causal", "classification"]
+_ITS_MODEL = "load it on the model that it was trained on"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
@@ -144,10 +145,14 @@ def with_adapter(base: LoadedModel, reference: ModelReference) -> LoadedModel:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Found missing adapter keys")  # without these weights it would answer like the base
-            return base._replace(name=reference.name, model=PeftModel.from_pretrained(base.model, reference.adapter).eval())
+            with damage_as_os_error("the adapter"):
+                return base._replace(name=reference.name, model=PeftModel.from_pretrained(base.model, reference.adapter).eval())
     except UserWarning as warning:
         what = f"lacks weights of its own layers, so it was trained on another model: {str(warning)[:200]}"
-        raise UserError(Problem(reference.adapter, what, "load it on the model that it was trained on", "no-model")) from None
+        raise UserError(Problem(reference.adapter, what, _ITS_MODEL, "no-model")) from None
+    except (OSError, ValueError, ImportError) as error:
+        what = f"cannot be loaded on {reference.base}: {first_line(error)[:300]}"
+        raise UserError(Problem(reference.adapter, what, _ITS_MODEL, "no-model")) from None
 
 
 def _fitting_bits(reference: ModelReference, device: str) -> int:
@@ -173,7 +178,8 @@ def _model(reference: ModelReference, head: Head, dtype: Any, device: str, bits:
         options |= {"id2label": dict(enumerate(reference.labels)), "label2id": {name: i for i, name in enumerate(reference.labels)}}
     kind: Any = AutoModelForSequenceClassification if head == "classification" else AutoModelForCausalLM
     remember_missing_weights()
-    model = kind.from_pretrained(reference.base, **options)
+    with damage_as_os_error("the model"):
+        model = kind.from_pretrained(reference.base, **options)
     if lacking := missing_weights(model):
         raise UserError(Problem(Location(reference.name), lacking, "choose a model that has them", "no-model"))
     return (model if bits else model.to(device)).eval()

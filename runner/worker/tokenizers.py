@@ -40,14 +40,14 @@ def _cl100k() -> Tokenizer:
 
 
 @contextmanager
-def damage_as_os_error() -> Iterator[None]:
-    """Raise OSError for what the library raises for a damaged tokenizer.json: any type of error, or a panic, which is no Exception."""
+def damage_as_os_error(what: str = "the tokenizer") -> Iterator[None]:
+    """Raise OSError for what the libraries raise for damaged files: any type of error, or a panic, which is no Exception."""
     try:
         yield
-    except (OSError, ValueError, ImportError, KeyboardInterrupt, SystemExit):
+    except (OSError, ValueError, ImportError, MemoryError, Warning, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
-        raise OSError(f"the tokenizer is damaged: {first_line(error)}") from None
+        raise OSError(f"{what} is damaged: {first_line(error)}") from None
 
 
 def _of_model(name: str) -> Tokenizer:

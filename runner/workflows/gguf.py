@@ -17,6 +17,8 @@ from gguf import GGMLQuantizationType as Kind
 
 from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import cannot_write
+from ..models.config_file import model_config
+from ..models.weights_file import tensor_shapes
 from ..runtime.run_files import LOCK
 from ..runtime.run_folder import RunFolder, find_run
 from ..runtime.seals import require_sealed
@@ -118,7 +120,7 @@ def require_known(folder: Path) -> tuple[dict[str, Any], Vocabulary]:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = model_config(folder)
     if what := [*faults(config)]:
         raise UserError(*(Problem(folder, line, "llama.cpp's own convert_hf_to_gguf.py supports more models", "no-gguf") for line in what))
     return config
@@ -164,13 +166,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     """Return tensor -> shape, in the order in which `_tensors` reads them."""
-    from safetensors import safe_open
-
-    found: dict[str, tuple[int, ...]] = {}
-    for path in _files(folder):
-        with safe_open(path, framework="pt") as weights:
-            found |= {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # it is not a dict
-    return found
+    return {name: shape for path in _files(folder) for name, shape in tensor_shapes(path).items()}
 
 
 def _tensors(folder: Path) -> Iterator[tuple[str, np.ndarray]]:

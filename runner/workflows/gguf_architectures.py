@@ -25,6 +25,7 @@ ARCHITECTURES = {
     "Phi3ForCausalLM": Architecture(gguf.MODEL_ARCH.PHI3, rope=("default", "longrope")),
     "Gemma2ForCausalLM": Architecture(gguf.MODEL_ARCH.GEMMA2, norm_plus_one=True),
 }
+_NEEDED = ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size", "vocab_size", "max_position_embeddings")
 _FACTORS = {"long_factor": "rope_factors_long.weight", "short_factor": "rope_factors_short.weight"}
 
 
@@ -39,6 +40,13 @@ def faults(config: dict[str, Any]) -> Iterator[str]:
     if len(names) != 1 or names[0] not in ARCHITECTURES:
         yield f"its architecture is {', '.join(names)}; only {', '.join(ARCHITECTURES)} are written as GGUF"
         return
+    if lacking := [key for key in _NEEDED if type(config.get(key)) is not int]:
+        yield f"its config.json has no {lacking[0]}, or one for each layer"
+        return
+    if negative := [
+        key for key in ("bos_token_id", "eos_token_id", "pad_token_id") if isinstance(config.get(key), int) and config[key] < 0
+    ]:
+        yield f"its {negative[0]} is {config[negative[0]]}, which is no token"
     name, kind = names[0], rope_kind(config)
     if kind not in ARCHITECTURES[name].rope:
         yield f"its rotary embeddings are scaled ({kind}); of a {name} only {' and '.join(ARCHITECTURES[name].rope)} are written as GGUF"
@@ -61,7 +69,7 @@ def _window_fault(name: str, config: dict[str, Any]) -> str | None:
         return "its layers are not sliding and full attention in turn, as in Gemma 2" if other else None
     if name == "Qwen2ForCausalLM":
         window = window if config.get("use_sliding_window") else None
-    if window is not None and window < config["max_position_embeddings"] and name != "LlamaForCausalLM":
+    if isinstance(window, int) and window < config["max_position_embeddings"] and name != "LlamaForCausalLM":
         return "its attention has a sliding window; only full attention is written as GGUF"
     return None
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import pickle
 import re
 from pathlib import Path
@@ -15,6 +16,8 @@ from recipekit.schemas.sections import Model
 
 from ...support.tiny import TEMPLATE
 
+NO_WEIGHTS = b"\2" + bytes(7) + b"{}"
+
 pytest.importorskip("jinja2", reason="needs the extra [eval]")
 
 
@@ -23,7 +26,7 @@ def model(tmp_path: Path) -> Path:
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "llama", "attn_implementation": "sdpa"}')
-    (folder / "model.safetensors").write_bytes(b"weights")
+    (folder / "model.safetensors").write_bytes(NO_WEIGHTS)
     (folder / "chat_template.jinja").write_text(TEMPLATE)
     return folder
 
@@ -71,6 +74,70 @@ def test_an_index_that_leads_out_of_the_folder_is_refused(model) -> None:
     assert "names a file outside the folder: '../../secret.safetensors'" in problems(model)[0]
 
 
+INDEXES = {
+    "a file that is no safetensors": {"weight_map": {"a": "pytorch_model.bin"}},
+    "outside the folder": {"weight_map": {"a": "/etc/passwd"}},
+    "a file that is no safetensors: '..'": {"weight_map": {"a": ".."}},
+    "names no files": {"weight_map": {"a": None}},
+    "names no files: weight_map": {"metadata": {}},
+    "names no files: weight_map must give": {"weight_map": ["model.safetensors"]},
+}
+
+
+@pytest.mark.parametrize("what", INDEXES)
+def test_an_index_names_safetensors_of_the_folder_and_nothing_else(model, what) -> None:
+    (model / "model.safetensors").unlink()
+    (model / "model.safetensors.index.json").write_text(json.dumps(INDEXES[what]))
+    (message,) = problems(model)
+    assert "model.safetensors.index.json: names " in message and what in message
+
+
+def test_pickles_that_an_index_names_are_not_taken_for_safetensors(model) -> None:
+    """transformers loads what the index names, although it was asked for safetensors."""
+    (model / "model.safetensors").unlink()
+    (model / "pytorch_model.bin").write_bytes(pickle.dumps({"weight": 1}))
+    (model / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": {"weight": "pytorch_model.bin"}}))
+    assert "names a file that is no safetensors: 'pytorch_model.bin'" in problems(model)[0]
+
+
+STRANGE = {
+    "a pipe": os.mkfifo,
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+    "a folder": Path.mkdir,
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "adapter_config.json", "tokenizer.model", "chat_template.jinja"])
+def test_what_is_no_regular_file_is_refused_before_it_is_read(model, name, kind) -> None:
+    (model / name).unlink(missing_ok=True)
+    STRANGE[kind](model / name)
+    (message,) = problems(model)
+    assert f"{name}: is no regular file" in message
+
+
+@pytest.mark.parametrize(
+    "name", ["vocab.txt", "vocab.json", "merges.txt", "tokenizer.model", "spiece.model", "chat_template.jinja", "tekken.json"]
+)
+def test_a_file_of_a_tokenizer_of_a_gigabyte_is_not_read(model, name) -> None:
+    with (model / name).open("wb") as file:
+        file.truncate(1 << 30)
+    assert f"{name}: has 1,073,741,824 bytes" in problems(model)[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
+)
+def test_a_configuration_of_20_megabytes_is_not_read(model, name) -> None:
+    (model / name).write_bytes(b'{"a": "' + b"a" * 20_000_000 + b'"}')
+    assert f"{name}: has 20,000,009 bytes; a configuration may have at most" in problems(model)[0]
+
+
+def test_a_hundred_thousand_special_tokens_are_refused(model) -> None:
+    (model / "tokenizer_config.json").write_text(json.dumps({"extra_special_tokens": [f"<{i}>" for i in range(100_000)]}))
+    assert "tokenizer_config.json: extra_special_tokens has 100,000 tokens" in problems(model)[0]
+
+
 @pytest.mark.parametrize("text", ["[" * 100_000, "{", "[]", "null", '{"a": 1' + "0" * 5000 + "}"])
 def test_a_configuration_that_is_none_is_refused(model, text) -> None:
     (model / "config.json").write_text(text)
@@ -96,6 +163,14 @@ def test_a_template_beyond_the_limits_ends_with_one_plain_line(model, fault, pla
         resolve_model(Model(str(model)), model.parent / "runs")
     (problem,) = refused.value.problems
     assert problem.location.file.endswith(place) and problem.what.startswith(f"the chat template {fault}")
+
+
+@pytest.mark.parametrize(
+    "given", [[FAULTS["recurses without end"]], {"default": FAULTS["recurses without end"]}, FAULTS["recurses without end"]]
+)
+def test_a_template_is_checked_in_every_form_of_the_settings(model, given) -> None:
+    (model / "tokenizer_config.json").write_text(json.dumps({"chat_template": given}))
+    assert "tokenizer_config.json: the chat template recurses without end" in problems(model)[0]
 
 
 HARMLESS = [

@@ -25,7 +25,7 @@ def model(tmp_path):
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
-    (folder / "weights.safetensors").write_bytes(b"weights")
+    (folder / "weights.safetensors").write_bytes(b"\2" + bytes(7) + b"{}")
     return folder
 
 

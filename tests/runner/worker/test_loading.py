@@ -203,6 +203,34 @@ def test_an_adapter_whose_weights_belong_to_no_layer_is_refused(tuned_run, tmp_p
         load(resolve_target(str(adapter), tmp_path), device="cpu")
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "values",
+    [{"r": "x"}, {"r": 3}, {"target_modules": 3}, {"target_modules": "(("}, {"target_modules": []}, {"exclude_modules": 3}, {"rank_pattern": "x"}, {"peft_type": "EVIL"},
+     {"peft_type": ["LORA"]}, {"task_type": "EVIL"}, {"lora_alpha": None}, {"alpha_pattern": None}, {"lora_dropout": 7}, {"peft_type": "VERA"}],
+    ids=str,
+)  # fmt: skip
+def test_an_adapter_that_peft_cannot_load_is_one_line(tuned_run, tmp_path, values):
+    adapter = shutil.copytree(tuned_run / "model", tmp_path / "adapter")
+    settings = json.loads((adapter / "adapter_config.json").read_text())
+    (adapter / "adapter_config.json").write_text(json.dumps(settings | values))
+    with pytest.raises(UserError, match=r"adapter(/adapter_config\.json)?: (cannot be loaded on|has a pattern that is none)"):
+        load(resolve_target(str(adapter), tmp_path), device="cpu")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"hidden_size": 128}, {"vocab_size": 4_000_000}, {"rope_parameters": {"rope_type": "evil"}}, {"hidden_act": "evil"}, {"pad_token_id": 10**9},
+     {"quantization_config": {"quant_method": ["a"]}}, {"base_model_tp_plan": 3}, {"model_type": "evil"}],
+    ids=str,
+)  # fmt: skip
+def test_a_configuration_that_transformers_cannot_load_is_one_line(tiny_model, tmp_path, values):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    (folder / "config.json").write_text(json.dumps(json.loads((folder / "config.json").read_text()) | values))
+    with pytest.raises(UserError, match="cannot be loaded: "):
+        load(resolve_target(str(folder), tmp_path), device="cpu")
+
+
 DAMAGED = {
     "empty": {},
     "a list of merges that are none": {"merges": ["zz yy"]},

@@ -275,3 +275,17 @@ def test_every_token_that_ends_a_reply_is_written(tiny_model, tmp_path, ends, wr
         fields[key].contents() if key in fields else None for key in (f"tokenizer.ggml.{kind}_token_id" for kind in ("eos", "eot", "eom"))
     ]
     assert found == [2, *written, *[None] * (2 - len(written))]
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [({"pad_token_id": -1}, "its pad_token_id is -1, which is no token"), ({"num_hidden_layers": None}, "has no num_hidden_layers"),
+     ({"intermediate_size": [128, 128]}, "has no intermediate_size, or one for each layer"), ({"hidden_size": "64"}, "hidden_size is no size")],
+    ids=str,
+)  # fmt: skip
+def test_a_configuration_that_the_format_cannot_hold_is_refused(tiny_model, tmp_path, values, what) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    (folder / "config.json").write_text(json.dumps(json.loads((folder / "config.json").read_text()) | values))
+    with pytest.raises(UserError, match=what):
+        write_gguf(folder, tmp_path / "out.gguf")
+    assert not (tmp_path / "out.gguf").exists()
