@@ -12,7 +12,12 @@ from ..reading.records import RecordValue
 # What pandas, R, Excel, databases and JavaScript write for a missing value, Python where it is made text, and Reddit for a removed comment.
 MISSING = {"<NA>", "N/A", "NA", "NULL", "NaN", "None", "NaT", "n/a", "nan", "null", "undefined", "[object Object]",
            "\\N", "(null)", "<null>",
-           "#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "[deleted]", "[removed]"}  # fmt: skip
+           "#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#SPILL!", "#CALC!", "[deleted]", "[removed]",
+           # Excel in German, French, Spanish, Italian, Portuguese, Dutch, Polish, Swedish and Russian
+           "#NV", "#WERT!", "#BEZUG!", "#ZAHL!", "#VALEUR!", "#NOMBRE!", "#NOM?", "#N/D", "#¡REF!", "#¡VALOR!", "#¡NUM!", "#¡DIV/0!",
+           "#¿NOMBRE?", "#VALORE!", "#RIF!", "#NOME?", "#VALOR!", "#NÚM!", "#N/B", "#WAARDE!", "#VERW!", "#GETAL!", "#NAAM?", "#DEEL/0!",
+           "#ARG!", "#ADR!", "#LICZBA!", "#NAZWA?", "#DZIEL/0!", "#SAKNAS!", "#VÄRDEFEL!", "#REFERENS!", "#NAMN?", "#OGILTIGT!",
+           "#Н/Д", "#ЗНАЧ!", "#ССЫЛКА!", "#ЧИСЛО!", "#ИМЯ?", "#ДЕЛ/0!"}  # fmt: skip
 _LONGEST_MISSING = max(map(len, MISSING))  # comparing lengths first is faster than hashing every text
 EXCEL_LIMIT = 32_767  # characters in a cell; Excel cuts the rest
 _LOST = "\ufffd"
@@ -32,6 +37,7 @@ _ESCAPE = re.compile(r"(?<!\\)\\(?:[nrt]|u(?=[0-9a-fA-F]{4}))")
 _CONTROL = re.compile(r"[\0-\x08\x0d-\x1f\x80-\x9f\ue000-\uf8ff\ufeff]")
 # The same in UTF-8. One pattern of both would take seven times as long.
 _LATIN_1, _PRIVATE = re.compile(rb"\xc2[\x80-\x9f]"), re.compile(rb"\xee[\x80-\xbf]|\xef[\x80-\xa3]")
+_GUTENBERG = "*** START OF TH"  # of the header of each of its books, which end with a licence
 _EXCEL_ESCAPE = re.compile(r"_x00[01][0-9A-F]_")  # how a worksheet's file writes a control character
 _NUMPY = re.compile(r"\[\s*[-+.\de]+(?:\s+(?:[-+.\de]+|\.\.\.))+\s*\]")  # an array, which may have left most of its numbers out
 _TEX_OR_PATH = re.compile(r"\$|\\[(\[]|\\[a-zA-Z]+[{_^]|\b[A-Za-z]:\\")
@@ -52,6 +58,8 @@ def may_have_artifacts(body: bytes, text: str, contents: list[str], shortest: in
     if "_" in text and ("_comma_" in text or "__eo" in text or "_x" in text):  # one character is found in a tenth of the time of two
         return True
     if "'" in text and "b'" in text or b'b\\"' in body or _LATIN_1.search(body):
+        return True
+    if "***" in text and _GUTENBERG in text:
         return True
     if (b"\xee" in body or b"\xef" in body) and _PRIVATE.search(body):
         return True
@@ -76,6 +84,8 @@ def _of_text(text: str) -> Iterator[str]:
         yield f"{EXCEL_LIMIT:,} characters, where Excel cuts a cell"
     if _LOST in text:
         yield "U+FFFD"
+    if _GUTENBERG in text:
+        yield "the header of Project Gutenberg"
     if "_x" in text:
         yield from _EXCEL_ESCAPE.findall(text)
     if "{{" in text:

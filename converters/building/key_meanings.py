@@ -58,7 +58,11 @@ def _camel_case(key: str) -> str:
 _PREFERENCE = "preference data is not trained: keep only the preferred replies"
 _MEDIA = "only text is trained"
 _OTHER_SPLIT = "a row of a test or validation split: filter it into a source of its own"
-SPLITS = ("split", "data_split", "dataset_split", "partition", "set", "subset", "fold", "usage")
+SPLITS = ("split", "data_split", "dataset_split", "split_name", "partition", "set", "set_type", "data_type", "dataset", "subset", "fold",
+          "phase", "train_test", "usage", "ml_use")  # fmt: skip
+_CHOICES = "the choices of the question"
+_CUT = "a text that was cut off"
+_REFUSED = "the annotator's refusal of this row"
 # key -> (when its value is significant, why the row cannot be trained without it)
 MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("system", "system_prompt", "system_message", "system_instruction"), (_filled, "a system prompt")),
@@ -72,10 +76,15 @@ MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "rejected_response": (_filled, _PREFERENCE),
     "kto_tag": (_is_bad, "a reply that was labelled as bad"),
     "label": (_is_bad, "a reply that was labelled as bad"),
-    **dict.fromkeys(("answer", "status"), (_is_rejected, "the annotator's refusal of this row")),
+    **dict.fromkeys(("answer", "status"), (_is_rejected, _REFUSED)),
+    **dict.fromkeys(("AssignmentStatus", "ASSIGNMENT:status"), (_is_rejected, _REFUSED)),  # of Mechanical Turk and Toloka
+    "truncated": (_is_true, _CUT),  # of Twitter
+    "truncated_cells": (_filled, _CUT),  # of the Hugging Face dataset viewer
     **dict.fromkeys(("deleted", "is_deleted", "was_cancelled"), (_is_true, "a row that was taken back")),
     **dict.fromkeys(SPLITS, (_is_held_out, _OTHER_SPLIT)),
     "is_test": (_is_true, _OTHER_SPLIT),
+    **dict.fromkeys(("is_validation", "is_val", "is_dev"), (_is_true, _OTHER_SPLIT)),
+    "is_valid": (_is_true, "a row of the validation split, as fastai marks it, or one that was checked"),
     "is_train": (_is_bad, _OTHER_SPLIT),
     **dict.fromkeys(("train", "trainable", "loss"), (_is_false, "a row that is not to be trained")),
     **dict.fromkeys(("loss_mask", "assistant_masks", "completion_mask"), (_filled, "a mask of what is trained")),
@@ -84,7 +93,8 @@ MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "context": (_filled, "a context that the question refers to"),
     "history": (_filled, "earlier turns"),
     "documents": (_filled, "documents that the question refers to"),
-    **dict.fromkeys(("choices", "options"), (_are_choices, "the choices of the question")),
+    **dict.fromkeys(("choices", "options", "endings"), (_are_choices, _CHOICES)),
+    **dict.fromkeys(("choice1", "choice2", "option1", "option2", "sol1", "sol2"), (_filled, _CHOICES)),
 }
 
 
@@ -92,7 +102,8 @@ for _spelt in (str.capitalize, str.upper, _camel_case):
     MEANINGS |= {_spelt(key): meaning for key, meaning in MEANINGS.items() if _spelt(key) not in MEANINGS}
 _KEYS = frozenset(MEANINGS)
 # They say which rows to train.
-_OF_ROWS = ("answer", "status", "deleted", "is_deleted", "was_cancelled", *SPLITS, "is_test", "is_train", "train", "trainable")
+_OF_ROWS = ("answer", "status", "assignmentstatus", "assignment:status", "deleted", "is_deleted", "was_cancelled", *SPLITS, "is_test",
+            "is_validation", "is_val", "is_dev", "is_valid", "is_train", "train", "trainable", "truncated")  # fmt: skip
 
 
 def key_use(module: Converter, ignore_keys: Iterable[str] = ()) -> KeyUse:

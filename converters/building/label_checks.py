@@ -26,6 +26,7 @@ _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
 _LONG = 28  # digits: the precision of Decimal
 _UNLABELLED = "-1"
 _NONE = MISSING | {"unsup", "unlabeled", "unlabelled"}  # the first is a folder of IMDB's reviews
+_OPPOSITES = {"-": "+", "?": "!"}  # SNLI and Weka write the first for no label; beside the second it is a sign
 _FEW = 12  # labels that a hint lists
 _EXAMPLES = 3  # of a text with two labels
 
@@ -94,7 +95,8 @@ def _missing(places: Mapping[str, str], suspects: Mapping[str, str]) -> Iterator
     hint = "remove such rows, name the label (the table converter's label_names), or list all labels in data.labels when it is a class"
     # Beside 0, 1, 2, ... datasets mean by -1 that a row has no label (SNLI, and the test splits of GLUE); -1, 0, 1 may be a scale.
     is_index = {"0", "1", "2"} <= places.keys() and all(label.isdecimal() for label in places if label != _UNLABELLED)
-    for label in (_NONE | {_UNLABELLED} if is_index else _NONE) & suspects.keys():
+    none = _NONE | {sign for sign, opposite in _OPPOSITES.items() if opposite not in places} | ({_UNLABELLED} if is_index else set())
+    for label in none & suspects.keys():
         yield Problem("", f"{label!a} ({suspects[label]}) is what programs write where a label is missing", hint, "label-missing")
 
 

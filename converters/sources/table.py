@@ -14,6 +14,7 @@ as text, or as the name that `label_names` gives it.
 
 import re
 from collections.abc import Iterable, Iterator
+from struct import pack, unpack
 from typing import Annotated, Any
 
 from ...schemas.options import Keyword, Text, only_for
@@ -22,11 +23,12 @@ from .alpaca import missing_keys
 from .key_paths import NoValue, first_key, is_path, value_at
 from .turns import chat_messages
 
-VERSION = 4
+VERSION = 5
 RECORD_TYPES = ("classification", "chat", "text")
 INPUT = "values"
 STATELESS = True
 ANSWER = {"classification": "label_key", "chat": "assistant_key"}
+_LARGEST = 3e38  # of 32 bits
 _PLACE = re.compile(r"\{([^{}]+)\}")
 
 
@@ -126,4 +128,16 @@ def label_text(label: Any) -> Any:
         return "true" if label else "false"
     if isinstance(label, int):
         return str(label)
-    return f"{label:.15g}" if isinstance(label, float) and label == label else label
+    return _shortest(label) if isinstance(label, float) and label == label else label
+
+
+def _shortest(number: float) -> str:
+    """Return a number in the fewest digits that give it back: those of a Parquet file may have 32 bits, in which 0.1 is 0.10000000149."""
+    for digits in () if number.is_integer() or abs(number) > _LARGEST else (6, 7, 8, 9):
+        if (text := f"{number:.{digits}g}") and _in_32_bits(float(text)) == number:
+            return text
+    return f"{number:.15g}"
+
+
+def _in_32_bits(number: float) -> float:
+    return unpack("f", pack("f", number))[0]

@@ -6,11 +6,10 @@
 
 A record is a whole file (`sample_by: document`), a paragraph (between blank lines) or a line. It never goes beyond one of the `separators`,
 such as the `<|endoftext|>` of TinyStories. Only the white space at the ends of a text is changed. In a classification the folder of a file
-is its label: `pos/1.txt` is a `pos`. A file that begins like JSON, a table or a page of HTML is refused: its texts would be trained with
-their braces, quotes, commas and tags.
+is its label: `pos/1.txt` is a `pos`. A file that begins like JSON, a table, HTML, SQL, YAML or subtitles is refused: its texts would be
+trained with their braces, quotes, commas, tags and times.
 """
 
-import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import chain, dropwhile, groupby, islice
 from operator import attrgetter
@@ -20,20 +19,14 @@ from typing import Annotated, Literal
 from ...schemas.options import Text
 from ..reading.bounded_lines import MAX_LINE
 from ..reading.records import Drop, Part, Record, Row
+from .text_forms import LINES, form_of
 
-VERSION = 3
+VERSION = 4
 RECORD_TYPES = ("text", "classification")
 INPUT = "lines"
 STATELESS = False  # a record has many lines
-_JSON = re.compile(r"\s*(\[\s*)*(\{\s*(\"|$|\})|\[\s*(\"|$))")  # objects, or a list; in prose a bracket is followed by a word
-_MARKUP = re.compile(r"\s*(?:<(?:!doctype\s|html\b|\?xml\s|[a-z][\w:-]*\s+[\w:-]+\s*=\s*[\"'])|\{\\rtf\d|WEBVTT\b)", re.IGNORECASE)
-_CUE = re.compile(r"\d+\s*\n\s*\d+:\d\d:\d\d[,.]\d+ --> ")  # the first lines of SubRip's subtitles
-_SCRIPT = re.compile(r"\s*window\.YTD\.\S+\s*=")  # an archive of Twitter
-_WEKA = re.compile(r"\s*@relation\s", re.IGNORECASE)
 _FENCES = ("---", "...")  # around front matter
 MAX_FRONT_MATTER = 200  # lines
-A_TABLE = "a table"
-_HEADER = re.compile(r"[A-Za-z_]\w*([,;|\t]\w+)+")  # names and separators without a blank
 
 
 def convert(
@@ -63,8 +56,8 @@ def _records(
             lines = yield from _without_front_matter(lines)
         if (first := next(lines, None)) is None:
             continue
-        lines = chain(second := [*islice(lines, 1)], lines)
-        if not keep_data and (what := _data(first.value, second[0].value if second else "")):
+        lines = chain(head := [*islice(lines, LINES - 1)], lines)
+        if not keep_data and (what := form_of([row.value for row in (first, *head)])):
             yield from (Part(row, first) for row in lines)
             yield Drop(first, "data_not_text", f"{what}; keep_data takes it as it is")
         elif sample_by == "line" and not separators:
@@ -138,16 +131,3 @@ def _cut(line: str, sample_by: str, separators: Sequence[str]) -> list[str]:
 
 def _is_blank(row: Row) -> bool:
     return not row.value.strip()
-
-
-def _data(line: str, second: str) -> str:
-    """Return what a file with these first lines contains instead of text; "" if it is text."""
-    if _MARKUP.match(line) or _CUE.match(f"{line}\n{second}"):
-        return "HTML, XML, RTF or subtitles: write its text alone, for example with pandoc -t plain"
-    if _SCRIPT.match(line):
-        return "JavaScript, as an archive of Twitter: remove all before the first bracket, and read it as JSON"
-    if _WEKA.match(line):
-        return "a table of Weka (ARFF): write it as CSV"
-    is_json = _JSON.match(line)
-    what = "JSON" if is_json else A_TABLE if _HEADER.fullmatch(line.strip()) else ""
-    return f"{what}: the converter table reads its texts (text_key)" if what else ""

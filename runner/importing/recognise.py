@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 
 from ...converters.building.label_checks import one_spelling
 from ...converters.building.trial import LIMIT, try_converter
+from ...converters.reading.contents import sniff
+from ...converters.reading.delimiters import DELIMITERS
 from ...converters.reading.files import SourceFile, files_of
 from ...converters.reading.readers import SKIPPED_TEXT, open_file, read_file
 from ...converters.reading.records import Drop, Record, Row
 from ...converters.sources.registry import converter
-from ...converters.sources.text import A_TABLE
+from ...converters.sources.text_forms import A_TABLE, form_of
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import UTF8, RecordType, Source
 from .candidate import ENOUGH, Candidate
@@ -32,17 +34,24 @@ OUT_OF_ORDER = ("not_in_order", "branches", "newest_first")  # messages whose ro
 
 _PREFERRED, _REJECTED = ("chosen", "preferred", "accepted"), ("rejected", "dispreferred", "unpreferred", "non")
 SURE = 0.95  # share of the lines
-# A line, how many different labels such lines have at most, what they are, and the sed command that writes them as a table.
+_MANY = 10_000  # different cells, where most are: nearly all lines have to be like it
+_JOIN = "only whole texts have labels here: join the words of a sentence, and leave the tags out"
+# A line, how many different labels such lines have at most, what they are, and what to do, or the sed command that writes them as a table.
 _LABELLED_LINES = (
     (re.compile(rb"(__label__\S+).*"), None, "begin with labels in the form of fastText", r"s/^__label__\([^ ]*\) */\1\t/"),
     (re.compile(rb"(\d|[A-Z]{2,}:[a-z]+) .*"), 50, "begin with labels", r"s/ /\t/"),
     (re.compile(rb".*@([a-z]+)"), 10, "end with labels after @", r"s/\(.*\)@\(.*\)/\2\t\1/"),
     (re.compile(rb"([A-Za-z_]\w*)\s*[,;|\t]\s*\S.*"), 10, "begin with labels", r"s/ *[,;|] */\t/"),
-    (re.compile(rb"(?:\S+/[A-Z.,:$]{1,5}\s+){2,}(\S+/[A-Z.,:$]{1,5})"), None, "are words with their tags", ""),
-    (re.compile(rb"(\d+(?:[-.]\d+)?)(?:\t[^\t]*){9}"), None, "are words with their tags, as CoNLL-U has them", ""),
-    (re.compile(rb".*\s(O|[BIES]-[A-Z]\w*)"), 50, "are words with their tags, as CoNLL has them", ""),
+    (re.compile(rb"(?:\S+/[A-Z.,:$]{1,5}\s+){2,}(\S+/[A-Z.,:$]{1,5})"), None, "are words with their tags", _JOIN),
+    (re.compile(rb"(\d+(?:[-.]\d+)?)(?:\t[^\t]*){9}"), None, "are words with their tags, as CoNLL-U has them", _JOIN),
+    (re.compile(rb".*\s(O|[BIES]-[A-Z]\w*)"), 50, "are words with their tags, as CoNLL has them", _JOIN),
     (re.compile(rb".*(\+\+\+\$\+\+\+|\|\|\||\x01).*"), None, "have cells with +++$+++, ||| or a control character between them",
      r"s/ *\(+++$+++\||||\|\x01\) */\t/g"),
+    (re.compile(rb"(.+?)(?:(?<!:)::(?!:)|(?<=\w)~(?=\w)).*"), _MANY, "have cells with :: or ~ between them", r"s/::\|~/\t/g"),
+    (re.compile(rb"(\".*\" \".*\"|'.*',\s?'.*')"), _MANY, "have cells in quotes",
+     "write them as CSV: a comma between two cells, and quotes (\") around those that hold one"),
+    (re.compile(rb"(\S.*?\S) {3,}\S.*"), _MANY, "have cells with blanks between them",
+     "write them as a table with a tab or a comma between two cells"),
 )  # fmt: skip
 
 
@@ -75,6 +84,7 @@ def recognise(paths: list[str], record_type: RecordType | None = None, encoding:
     files = [file._replace(skip_lines=skipped) for file in files]
     for file in files:
         refuse_undeclared(file, files)
+    _refuse_other_forms(files[0])
     try:
         return _recognised(files, paths[0], record_type)
     except UserError as error:
@@ -233,12 +243,21 @@ def _has_word(row: dict[str, Any], *names: str) -> bool:
     return any(not {*names}.isdisjoint(re.split(r"[^a-z]+", key.lower())) for key in row)
 
 
+def _refuse_other_forms(file: SourceFile) -> None:
+    """Raise UserError for a file that is neither text nor a table: its tags would be cells, or words of the text."""
+    head = head_of(file)
+    what = form_of(head.decode("utf-8-sig", "replace").lstrip().splitlines()) if sniff(head) in DELIMITERS else ""
+    if what and not what.startswith(A_TABLE):
+        form, _, hint = what.partition(": ")
+        raise UserError(Problem(Location(file.name, 1), f"holds {form}", hint, "unknown-data"))
+
+
 def _refuse_labelled_lines(path: str, head: bytes) -> None:
     """Raise UserError for lines with a label, a tag or several cells, which would be trained as words of the text."""
     lines = [line.strip() for line in head.splitlines() if line.strip()]
-    for pattern, most, what, command in _LABELLED_LINES:
+    for pattern, most, what, how in _LABELLED_LINES:
         found = [match[1] for line in lines if (match := pattern.fullmatch(line))]
         if len(found) > len(lines) / 2 and (most is None or len(found) >= SURE * len(lines) and 1 < len({*found}) <= most):
-            hint = f"write them as a table (sed '{command}' FILE > rows.tsv) and name its columns, such as --column label --column text"
-            hint = hint if command else "only whole texts have labels here: join the words of a sentence, and leave the tags out"
+            hint = f"write them as a table (sed '{how}' FILE > rows.tsv) and name its columns, such as --column label --column text"
+            hint = hint if how.startswith("s/") else how
             raise UserError(Problem(Location(path, 1), f"its lines {what}", hint, "unknown-data"))

@@ -57,6 +57,8 @@ def test_a_text_that_means_a_missing_value_is_an_artifact(word, beside):
         ("joined\ufefffiles", {"U+FEFF"}),
         ("one_x000D_\ntwo", {"_x000D_"}),
         ("max_x0_y", set()),
+        ("Rain\n\n*** START OF THE PROJECT GUTENBERG EBOOK RAIN ***", {"the header of Project Gutenberg"}),
+        ("*** START here ***", set()),
         ("b'caf\\xc3\\xa9'", {"Python bytes"}),
         ('b"it\'s"', {"Python bytes"}),
         ("b'a' is bytes", set()),

@@ -71,7 +71,9 @@ def test_a_key_that_a_converter_does_not_know_is_named_and_changes_nothing_else(
 
 MATTERS = {"kto_tag": False, "label": False, "weight": 0, **dict.fromkeys(SPLITS, "test"), "train": False, "trainable": False, "loss": False,
            "answer": "reject", "status": "discarded", **dict.fromkeys(("deleted", "is_deleted", "was_cancelled", "is_test"), True),
-           "is_train": False, "choices": ["a", "b"], "options": {"A": "a", "B": "b"}}  # fmt: skip
+           "is_train": False, "choices": ["a", "b"], "options": {"A": "a", "B": "b"}, "endings": ["a", "b"],
+           **dict.fromkeys(("is_validation", "is_val", "is_dev", "is_valid", "truncated"), True),
+           **dict.fromkeys(("assignmentstatus", "assignment:status"), "Rejected")}  # fmt: skip
 MATTERS |= {key.replace("_", ""): value for key, value in MATTERS.items()}  # isTest
 
 
@@ -99,6 +101,9 @@ def test_a_key_that_means_something_elsewhere_is_read_or_refused(case):
         ("options", {"temperature": 0.5}),
         ("Usage", "Training"),
         ("is_test", "False"),
+        ("is_valid", "False"),
+        ("dataset", "sst2"),
+        ("AssignmentStatus", "Approved"),
         ("is_train", 1),
     ],
 )

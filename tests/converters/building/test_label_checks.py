@@ -85,7 +85,7 @@ def test_marks_that_are_the_label_are_kept():
     check_labels(places("C", "C++", "C#", "-1", "1", ".5", "5", "?", "!", "1-2", "12", "+", "-", "😀", "_", "a-1", "a1"), None)
 
 
-@pytest.mark.parametrize("label", ["nan", "NaN", "<NA>", "None", "NULL", "null", "N/A", "n/a", "NA", "\\N", "unsup"])
+@pytest.mark.parametrize("label", ["nan", "NaN", "<NA>", "None", "NULL", "null", "N/A", "n/a", "NA", "\\N", "unsup", "-", "?", "#NV"])
 def test_missing_value_words_are_not_labels(label):
     with pytest.raises(UserError, match=f"{re.escape(ascii(label))} .rows.jsonl:3. is what programs write where a label is missing"):
         check_labels(places("joy", "anger", label), None)

@@ -21,7 +21,23 @@ def test_labels_have_the_names_that_the_recipe_gives_and_others_are_dropped():
 
 
 @pytest.mark.parametrize(
-    ("label", "text"), [(3, "3"), (3.0, "3"), (0.5, "0.5"), (True, "true"), (False, "false"), ("joy", "joy"), (None, None), (["a"], ["a"])]
+    ("label", "text"),
+    [
+        (3, "3"),
+        (3.0, "3"),
+        (0.5, "0.5"),
+        (0.1, "0.1"),
+        (0.10000000149011612, "0.1"),
+        (4.199999809265137, "4.2"),
+        (1 / 3, "0.333333333333333"),
+        (16777217.0, "16777217"),
+        (1e300, "1e+300"),
+        (True, "true"),
+        (False, "false"),
+        ("joy", "joy"),
+        (None, None),
+        (["a"], ["a"]),
+    ],
 )
 def test_numbers_and_truth_values_are_written_as_text(label, text):
     assert label_text(label) == text
