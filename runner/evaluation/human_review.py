@@ -7,16 +7,16 @@
 import random
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import orjson
 
 from ...schemas.base.errors import Problem, UserError
-from ...schemas.base.files import write_atomically
 from ...schemas.base.redact import redact
 from ..runtime.progress import read_lines
-from ..runtime.run_files import MANIFEST, METRICS, REVIEW
+from ..runtime.run_files import MANIFEST, METRICS, REVIEW, RunFile
 from ..runtime.run_folder import RunFolder
+from ..runtime.seals import seal_files, sealed_names, unseal_files
 from .agreement import alpha, alpha_interval
 from .judge import read_judgements
 from .rubric import read_ratings
@@ -37,6 +37,14 @@ class Pair(NamedTuple):
     conversation: list[dict[str, str]]
     replies: dict[str, str]
     tuned: str
+
+
+class Votes(TypedDict):
+    """One person's votes: the number of an item, and a choice for each question that was answered."""
+
+    review: str
+    rater: str
+    votes: list[dict[str, Any]]
 
 
 class Review(NamedTuple):
@@ -78,7 +86,7 @@ def make_review(run: RunFolder, rows: int, seed: int) -> Review:
         pairs.append(Pair(row, conversation, sides, tuned))
     values = [pair._asdict() for pair in pairs]
     name = sha256(orjson.dumps(values)).hexdigest()[:12]
-    run.write(REVIEW, {"review": name, "pairs": values})
+    _keep(run, REVIEW, {"review": name, "pairs": values})
     return Review(name, pairs)
 
 
@@ -113,16 +121,32 @@ def add_votes(run: RunFolder, review: Review, path: Path) -> Path:
             raise _not_votes(path, f"item {item}: {wrong[0]} is not one of {', '.join(CHOICES)}")
     if len({vote["item"] for vote in votes}) < len(votes):
         raise _not_votes(path, "votes twice on the same item")
-    kept = run / VOTES / f"{sha256(rater.strip().casefold().encode()).hexdigest()[:12]}.json"  # a rater's later file replaces the earlier
-    write_atomically(kept, orjson.dumps({"review": review.name, "rater": redact(rater.strip()), "votes": votes}))
-    return kept
+    kept = _votes_file(sha256(rater.strip().casefold().encode()).hexdigest()[:12])  # a rater's later file replaces the earlier
+    _keep(run, kept, {"review": review.name, "rater": redact(rater.strip()), "votes": votes})
+    return run / kept.name
+
+
+def _votes_file(name: str) -> RunFile[Votes]:
+    return RunFile(f"{VOTES}/{name}.json", Votes, ("review", "votes"))
+
+
+def _keep(run: RunFolder, file: RunFile[Any], values: Any) -> None:
+    """Write the file and seal it. Killed in between, it is not sealed."""
+    unseal_files(run.path, [file.name])
+    run.write(file, values)
+    seal_files(run.path, [file.name])
+
+
+def _kept_votes(run: RunFolder) -> list[Votes]:
+    """Return the files of votes. Raises UserError for one that is damaged, was changed, or is sealed and missing."""
+    names = {path.stem for path in (run / VOTES).glob("*.json")} | {Path(name).stem for name in sealed_names(run.path, [VOTES])}
+    return [votes for name in sorted(names) if (votes := run.find(_votes_file(name)))]
 
 
 def review_results(run: RunFolder) -> dict[str, Any] | None:
     """Return the result by question: rows, share with its interval, sign test, agreement. None if there are no votes."""
     review = read_review(run)
-    files = [orjson.loads(path.read_bytes()) for path in sorted((run / VOTES).glob("*.json"))] if review else []
-    files = [file for file in files if review and file["review"] == review.name]
+    files = [votes for votes in _kept_votes(run) if votes["review"] == review.name] if review else []
     if review is None or not files:
         return None
     judged = _judged(run)
@@ -136,7 +160,7 @@ def review_results(run: RunFolder) -> dict[str, Any] | None:
     return {"pairs": len(review.pairs), "raters": len(files), "questions": questions}
 
 
-def _units(review: Review, files: list[dict[str, Any]], question: str) -> dict[str, list[Outcome]]:
+def _units(review: Review, files: list[Votes], question: str) -> dict[str, list[Outcome]]:
     """Return the votes by row."""
     found: dict[str, list[Outcome]] = {}
     for file in files:

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from recipekit.runner.evaluation.human_review import QUESTIONS, VOTES, add_votes, make_review, read_review, review_results
 from recipekit.runner.runtime.run_files import MANIFEST
 from recipekit.runner.runtime.run_folder import RunFolder
+from recipekit.runner.runtime.seals import seal_faults
 from recipekit.schemas.base.errors import UserError
 
 from ...support.jsonl import write_jsonl
@@ -138,6 +140,35 @@ def test_votes_on_replies_that_have_changed_are_shown_no_more(tmp_path):
         run / "eval" / "predictions.jsonl", [{"id": f"r{n}", "model": m, "reply": "new"} for n in range(20) for m in ("base", "tuned")]
     )
     assert read_review(run) is None and review_results(run) is None
+
+
+DAMAGES = {
+    "another choice": ("votes", lambda path: path.write_bytes(path.read_bytes().replace(b'"A"', b'"B"'))),
+    "cut votes": ("votes", lambda path: path.write_bytes(path.read_bytes()[:40])),
+    "a list": ("votes", lambda path: path.write_bytes(b"[1]")),
+    "missing votes": ("votes", lambda path: path.unlink()),
+    "a pipe": ("votes", lambda path: (path.unlink(), os.mkfifo(path))),
+    "pairs in another order": ("pairs", lambda path: path.write_text(json.dumps({**(all := json.loads(path.read_text())), "pairs": all["pairs"][::-1]}))),
+    "missing pairs": ("pairs", lambda path: path.unlink()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_review_is_named_and_not_counted(tmp_path, name):
+    run = write_run(tmp_path)
+    review = make_review(run, 20, 42)
+    kept = {
+        "votes": add_votes(run, review, vote_file(tmp_path / "votes.json", review, ["tuned"] * 9)),
+        "pairs": run / "review" / "pairs.json",
+    }
+    kind, damage = DAMAGES[name]
+    damage(kept[kind])
+    with pytest.raises(UserError, match=kept[kind].name):
+        review_results(run)
+    assert any(kept[kind].name in fault for fault in seal_faults(run.path))
+    review = make_review(run, 20, 42)
+    add_votes(run, review, vote_file(tmp_path / "votes.json", review, ["tuned"] * 9))
+    assert review_results(run)["questions"]["preference"]["tuned"] == 9 and seal_faults(run.path) == []
 
 
 def test_the_judge_is_compared_with_people_row_by_row(tmp_path):
