@@ -3,6 +3,7 @@
 A seal of the whole file could not be kept while it grows: after a power cut, file and seal may each be of another moment.
 """
 
+import os
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -39,6 +40,22 @@ def drop_changed_lines(path: Path) -> int:
         write_atomically(path, b"".join(kept))
     whole = sum(line.endswith(b"\n") for line in lines)  # a torn one is among those that are not there
     return max(whole, len(written)) - len(kept)
+
+
+def cut_changed_lines(path: Path) -> bool:
+    """Cut the file, whose lines need their order, and its hashes where a line is not as it was written; return whether one was changed or
+    is missing. What a kill leaves is cut in silence: a hash whose line is missing or torn. The lines need not fit in memory."""
+    written = sums_of(path).read_bytes().splitlines() if sums_of(path).exists() else []
+    kept, length, is_torn = 0, 0, True
+    with path.open("rb") as stream:
+        for line in stream:
+            if kept == len(written) or _sum(line) != written[kept]:
+                is_torn = not line.endswith(b"\n")
+                break
+            kept, length = kept + 1, length + len(line)
+    os.truncate(path, length)
+    write_atomically(sums_of(path), b"".join(line + b"\n" for line in written[:kept]))
+    return not is_torn or len(written) > kept + 1
 
 
 def _sums(lines: Sequence[bytes]) -> bytes:

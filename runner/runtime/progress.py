@@ -81,14 +81,6 @@ class Follower:
                 yield json.loads(line)
 
 
-def cut_torn_line(path: Path) -> None:
-    """Remove an incomplete last line, so that the next line is not joined to it."""
-    if not path.exists():
-        return
-    with path.open("r+b") as stream:
-        stream.truncate(sum(len(line) for line in stream if line.endswith(b"\n")))
-
-
 def read_lines(path: Path, *keys: str) -> list[dict[str, Any]]:
     """Return every complete line of a JSON Lines file; an incomplete last line is left out.
 

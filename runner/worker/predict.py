@@ -13,9 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ...schemas.base.files import append_whole
 from ..models.reference import ModelReference
-from ..runtime.progress import Progress, cut_torn_line, each_line, refusing
+from ..runtime.line_sums import append_lines
+from ..runtime.progress import Progress, each_line, refusing
 from ..runtime.run_files import PREDICT_REQUEST
 from ..runtime.run_folder import RunFolder
 from .batch_progress import BatchProgress
@@ -33,7 +33,6 @@ def main() -> None:
     """Answer the request."""
     request = RunFolder(Path()).read(PREDICT_REQUEST)
     progress = Progress(Path("progress.jsonl"))
-    cut_torn_line(PREDICTIONS)
     done = [len(line["rows"]) for line in each_line(PREDICTIONS, "rows")]  # of each batch
     reference, settings = ModelReference(**request["model"]), request["settings"]
     kind = request["record_type"]
@@ -47,7 +46,7 @@ def main() -> None:
         found = in_memory(lambda rows: predict(loaded, rows, settings), [row for _, row in batch])
         numbers = [number for number, _ in batch]
         line = json.dumps({"rows": list(zip(numbers, found, strict=True))}, ensure_ascii=False) + "\n"
-        append_whole(PREDICTIONS, line.encode())
+        append_lines(PREDICTIONS, [line.encode()])
         answered.add(len(batch))
 
 

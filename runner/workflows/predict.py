@@ -20,7 +20,7 @@ from ...converters.sources.registry import converter
 from ...schemas import VERSION
 from ...schemas.base.errors import Interrupted, Problem, UserError
 from ...schemas.base.files import refuse_inputs_in, write_atomically
-from ...schemas.base.hashing import key_of
+from ...schemas.base.hashing import SEAL, key_of
 from ...schemas.evaluation_sections import Generation
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Data, RecordType, Source
@@ -32,10 +32,12 @@ from ..reporting.joined_labels import require_all_letters
 from ..reporting.prediction_files import CSV, Rows, require_free_column, write_csv, write_jsonl
 from ..runtime.child_process import run_child
 from ..runtime.console import Display
+from ..runtime.line_sums import cut_changed_lines, sums_of
 from ..runtime.machine import package_versions, this_machine
 from ..runtime.progress import each_line
 from ..runtime.run_files import PREDICT_REQUEST
 from ..runtime.run_folder import RunFolder
+from ..runtime.seals import seal_faults, seal_files
 
 ROWS, PREDICTIONS = "rows.jsonl", "predicted.jsonl"
 SHOWN = 5  # rows without a prediction to name
@@ -176,7 +178,7 @@ def _predicted(job: Job, out: Path, folder: Path, display: Display) -> Iterator[
     _begin(work)
     with work.locked():
         try:
-            _prepare(work, key, job)
+            _prepare(work, key, job, display)
         except UserError:
             shutil.rmtree(work.path)
             raise
@@ -204,13 +206,18 @@ def _begin(work: RunFolder) -> None:
     work.path.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
-def _prepare(work: RunFolder, key: str, job: Job) -> None:
-    """Write the worker's request; keep what is left of the same work, and remove what is left of other work."""
+def _prepare(work: RunFolder, key: str, job: Job, display: Display) -> None:
+    """Write the worker's request; keep what is left of the same work as it was written, and remove what is left of other work."""
     before = work.find(PREDICT_REQUEST)
     if before and before["key"] == key:
-        return
+        if not (faults := seal_faults(work.path)):
+            if (work / PREDICTIONS).exists() and cut_changed_lines(work / PREDICTIONS):
+                display.say("predict", f"{work / PREDICTIONS}: lines are missing or changed: predicted again from there", "warning")
+            return
+        for fault in faults:
+            display.say("predict", f"{work.path}: {fault}: predicted again from the first row", "warning")
     require_weights_of(job.model)
-    for name in (PREDICT_REQUEST.name, PREDICTIONS, "progress.jsonl", "predict.log"):
+    for name in (PREDICT_REQUEST.name, SEAL, PREDICTIONS, sums_of(Path(PREDICTIONS)).name, "progress.jsonl", "predict.log"):
         (work / name).unlink(missing_ok=True)
     counts, faults = Counter[bool](), []
     write_atomically(work / ROWS, _row_lines(job.reading, counts, faults))
@@ -226,6 +233,7 @@ def _prepare(work: RunFolder, key: str, job: Job) -> None:
         "key": key, "model": _absolute(job.model)._asdict(), "record_type": job.reading.record_type, "settings": job.settings,
         "rows": counts[True], "count": counts.total(),
     })  # fmt: skip
+    seal_files(work.path, [PREDICT_REQUEST.name, ROWS])
 
 
 def _row_lines(reading: Reading, counts: Counter[bool], faults: list[str]) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from recipekit.runner.runtime.progress import Follower, Progress, cut_torn_line, read_lines
+from recipekit.runner.runtime.progress import Follower, Progress, read_lines
 
 
 def test_an_event_is_a_line_with_its_time(tmp_path):
@@ -80,23 +80,6 @@ def test_lines_of_a_writer_that_is_killed_at_any_moment_are_whole(tmp_path):
     writer.wait()
     seen += [event["n"] for event in follower.new()]
     assert seen == list(range(1, len(seen) + 1)) == [line["n"] for line in read_lines(path)]
-
-
-@pytest.mark.parametrize(
-    ("given", "kept"),
-    [(b"", b""), (b"1\n", b"1\n"), (b'1\n{"a": "to', b"1\n"), (b"torn", b"")],
-    ids=["empty", "whole", "torn", "only torn"],
-)
-def test_an_incomplete_last_line_is_removed_before_appending(tmp_path, given, kept):
-    path = tmp_path / "lines.jsonl"
-    path.write_bytes(given)
-    cut_torn_line(path)
-    assert path.read_bytes() == kept
-
-
-def test_a_missing_log_is_not_created(tmp_path):
-    cut_torn_line(tmp_path / "none.jsonl")
-    assert not (tmp_path / "none.jsonl").exists()
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,9 @@ def test_every_row_comes_out_in_order_with_its_columns_and_a_reply_or_a_reason(p
     assert "tokens; the model's limit is 512 including the reply" in found[61]["prediction"]["error"]
 
 
-def test_a_killed_prediction_continues_and_writes_the_same_bytes(recipe, predicted, tuned_run, rows, tmp_path) -> None:
+@pytest.mark.parametrize("damage", ["", "predicted.jsonl", "rows.jsonl", "request.json"])
+def test_a_killed_prediction_continues_and_writes_the_same_bytes(recipe, predicted, tuned_run, rows, tmp_path, damage) -> None:
+    """What was changed meanwhile is said, and predicted again."""
     arguments = ["predict", str(tuned_run), str(rows), "--out", str(tmp_path / "out.jsonl"), *OPTIONS]
     done = tmp_path / "out.jsonl.part" / "predicted.jsonl"
     process = start(*arguments)
@@ -55,8 +57,15 @@ def test_a_killed_prediction_continues_and_writes_the_same_bytes(recipe, predict
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not (tmp_path / "out.jsonl").exists()
+    if damage:
+        changed = done.with_name(damage)
+        lines = changed.read_bytes().splitlines(keepends=True)
+        changed.write_bytes(
+            b"".join([*lines[:-1], lines[-1].replace(b"e", b"a", 3)]) if damage != "predicted.jsonl" else b"".join(lines[1:])
+        )
     again = recipe(*arguments)
-    assert again.returncode == 0 and "continuing after" in again.stderr and again.stdout == f"{tmp_path / 'out.jsonl'}\n"
+    assert "continuing after" in again.stderr if not damage else damage in again.stderr
+    assert again.returncode == 0 and again.stdout == f"{tmp_path / 'out.jsonl'}\n"
     assert (tmp_path / "out.jsonl").read_bytes() == predicted
 
 
