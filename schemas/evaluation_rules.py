@@ -14,6 +14,8 @@ def metric_for_record_type(recipe: Recipe) -> Iterator[Finding]:
         if recipe.data.type not in METRICS[metric]:
             fitting = ", ".join(name for name, types in METRICS.items() if recipe.data.type in types)
             yield Finding(("evaluation", "metrics", index), f"{metric} does not apply to {recipe.data.type} records", f"use {fitting}")
+    if recipe.data.type == "classification" and not recipe.evaluation.metrics:
+        yield Finding(("evaluation", "metrics"), "is empty: the best baseline is the one that is best in the first metric", "use accuracy")
     best, kind = recipe.training.metric_for_best_model, recipe.data.type
     allowed = ["eval_loss", "eval_accuracy", "eval_macro_f1"] if kind == "classification" else ["eval_loss"]
     if best not in allowed:

@@ -40,12 +40,10 @@ def check_recipe(path: Path, settings: tuple[str, ...] = ()) -> list[Problem]:
         return error.problems
     if is_prompt(document):
         return check_document(document, "prompt")
-    problems = problems_of(document, files=True)
-    if not problems and document.data.get("smoke"):
-        problems = problems_of(smoke_document(document))
-    if not problems and document.data.get("matrix"):
-        problems = _check_matrix(document, path)
-    return problems
+    if problems := problems_of(document, files=True):
+        return problems
+    smoke = problems_of(smoke_document(document)) if document.data.get("smoke") else []
+    return smoke + (_check_matrix(document, path) if document.data.get("matrix") else [])
 
 
 def _check_matrix(document: Document, path: Path) -> list[Problem]:

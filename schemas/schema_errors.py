@@ -25,7 +25,7 @@ _KINDS = {
 }  # fmt: skip
 MAX_SHOWN = 60
 FEW = 6  # choices that a hint lists
-_YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+_YES_NO = {word: value for value, words in (("true", "yes on y true"), ("false", "no off n false")) for word in words.split()}
 
 
 def explain(document: Document, schema: dict[str, Any]) -> list[Problem]:
@@ -177,11 +177,11 @@ def _shown(value: Any) -> str:
 
 def _type_hint(value: Any, wanted: str) -> str:
     if wanted == "boolean" and isinstance(value, str) and value.lower() in _YES_NO:
-        return f"write {_YES_NO[value.lower()]}"
+        return f"write {_YES_NO[value.lower()]}" + ", without quotes" * (value.lower() in ("true", "false"))
     if wanted in ("number", "integer") and isinstance(value, str):
         return "write a plain number, without quotes or unit"
     if wanted == "string" and isinstance(value, int | float):
         return f"put it in quotes: without them it is read as {_KINDS['boolean' if isinstance(value, bool) else 'number']}"
-    if wanted == "array" and not isinstance(value, dict):
+    if wanted == "array" and value is not None and not isinstance(value, dict):
         return f"write a list: [{_shown(value) if not isinstance(value, str) else value[:MAX_SHOWN]}]"
     return "give it a value, or remove the key if it is optional" if value is None else ""

@@ -246,8 +246,9 @@ class _Composer:
 
 
 def _syntax_hint(error: yaml.MarkedYAMLError, text: str) -> str:
-    problem = error.problem or ""
-    location = error.problem_mark
+    problem, location = error.problem or "", error.problem_mark
+    if "quoted scalar" in (error.context or "") and "end of stream" in problem and (begin := error.context_mark):
+        return f"a quote is not closed: it begins on line {begin.line + 1}"
     if location and text[location.index : location.index + 1] == "\t":
         return "indent with spaces, not tabs"
     if "Unicode character escape" in problem:

@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import orjson
 
+from ...schemas.base.errors import UserError
 from ...schemas.sections import Recipe, RecordType
 from ..runtime.run_files import SETS
+from .scoring import INVALID, label_index, last_reply
 
 SET_ROWS = "test.jsonl"  # in a set's folder
 
@@ -40,6 +42,19 @@ def rows_that_no_training_reads(run: Path, recipe: Recipe) -> Iterator[Evaluated
     for name, found in recipe.evaluation.also.items():
         if (run / SETS).is_dir():
             yield Evaluated(name, found.type or recipe.data.type, set_rows(run, recipe, name))
+
+
+def require_labelled_rows(run: Path, recipe: Recipe) -> None:
+    """Raise UserError if no evaluated row's own reply is one of the labels: their metrics would have no row. For sets, too."""
+    sets = recipe.evaluation.also.items() if (run / SETS).is_dir() else ()
+    labels = {"": recipe.evaluation.labels, **{name: found.labels for name, found in sets}}
+    for name, wanted in labels.items():
+        lines = (set_rows(run, recipe, name) if name else split_rows(run, recipe)) if wanted else []
+        replies = [last_reply(orjson.loads(line)["messages"]) for line in lines]
+        if replies and all(label_index(reply, wanted) == INVALID for reply in replies):
+            key = f"evaluation.also.{name}.labels" if name else "evaluation.labels"
+            what = f"{key}: no evaluated row has a reply that is one of them: the first has {replies[0][:60]!r}"
+            raise UserError(what, hint="write the labels as the rows' replies")
 
 
 def sample_rows(path: Path, most: int | None, seed: int) -> list[bytes]:

@@ -219,18 +219,24 @@ def classified(case: Prediction, labels: Sequence[str]) -> LabelPrediction:
 
 def majority_label(train: Iterable[dict[str, Any]], labels: Sequence[str]) -> int:
     """Return the index of the most frequent label among the training replies, the first if tied; INVALID if none is a label."""
-    counts = Counter(label_index(_last_trained(row["messages"]), labels) for row in train)
+    counts = Counter(label_index(last_reply(row["messages"]), labels) for row in train)
     return max(range(len(labels)), key=lambda index: counts[index]) if counts.keys() - {INVALID} else INVALID
 
 
-def _last_trained(messages: list[dict[str, Any]]) -> str:
+def last_reply(messages: list[dict[str, Any]]) -> str:
+    """Return the last trained message; "" if there is none."""
     trained = (message["content"] for message in reversed(messages) if message.get("train", message["role"] == "assistant"))
     return next(trained, "")
 
 
 def label_columns(models: dict[str, list[Prediction]], labels: Sequence[str], train: Path | None) -> dict[str, list[LabelPrediction]]:
-    """Return every model's replies as labels, with the majority baseline. Rows whose own reply is not a label are left out."""
+    """Return every model's replies as labels, with the majority baseline. Rows whose own reply is not a label are left out.
+
+    Raises UserError if every row is.
+    """
     columns = {model: [row for case in cases if (row := classified(case, labels)).truth >= 0] for model, cases in models.items()}
+    if not all(columns.values()):
+        raise UserError("evaluation.labels: no evaluated row has a reply that is one of them", hint="write the labels as the rows' replies")
     if train is None:
         return columns
     with train.open(encoding="utf-8") as stream:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...schemas.json_schema import axolotl_fields
+from ...schemas.sections import Training
 from ...schemas.yaml_writing import one_line
 from ..launch.axolotl_config import LIGER_PLUGIN, PLUGIN, RenderedData, render_axolotl
 from ..launch.axolotl_contract import same
@@ -52,7 +53,7 @@ def read_axolotl(draft: Draft, folder: Path) -> None:
         if any(done.partition(".")[0] == key for done in draft.entries):
             continue
         home = table["rendered"].get(key, "")
-        if value in (None, [], {}):
+        if value in (None, [], {}) and key != "bf16":  # whose default is auto: an empty one is false
             draft.ignore(key)
         elif key in HANDLERS:
             HANDLERS[key](draft, key, value)
@@ -65,16 +66,17 @@ def read_axolotl(draft: Draft, folder: Path) -> None:
         elif key in table["refused"]:
             draft.lose(key, table["refused"][key]) if value else draft.keep(key, "always so in recipes")
         elif effect := table["effects"].get(key):
-            _pass_on(draft, key, value, effect)
+            _pass_on(draft, key, value, effect, table["rendered"])
         else:
             draft.lose(key, f"use {home}" if home else f"no key of Axolotl {table['version']} without its plugins")
     draft.refuse_lost_optimizer("optimizer")
     _put_defaults(draft, table["rendered"])
 
 
-def _pass_on(draft: Draft, key: str, value: Any, effect: dict[str, Any]) -> None:
+def _pass_on(draft: Draft, key: str, value: Any, effect: dict[str, Any], homes: dict[str, str]) -> None:
     """Pass a field to Axolotl if it affects training and the fields that it needs are set."""
-    lacking = [other for other in effect.get("needs", {}) if draft.given.get(other) is None]
+    defaults = {other: Training._field_defaults.get(homes.get(other, "").rpartition(".")[2]) for other in effect.get("needs", {})}
+    lacking = [other for other, needed in effect.get("needs", {}).items() if draft.given.get(other) is None and defaults[other] != needed]
     if effect["effect"] in ("none", "fails"):
         draft.lose(key, effect.get("why") or "it has no effect on a training by recipekit")
     elif lacking:
@@ -114,6 +116,8 @@ def _put_defaults(draft: Draft, homes: dict[str, str]) -> None:
         draft.lose("lora_target_modules", "Axolotl adapts no layer without it; recipes adapt every linear layer unless it is set")
     if not given & {"val_set_size", "test_datasets"}:
         put_held_out(draft, "val_set_size", 0)
+    if "dataset_exact_deduplication" not in given and draft.values["data"]:
+        draft.put("dataset_exact_deduplication", {"data.dedup": "none"}, "Axolotl's default: equal rows are trained", "default")
 
 
 def _adapter(draft: Draft, key: str, value: Any) -> None:
@@ -130,15 +134,13 @@ def _four_bits(draft: Draft, key: str, value: Any) -> None:
 
 
 def _all_linear(draft: Draft, key: str, value: Any) -> None:
-    if value:
-        draft.put(key, {"training.lora_target_modules": "all-linear"})
-    else:
-        draft.note(key, "training.lora_target_modules", "off")
+    home = "training.lora_target_modules"
+    draft.put(key, {home: "all-linear"}) if value else draft.note(key, home, "off")
 
 
 def _target_modules(draft: Draft, key: str, value: Any) -> None:
     if draft.given.get("lora_target_linear"):
-        draft.lose(key, "lora_target_linear already adapts every linear layer")
+        draft.lose(key, "lora_target_linear adapts every linear layer but the head, and no others can be adapted beside these")
     else:
         draft.put(key, {"training.lora_target_modules": value})
 
@@ -155,10 +157,8 @@ def _precision(draft: Draft, key: str, value: Any) -> None:
 
 
 def _attention(draft: Draft, key: str, value: Any) -> None:
-    if value:
-        draft.put(key, {"model.attn_implementation": ATTENTION[key]})
-    else:
-        draft.note(key, "model.attn_implementation", "off")
+    home = "model.attn_implementation"
+    draft.put(key, {home: ATTENTION[key]}) if value else draft.note(key, home, "off")
 
 
 def _end_of_turn(draft: Draft, key: str, value: Any) -> None:
@@ -288,6 +288,7 @@ HANDLERS: dict[str, Callable[[Draft, str, Any], None]] = {
     "sample_packing": _packing, "pack_blocks": _packing, "accepted_losses": _accepted_losses,
     "fold_system": lambda draft, key, value: draft.put(key, {"data.system_role": "fold" if value else "keep"}),
     "deterministic": lambda draft, key, value: draft.put(key, {"training.deterministic": bool(value)}),
+    "dataset_exact_deduplication": lambda draft, key, value: draft.put(key, {"data.dedup": "exact" if value else "none"}),
     "tokenizer_type": _tokenizer, "warmup_ratio": _warmup_ratio,
     "tf32": lambda draft, key, value: draft.lose(key, "used on GPUs that have it, as training.precision allows"),
     "pad_to_sequence_len": _padding, "evals_per_epoch": _per_epoch,

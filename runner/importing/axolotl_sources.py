@@ -7,10 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from ...schemas.sections import RecordType
+from ...schemas.values import value_at
+from ...schemas.yaml_writing import path_of
 from .draft import Draft
 
 _HUB = re.compile(r"[\w.-]+/[\w.-]+")
 _FILES = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".arrow", ".txt", ".gz", ".zst")
+# What a recipe has once for all sources, and what a dataset of Axolotl has that does not say it.
+_COMMON: dict[str, tuple[str, Any]] = {
+    "roles_to_train": ("training.roles_to_train", ["assistant"]),
+    "chat_template": ("model.chat_template", "tokenizer_default"),
+}
 _IDENTITY = {"user": {"human", "user"}, "assistant": {"gpt", "assistant", "model"}, "system": {"system"}, "tool": {"tool"}}
 
 
@@ -18,6 +25,7 @@ def put_sources(draft: Draft, folder: Path) -> None:
     """Set data.type and data.sources from datasets and test_datasets."""
     sources: list[dict[str, Any]] = []
     held_out = bool(draft.given.get("test_datasets"))
+    read: dict[str, dict[str, Any]] = {}
     for key, split in (("datasets", "train" if held_out else None), ("test_datasets", "validation")):
         given = draft.given.get(key)
         if given is not None and not isinstance(given, list):
@@ -25,15 +33,26 @@ def put_sources(draft: Draft, folder: Path) -> None:
         for number, entry in enumerate(given if isinstance(given, list) else ()):
             at = f"{key}.{number}"
             if isinstance(entry, dict):
-                sources += [source | ({"split": split} if split else {}) for source in _sources(draft, at, entry, folder)]
+                found = [source | ({"split": split} if split else {}) for source in _sources(draft, at, entry, folder)]
+                sources, read = [*sources, *found], read | ({at: entry} if found else {})
             else:
                 draft.lose(at, "not a mapping")
+    _compare_common(draft, read)
     if sources:
         draft.values["data"]["sources"] = sources
     if held_out:
         draft.values["data"]["split"] = {"validation": 0}
     if (kind := draft.given.get("record_type")) is not None and kind == draft.values["data"].get("type"):
         draft.note("record_type", "data.type", kind)
+
+
+def _compare_common(draft: Draft, read: dict[str, dict[str, Any]]) -> None:
+    """Report each dataset whose default is not the value that another one has given the recipe."""
+    for key, (home, default) in _COMMON.items():
+        for at, entry in read.items():
+            is_read = key == "roles_to_train" or entry.get("type") != "alpaca"  # whose prompt Axolotl writes without a chat template
+            if entry.get(key) is None and is_read and value_at(draft.values, path_of(home)) is not None:
+                draft.put(f"{at}.{key}", {home: draft.given.get(key) or default}, "Axolotl's default", "default")
 
 
 def _sources(draft: Draft, at: str, entry: dict[str, Any], folder: Path) -> Iterator[dict[str, Any]]:
@@ -151,10 +170,8 @@ def _account(draft: Draft, at: str, key: str, entry: dict[str, Any]) -> None:
         draft.note(name, "data.sources", "relative to the recipe" if not on_hub else "hf:owner/name")
     elif key in as_usual and value == as_usual[key]:
         draft.note(name, "data.sources", "always so in recipes")
-    elif key == "roles_to_train":
-        draft.put(name, {"training.roles_to_train": value})
-    elif key == "chat_template":
-        draft.put(name, {"model.chat_template": value})
+    elif key in _COMMON:
+        draft.put(name, {_COMMON[key][0]: value})
     elif key == "split" and (on_hub or value == "train"):
         if re.search(r"[\[+%]", str(value)):
             draft.lose(name, f"slices are not supported: the split {_hub_split(entry) or 'train'} is read; use data.sources.limit")

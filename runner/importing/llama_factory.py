@@ -52,7 +52,9 @@ def read_llama_factory(draft: Draft, folder: Path) -> None:
 
 
 def _put_defaults_of_rows(draft: Draft) -> None:
-    """Set what LLaMA-Factory does with long chats, which it cuts, and with texts, which it packs."""
+    """Set what LLaMA-Factory does with equal rows, which it trains, with long chats, which it cuts, and with texts, which it packs."""
+    if draft.values["data"].get("sources"):
+        _put_default(draft, "dataset: equal rows", {"data.dedup": "none"})
     if draft.values["data"].get("type") != "text":
         _put_default(draft, "cutoff_len: rows beyond it", {"training.excess_length_strategy": "truncate"})
     elif draft.given.get("packing") is None and not draft.given.get("neat_packing"):

@@ -11,6 +11,7 @@ from ...schemas.base.files import new_folder, remove_folder
 from ...schemas.base.hashing import SEAL, key_of
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import AUTO
+from ..evaluation.evaluated_rows import require_labelled_rows
 from ..launch import multi_node
 from ..launch.axolotl_config import PREPARED, ROWS_CACHE
 from ..launch.plan import Plan
@@ -96,6 +97,7 @@ def _prepare(context: RunContext) -> None:
     run, job = context.run, context.job
     splits = context.manifest["splits"]
     _check_rows(context.loaded, splits, context.manifest["rows_in"])
+    require_labelled_rows(run.path, context.recipe)
     if problems := architecture_problems(context.loaded, architecture(job.model.path, context.recipe.model.revision)):
         raise UserError(*problems)
     own_key = context.keys[NAME] = context.keys.get(NAME) or key(context)

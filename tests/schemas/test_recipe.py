@@ -93,6 +93,11 @@ def test_a_recipe_is_checked_as_its_smoke_run_too(recipe_file: Write, minimal: M
     assert [load_recipe(str(path), smoke=smoke).is_smoke for smoke in (True, False)] == [True, False]
 
 
+def test_a_problem_of_the_smoke_run_hides_none_of_the_matrix(recipe_file: Write, minimal: Minimal) -> None:
+    path = recipe_file(to_yaml(minimal() | {"smoke": {"training": {"lora_rr": 3}}, "matrix": {"training.seedd": [1, 2]}}))
+    assert [problem.what for problem in check_recipe(path)] == ["unknown key 'lora_rr' in training", "unknown key 'seedd' in training"]
+
+
 def test_an_unknown_key_in_smoke_is_reported_at_its_place(recipe_file: Write, minimal: Minimal) -> None:
     path = recipe_file(to_yaml(minimal({"smoke": {"training": {"max_stepz": 2}}})))
     line = path.read_text().splitlines().index("    max_stepz: 2") + 1

@@ -166,6 +166,7 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
     "metric_for_record_type": [
         (LABELS | {"evaluation.metrics": ["accuracy", "perplexity"]}, ["evaluation.metrics.1"]),
         (TEXT | {"evaluation.metrics": ["emoji_rate"]}, ["evaluation.metrics.0"]),
+        (LABELS | {"evaluation.metrics": []}, ["evaluation.metrics"]),
         ({"training.metric_for_best_model": "eval_accuracy", "training.load_best_model_at_end": True}, ["training.metric_for_best_model"]),
     ],
     "gate_without_metric": [

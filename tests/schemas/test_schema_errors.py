@@ -34,6 +34,8 @@ LINES = {
     "lora_r: true": "training.lora_r: expected a whole number, got true",
     "lora_r:": "training.lora_r: expected a whole number, got nothing\n    hint: give it a value, or remove the key if it is optional",
     "lora_r: [8]": "training.lora_r: expected a whole number, got a list",
+    "sample_packing: 'true'": "training.sample_packing: expected true or false, got 'true'\n    hint: write true, without quotes",
+    "trackers:": "training.trackers: expected a list, got nothing\n    hint: give it a value, or remove the key if it is optional",
     "sample_packing: yes": "training.sample_packing: expected true or false, got 'yes'\n    hint: write true",
     "sample_packing: No": "training.sample_packing: expected true or false, got 'No'\n    hint: write false",
     "sample_packing: 1": "training.sample_packing: expected true or false, got 1",

@@ -296,3 +296,8 @@ def test_any_text_gives_a_value_or_an_error_with_a_place(text: str) -> None:
         parse_yaml(text, "r.yml")
     except UserError as error:
         assert all(problem.location.file == "r.yml" and problem.what for problem in error.problems)
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_a_quote_that_is_not_closed_is_named_with_its_line(quote: str) -> None:
+    assert hint(f"a: 1\nb: {quote}open\nc: 2\nd: 3\n") == "a quote is not closed: it begins on line 2"

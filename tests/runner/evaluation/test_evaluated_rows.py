@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from recipekit.runner.evaluation.evaluated_rows import rows_that_no_training_reads, sample_rows
+from recipekit.runner.evaluation.evaluated_rows import require_labelled_rows, rows_that_no_training_reads, sample_rows
+from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Recipe
 
 from ...support.jsonl import write_jsonl
@@ -55,3 +56,17 @@ def test_rows_of_the_test_split_and_of_the_sets_are_those_that_no_training_reads
     found = [*rows_that_no_training_reads(tmp_path, Recipe.from_values(minimal(changes)))]
     assert [(part.name, part.record_type, len(part.lines)) for part in found] == [("test", "chat", 4), ("plain", "text", 2)]
     assert [*rows_that_no_training_reads(tmp_path / "sets", Recipe.from_values(minimal({"evaluation.also": {"plain": plain}})))] == []
+
+
+@pytest.mark.parametrize("further", [False, True])
+def test_labels_that_no_evaluated_row_has_are_refused_before_the_training(tmp_path, minimal, further):
+    labelled, place = {"metrics": ["accuracy"], "labels": ["joy", "sad"]}, "sets/more/test.jsonl" if further else "data/validation.jsonl"
+    sets = {"more": {"sources": [{"path": "x.jsonl", "converter": "messages"}], **labelled}}
+    recipe = Recipe.from_values(minimal({"evaluation": {"also": sets} if further else labelled}))
+    (tmp_path / place).parent.mkdir(parents=True)
+    chats = [[{"role": "user", "content": "How?"}, {"role": "assistant", "content": reply}] for reply in ("喜悦", "Joy.")]
+    write_jsonl(tmp_path / place, [{"id": "a", "messages": messages} for messages in chats])
+    require_labelled_rows(tmp_path, recipe)
+    write_jsonl(tmp_path / place, [{"id": "a", "messages": chats[0]}])
+    with pytest.raises(UserError, match=r"labels: no evaluated row has a reply that is one of them: the first has '喜悦'"):
+        require_labelled_rows(tmp_path, recipe)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.runner.evaluation.metrics import Prediction
 from recipekit.runner.evaluation.scoring import INVALID, classified, label_columns, label_index, label_table, majority_label
+from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.evaluation_sections import label_form
 
 from ...support.jsonl import write_jsonl
@@ -97,3 +98,8 @@ def test_a_row_whose_own_reply_is_not_a_label_is_left_out_for_every_model(column
 
 def test_the_table_has_a_last_column_for_invalid_replies(columns):
     assert label_table(columns, LABELS, "tuned") == [[1, 0, 0, 1], [0, 0, 0, 0], [0, 0, 1, 0]]
+
+
+def test_labels_that_no_row_has_are_refused_and_not_divided_by():
+    with pytest.raises(UserError, match=r"evaluation.labels: no evaluated row has a reply that is one of them"):
+        label_columns({"base": [case(1, "low", "喜悦")], "tuned": [case(1, "low", "喜悦")]}, LABELS, None)

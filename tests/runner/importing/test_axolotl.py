@@ -84,11 +84,21 @@ def test_an_unsupported_key_is_reported_with_the_reason(imported, config, key, w
 def test_axolotl_defaults_are_made_explicit(imported):
     recipe, entries, _ = imported(SMALL | {"adapter": "lora"})
     assert {key: recipe["training"][key] for key in TOOL_DEFAULTS} == TOOL_DEFAULTS
-    assert {key for key, entry in entries.items() if entry.status == "default"} == set(TOOL_DEFAULTS)
+    assert {key for key, entry in entries.items() if entry.status == "default"} == {*TOOL_DEFAULTS, "dataset_exact_deduplication"}
 
 
 def test_given_settings_are_not_reported_as_defaults(imported):
-    recipe, entries, _ = imported(SMALL | {"adapter": "lora", "warmup_steps": 5, **TOOL_DEFAULTS, "warmup_ratio": None, "sequence_len": 64})
+    recipe, entries, _ = imported(
+        SMALL
+        | {
+            "adapter": "lora",
+            "warmup_steps": 5,
+            **TOOL_DEFAULTS,
+            "warmup_ratio": None,
+            "sequence_len": 64,
+            "dataset_exact_deduplication": False,
+        }
+    )
     assert recipe["training"]["sequence_len"] == 64 and recipe["training"]["warmup_steps"] == 5 and "warmup_ratio" not in recipe["training"]
     assert not [key for key, entry in entries.items() if entry.status == "default"]
 
@@ -170,3 +180,30 @@ def test_kept_keys_are_rendered_with_the_same_value(imported, given, tmp_path):
 def test_the_models_own_tokenizer_class_is_always_loaded(imported):
     assert imported(SMALL | {"tokenizer_type": "AutoTokenizer"})[1]["tokenizer_type"].status == "kept"
     assert imported(SMALL | {"tokenizer_type": "LlamaTokenizer"})[1]["tokenizer_type"].status == "not expressible"
+
+
+def test_a_field_that_needs_the_default_scheduler_is_passed_on(imported):
+    """As in Axolotl's own examples: cosine is its scheduler unless another is set."""
+    recipe, entries, found = imported(SMALL | {"cosine_min_lr_ratio": 0.1, "cosine_constant_lr_ratio": 0.5})
+    assert recipe["axolotl"] == {"cosine_min_lr_ratio": 0.1, "cosine_constant_lr_ratio": 0.5} and found.problems == []
+    _, entries, _ = imported(SMALL | {"lr_quadratic_warmup": True})
+    assert entries["lr_quadratic_warmup"].status == "not expressible"
+
+
+@pytest.mark.parametrize(
+    ("given", "precision"), [("bf16:", "fp32"), ("bf16:\nfp16: false", "fp32"), ("bf16:\nfp16: true", "fp16"), ("fp16:", None)]
+)
+def test_an_empty_bf16_is_false_and_not_the_default(imported, given, precision):
+    recipe, _, found = imported(
+        f"base_model: a/b\nadapter: lora\nlora_target_linear: true\nlearning_rate: 1e-4\ndatasets:\n- {{path: rows.jsonl, type: chat_template}}\n{given}\n"
+    )
+    assert recipe["training"].get("precision") == precision and found.problems == []
+
+
+@pytest.mark.parametrize(
+    ("given", "dedup"), [({}, "none"), ({"dataset_exact_deduplication": False}, "none"), ({"dataset_exact_deduplication": True}, "exact")]
+)
+def test_equal_rows_are_trained_where_axolotl_trains_them(imported, given, dedup):
+    recipe, entries, _ = imported(SMALL | given)
+    assert recipe["data"]["dedup"] == dedup
+    assert entries["dataset_exact_deduplication"].status == ("renamed" if given else "default")

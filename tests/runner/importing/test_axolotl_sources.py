@@ -104,6 +104,22 @@ def test_common_dataset_settings_apply_to_all_sources(imported):
     assert found.problems == []
 
 
+@pytest.mark.parametrize("named", [0, 1])
+@pytest.mark.parametrize(("key", "value"), [("roles_to_train", ["user", "assistant"]), ("chat_template", "chatml")])
+def test_a_dataset_that_has_the_default_differs_from_one_that_sets_another_value(imported, key, value, named):
+    datasets = [CHAT, CHAT | {"path": "more.jsonl"}]
+    datasets[named] = datasets[named] | {key: value}
+    _, entries, found = imported(config(*datasets))
+    assert "a recipe has one value for all sources" in entries[f"datasets.{1 - named}.{key}"].why and found.problems == []
+    _, entries, _ = imported(
+        config(*datasets, CHAT | {"path": "third.jsonl", key: ["assistant"] if key == "roles_to_train" else "tokenizer_default"})
+    )
+    assert {entries[f"datasets.{number}.{key}"].status for number in (1 - named, 2)} == {"not expressible"}
+    _, entries, _ = imported(config(CHAT | {key: value}, {"type": "alpaca"}))
+    was = entries.get(f"datasets.1.{key}")  # a dataset of the type alpaca has no chat template
+    assert was.status == "not expressible" if key == "roles_to_train" else was is None
+
+
 def test_the_names_of_roles_are_an_option(imported):
     roles = {"user": ["human", "client"], "assistant": ["gpt", "bot"]}
     recipe, _, found = imported(config(CHAT | {"roles": roles}))

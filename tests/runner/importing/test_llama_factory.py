@@ -129,7 +129,8 @@ def test_preference_training_is_not_supported(imported):
 
 def test_pretraining_reads_texts(imported):
     recipe, _, found = imported(SMALL | {"stage": "pt"})
-    assert recipe["data"] == {"type": "text", "sources": [{"path": "data/plain.json", "converter": "table"}], "split": {"validation": 0.1}}
+    sources = [{"path": "data/plain.json", "converter": "table"}]
+    assert recipe["data"] == {"type": "text", "sources": sources, "split": {"validation": 0.1}, "dedup": "none"}
     assert found.problems == []
 
 
@@ -247,3 +248,8 @@ def test_what_would_be_another_training_is_refused(imported, given, why):
 )  # fmt: skip
 def test_values_that_recipes_train_with_too_are_not_refused(imported, given):
     assert imported(SMALL | given)[2].problems == []
+
+
+def test_equal_rows_are_trained_as_llama_factory_trains_them(imported):
+    recipe, entries, _ = imported(SMALL)
+    assert recipe["data"]["dedup"] == "none" and entries["dataset: equal rows"].status == "default"

@@ -64,7 +64,7 @@ def meaning(config: dict[str, Any]) -> dict[str, Any]:
         "modules": "all" if given.get("lora_target_linear") else sorted(given.get("lora_target_modules", [])),
         "rank": given.get("lora_r"), "alpha": given.get("lora_alpha"), "dropout": given.get("lora_dropout", 0.0),
     }  # fmt: skip
-    bf16 = given.get("bf16", False if given.get("fp16") else "auto")
+    bf16 = config.get("bf16", False if given.get("fp16") else "auto")  # None where it is empty: not the default
     flags = {"flash_attention": "flash_attention_2", "sdp_attention": "sdpa", "eager_attention": "eager"}
     (source,) = given["datasets"]
     return {key: given.get(key, value) for key, value in DEFAULTS.items()} | (of_adapter if adapter else {}) | {
