@@ -1,6 +1,7 @@
 """Translate the datasets of a LLaMA-Factory configuration, by its dataset_info.json, into sources."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ READ_TAGS: dict[str, tuple[str, ...]] = dict.fromkeys(("sharegpt", "messages"), 
 ONE_LINE_BETWEEN = "{instruction}\n{input}"  # the converter's own question has an empty line there
 INFO = "dataset_info.json"
 MEDIA = ("images", "videos", "audios")
+# What a converter reads of a row under these names, and LLaMA-Factory only where the description names a column.
+UNASKED = {"alpaca": {"query": "input", "system": "system", "history": "history"}, "sharegpt": {"system": "system"},
+           "messages": {"system": "system"}}  # fmt: skip
+PEEK = 1 << 20  # bytes of a file in which its keys are looked for
 OWN_NAMES = {("alpaca", "system"), ("alpaca", "history"), ("messages", "system")}  # columns that the converter reads under these names only
 
 
@@ -45,6 +50,9 @@ def put_datasets(draft: Draft, folder: Path) -> None:
             if isinstance(source, dict):
                 for what, why in _undescribed(facts or {}, source["converter"]):
                     draft.lose(f"{key} {name}: {what}", why)
+                if further := _unasked(facts or {}, source["converter"], home):
+                    why = f"LLaMA-Factory reads no {' and no '.join(further)} of its rows; the converter does, of each row that has one"
+                    draft.lose(f"{key} {name}: columns", why)
         if pictured:
             draft.refuse(key, f"recipes support text models only, not vision or audio: {', '.join(pictured)}")
         else:
@@ -96,6 +104,25 @@ def _undescribed(facts: dict[str, Any], converter: str) -> Iterator[tuple[str, s
     for tag, name in (facts.get("tags") or {}).items():
         if tag not in READ_TAGS.get(converter, ()):
             yield f"tags.{tag}", f"the converter {converter} has no such tag: {name!r}"
+
+
+def _unasked(facts: dict[str, Any], converter: str, home: Path) -> list[str]:
+    """Return the keys that the converter would read of the rows, and LLaMA-Factory does not: the description names no column for them."""
+    columns = facts.get("columns")
+    named = {"query": "input"} if columns is None else columns  # where it names no column at all, the input has its usual name
+    return [key for column, key in UNASKED.get(converter, {}).items() if not named.get(column) and _may_have(facts, home, key)]
+
+
+def _may_have(facts: dict[str, Any], home: Path, key: str) -> bool:
+    """Return whether rows of the dataset have the key: they may, where they cannot be looked at."""
+    file = home / str(facts.get("file_name"))
+    if facts.get("hf_hub_url") or file.suffix not in (".json", ".jsonl", ".csv"):
+        return True
+    if not file.is_file():
+        return False
+    with file.open("rb") as stream:
+        head = stream.read(PEEK)
+    return key.encode() in re.split(rb"\W+", head.partition(b"\n")[0]) if file.suffix == ".csv" else f'"{key}"'.encode() in head
 
 
 def _converter(facts: dict[str, Any], kind: str) -> tuple[str, dict[str, Any]]:

@@ -253,3 +253,34 @@ def test_values_that_recipes_train_with_too_are_not_refused(imported, given):
 def test_equal_rows_are_trained_as_llama_factory_trains_them(imported):
     recipe, entries, _ = imported(SMALL)
     assert recipe["data"]["dedup"] == "none" and entries["dataset: equal rows"].status == "default"
+
+
+TURNS = '{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}], "system": "Be kind."}'
+ALPACA = '{"instruction": "a", "input": "i", "output": "b", "history": [["c", "d"]], "system": "Be kind."}'
+
+
+@pytest.mark.parametrize(
+    ("described", "rows", "unread"),
+    [
+        ({}, ALPACA, ["system", "history"]),
+        ({"columns": {"prompt": "instruction", "response": "output"}}, ALPACA, ["input", "system", "history"]),
+        (
+            {"columns": {"prompt": "instruction", "query": "input", "response": "output", "system": "system", "history": "history"}},
+            ALPACA,
+            [],
+        ),
+        ({}, '{"instruction": "a", "input": "i", "output": "b"}', []),
+        ({"formatting": "sharegpt"}, TURNS, ["system"]),
+        ({"formatting": "sharegpt", "columns": {"messages": "conversations", "system": "system"}}, TURNS, []),
+        ({"file_name": "rows.csv"}, "instruction,input,output,system\na,i,b,s\n", ["system"]),
+    ],
+    ids=["by default", "two columns", "all columns", "no such keys", "turns", "turns with the column", "a table"],
+)
+def test_keys_that_the_tool_would_not_read_of_the_rows_are_reported(imported, tmp_path, described, rows, unread):
+    """A description without a column for the input, the system prompt or the history leaves it out; the converters read it."""
+    described = {"file_name": "rows.json"} | described
+    (tmp_path / "data" / described["file_name"]).write_text(rows)
+    (tmp_path / "data" / "dataset_info.json").write_text(json.dumps({"mine": described}))
+    _, entries, _ = imported(SMALL | {"dataset": "mine"})
+    found = entries.get("dataset mine: columns")
+    assert (found.why.partition("reads no ")[2].partition(" of its rows")[0].split(" and no ") if found else []) == unread
