@@ -16,6 +16,7 @@ from ..launch.axolotl_contract import same
 from ..launch.kernel_choice import choose
 from ..models.architecture import architecture_of
 from ..runtime.machine import Machine
+from .axolotl_keys import OTHER_TRAININGS, REFUSED, SAME_TRAINING_PLUGINS
 from .axolotl_launch import LAUNCHED
 from .axolotl_sources import put_sources
 from .draft import Draft
@@ -23,19 +24,6 @@ from .draft import Draft
 GPU = Machine("cuda", 1, fast_bf16=True)  # Axolotl configurations are written for GPUs
 ATTENTION = {"flash_attention": "flash_attention_2", "sdp_attention": "sdpa", "flex_attention": "flex_attention",
              "eager_attention": "eager", "xformers_attention": "xformers", "sage_attention": "sage", "s2_attention": "s2"}  # fmt: skip
-PREFERENCES = ("rl", "reward_model", "process_reward_model")
-MULTIMODAL = ("processor_type", "processor_config", "is_multimodal", "image_size", "image_resize_algorithm")
-OTHER_TRAININGS = (*PREFERENCES, *MULTIMODAL)
-REFUSED = {
-    **dict.fromkeys(PREFERENCES, "recipes support supervised fine-tuning only, not preferences or rewards"),
-    **dict.fromkeys(MULTIMODAL, "recipes support text models only, not vision or audio"),
-    "pretraining_dataset": "pretraining streams are not supported: use datasets with type: completion",
-    "skip_prepare_dataset": "rows are always converted and counted before training",
-    "streaming": "rows are always converted and counted before training",
-    "eval_sample_packing": "evaluation rows are never packed",
-    "merge_lora": "use export.merge: true",
-    "evaluation_strategy": "obsolete: eval_strategy",
-}
 # defaults of Axolotl that differ from those of recipes
 TOOL_DEFAULTS: dict[str, Any] = {
     "sequence_len": 512, "optimizer": "adamw_torch_fused", "excess_length_strategy": "drop", "save_total_limit": 4, "lora_dropout": 0.0,
@@ -57,10 +45,11 @@ def read_axolotl(draft: Draft, folder: Path) -> None:
             draft.ignore(key)
         elif key in HANDLERS:
             HANDLERS[key](draft, key, value)
+        elif key in OTHER_TRAININGS:
+            draft.refuse(key, OTHER_TRAININGS[key]) if value else draft.keep(key, "always so in recipes")
         elif key in REFUSED or key.startswith("sample_packing_"):
             why = REFUSED.get(key, "recipekit packs rows itself")
-            say = draft.refuse if key in OTHER_TRAININGS else draft.lose
-            say(key, why) if value else draft.keep(key, "always so in recipes")
+            draft.lose(key, why) if value else draft.keep(key, "always so in recipes")
         elif home.rpartition(".")[2] == key:
             draft.put(key, {home: value})
         elif key in table["refused"]:
@@ -276,8 +265,10 @@ def _plugins(draft: Draft, key: str, value: Any) -> None:
             draft.keep(f"{key}: {plugin}", "always used")
         elif plugin == LIGER_PLUGIN:
             draft.keep(f"{key}: {plugin}", "used on a GPU where training.kernels says")
-        else:
+        elif str(plugin).startswith(SAME_TRAINING_PLUGINS):
             draft.lose(f"{key}: {plugin}", "plugins other than recipekit's are not supported")
+        else:
+            draft.refuse(f"{key}: {plugin}", "plugins other than recipekit's are not supported, and this one may change what is trained")
 
 
 HANDLERS: dict[str, Callable[[Draft, str, Any], None]] = {

@@ -69,8 +69,9 @@ class Draft:
     def refuse(self, key: str, why: str) -> None:
         """Record that the recipe cannot express the key, and that it would train something else without it."""
         self.lose(key, why)
-        what = f"{key}: {one_line(self.given[key])}: {why}"
-        self.problems.append(Problem(self.source.location((key,)), what, rule="another-training"))
+        name, _, part = key.partition(": ")  # one of the values of a list
+        what = f"{name}: {part or one_line(self.given[name])}: {why}"
+        self.problems.append(Problem(self.source.location((name,)), what, rule="another-training"))
 
     def refuse_lost_optimizer(self, key: str) -> None:
         """Refuse the configuration if the key of its optimizer was not expressible."""

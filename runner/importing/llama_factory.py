@@ -47,6 +47,8 @@ def read_llama_factory(draft: Draft, folder: Path) -> None:
     if given.get("disable_gradient_checkpointing") is None:
         _put_default(draft, "disable_gradient_checkpointing", {"training.gradient_checkpointing": True})
     _put_defaults_of_rows(draft)
+    if not any(given.get(key) for key in ("bf16", "fp16", "pure_bf16")):
+        draft.lose("bf16", "without it LLaMA-Factory computes in the model's own precision; training.precision is auto unless set")
     if given.get("val_size") is None and not given.get("eval_dataset"):
         _held_out(draft, "val_size", 0)
 

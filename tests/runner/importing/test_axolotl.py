@@ -53,7 +53,11 @@ LOST = [
     ({"load_in_4bit": True}, "load_in_4bit", "adapter: qlora"),
     ({"sample_packing": True, "pad_to_sequence_len": True}, "pad_to_sequence_len", "not padded"),
     ({"deepspeed": "my.json"}, "deepspeed", "set launch.zero_stage"),
-    ({"plugins": ["some.Plugin"]}, "plugins: some.Plugin", "plugins other than recipekit's"),
+    (
+        {"plugins": ["axolotl.integrations.cut_cross_entropy.CutCrossEntropyPlugin"]},
+        "plugins: axolotl.integrations.cut_cross_entropy.CutCrossEntropyPlugin",
+        "plugins other than recipekit's",
+    ),
     ({"liger_rope": True}, "liger_rope", "use training.kernels"),
     ({"output_dir": "out"}, "output_dir", "recipe run --runs-dir"),
     ({"gradient_checkpointing": "offload"}, "gradient_checkpointing", "the default false is used"),
@@ -207,3 +211,28 @@ def test_equal_rows_are_trained_where_axolotl_trains_them(imported, given, dedup
     recipe, entries, _ = imported(SMALL | given)
     assert recipe["data"]["dedup"] == dedup
     assert entries["dataset_exact_deduplication"].status == ("renamed" if given else "default")
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"lora_model_dir": "./before", "adapter": "lora"}, "lora_model_dir: ./before: the training would start from other weights"),
+        ({"relora": True, "adapter": "lora"}, "relora: true: recipes train the model as it is"),
+        ({"qat": {"weight_dtype": "int4"}}, "qat: "),
+        ({"reinit_weights": True}, "reinit_weights: true: "),
+        ({"overrides_of_model_config": {"rope_scaling": {"type": "linear", "factor": 2.0}}}, "overrides_of_model_config: "),
+        ({"plugins": ["axolotl.integrations.kd.KDPlugin"]}, "plugins: axolotl.integrations.kd.KDPlugin: "),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_would_be_another_training_is_refused_with_its_place(imported, given, what):
+    _, entries, found = imported(SMALL | {"lora_target_linear": True, "lora_r": 8, "lora_alpha": 8} | given)
+    (problem,) = found.problems
+    assert problem.rule == "another-training" and problem.what.startswith(what) and problem.location.line > 1
+    assert entries[what.rpartition(": ")[0] if "plugins" in given else next(iter(given))].status == "not expressible"
+
+
+@pytest.mark.parametrize("key", ["relora", "reinit_weights", "qat", "lora_model_dir"])
+def test_another_training_that_is_switched_off_is_none(imported, key):
+    _, _, found = imported(SMALL | {key: False if key != "lora_model_dir" else None})
+    assert found.problems == []

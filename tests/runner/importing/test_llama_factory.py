@@ -101,6 +101,7 @@ def test_a_dataset_is_what_dataset_info_says(imported, name, source):
         ({"template": "llama3"}, "template", "model.chat_template"),
         ({"pissa_init": True}, "pissa_iter", "is exact"),
         ({"val_size": 100}, "val_size", "0.1"),
+        ({}, "bf16", "the model's own precision"),
         ({"plot_loss": True}, "plot_loss", "does not change what is trained"),
         ({"disable_shuffling": True}, "disable_shuffling", "shuffled in every epoch"),
         ({"galore_rank": 8}, "galore_rank", "part of use_galore"),
@@ -199,7 +200,7 @@ def test_unsupported_dataset_settings_are_reported(imported, tmp_path):
         "columns": {"prompt": "q", "history": "h", "system": "system", "images": "pictures"},
     }
     (tmp_path / "data" / "dataset_info.json").write_text(json.dumps({"plain": described}))
-    _, entries, _ = imported(SMALL)
+    _, entries, _ = imported(SMALL | {"bf16": True})
     lost = {key for key, entry in entries.items() if entry.status == "not expressible"}
     assert lost == {"dataset", "dataset plain: num_samples", "dataset plain: columns.history", "dataset plain: columns.images"}
 
