@@ -49,6 +49,7 @@ from .save_check import check_save
 from .saved_settings import restore, samples, stop_at
 from .text_data import BlockCollator, attends_within_documents, first_shared
 from .tokenization import load_tokenizer
+from .varlen import use_varlen_for_fp32_weights
 
 PREPARE = {None: chat_data.prepare, "classification": classification.prepare, "text": text_data.prepare}
 
@@ -153,6 +154,8 @@ class RecipekitPlugin(BasePlugin):
             leave_placeholders_untouched()
         if torch.cuda.is_available():
             kernels.keep_compiled_kernels(Path(cfg.dataset_prepared_path, ROWS_CACHE, "triton"))
+            if cfg.sdpa_varlen and cfg.fp32_weights:
+                use_varlen_for_fp32_weights()
         if cfg.liger_rope and cfg.lora_qkv_kernel:
             kernels.give_rope_to_lora_attention(cfg.model_config_type)
         transformers.set_seed(cfg.seed)

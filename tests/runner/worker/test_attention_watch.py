@@ -11,6 +11,7 @@ transformers = pytest.importorskip("transformers", reason="needs the extra [trai
 
 from recipekit.runner.worker import attention_watch as module
 from recipekit.runner.worker.attention_watch import PART, VARLEN, AttentionWatch, watch_first_batch, without_varlen
+from recipekit.runner.worker.varlen import in_the_type_of_autocast
 
 DEFAULTS = {"torch_compile": None, "attn_implementation": "sdpa", "flatten_batches": True, "sdpa_varlen": True}
 TWO_ROWS, ONE_ROW = torch.tensor([[0, 1, 2, 0, 1]]), torch.tensor([[0, 1, 2, 3, 4]])
@@ -90,6 +91,30 @@ def test_torchs_own_name_of_the_varlen_kernel_is_watched():
         ends = torch.empty(3, device="cuda", dtype=torch.int32)
         varlen.varlen_attn(rows, rows, rows, ends, ends, 4, 4)
     assert seen.calls == {VARLEN: 1}
+
+
+@pytest.mark.parametrize("converted", [True, False])
+def test_fp32_queries_reach_torchs_kernel_through_axolotls_attention_once_they_are_converted(monkeypatch, converted):
+    """As in a full training on a GPU. Nothing has values here, so the ends of rows are given."""
+    varlen = pytest.importorskip("axolotl.monkeypatch.attention.sdpa_varlen", reason="needs the extra [train]: axolotl")
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    monkeypatch.setattr(varlen, "_is_packed", lambda positions: True)
+    monkeypatch.setattr(varlen, "_block_diagonal_causal_mask", lambda *_: None)
+    monkeypatch.setattr("torch.is_autocast_enabled", lambda kind: True)  # without CUDA it cannot be
+    monkeypatch.setattr("torch.get_autocast_dtype", lambda kind: torch.bfloat16)
+    with FakeTensorMode(), AttentionWatch() as seen:
+        ends = torch.empty(3, device="cuda", dtype=torch.int32)
+        monkeypatch.setattr(
+            "transformers.modeling_flash_attention_utils.prepare_fa_kwargs_from_position_ids", lambda _: ((ends, ends), (3, 3))
+        )
+        attention = varlen._build_varlen_forward(lambda *_, **__: (None, "with a mask"))
+        query, key, value = (torch.empty(1, heads, 5, 16, device="cuda") for heads in (4, 2, 2))
+        positions = torch.empty(1, 5, device="cuda", dtype=torch.long)
+        attend = in_the_type_of_autocast(attention) if converted else attention
+        out, how = attend(SimpleNamespace(), query, key, value, None, scaling=0.25, position_ids=positions)
+    assert (how, seen.calls[VARLEN]) == ((None, 1) if converted else ("with a mask", 0))
+    assert not converted or (out.shape, out.dtype) == ((1, 5, 4, 16), torch.bfloat16)
 
 
 def test_the_result_is_that_of_the_trainer(model):

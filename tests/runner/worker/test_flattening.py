@@ -11,6 +11,7 @@ from recipekit.runner.launch.kernel_choice import LIGER_FAMILIES
 from recipekit.runner.worker.batches import StepBatches
 from recipekit.runner.worker.loss import PairHead, head_of
 from recipekit.runner.worker.text_data import BlockCollator
+from recipekit.runner.worker.varlen import in_the_type_of_autocast
 from torch.nn.functional import scaled_dot_product_attention
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_flash_attention_utils import prepare_fa_kwargs_from_position_ids
@@ -52,7 +53,7 @@ def padded(chosen):
     return {key: torch.tensor([row[key] + [value] * (longest - len(row[key])) for row in chosen]) for key, value in fill.items()}
 
 
-def trained(config, attention, flat):
+def trained(config, attention, flat, autocast=False):
     """The losses of ten steps over the same rows, and the first step's gradients."""
     torch.manual_seed(0)
     model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation=attention).train()
@@ -66,7 +67,8 @@ def trained(config, attention, flat):
         chosen = [[data[row] for row in batch] for batch in batches[at : at + ACCUMULATION]]
         made = [(FLAT if flat else padded)(part) for part in chosen]
         count = sum((batch["labels"][:, 1:] != -100).sum() for batch in made)  # over the whole step, as transformers counts them
-        step = [loss_of(model, batch, count) for batch in made]
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            step = [loss_of(model, batch, count) for batch in made]
         total = torch.stack(step).sum()
         total.backward()
         gradients = gradients or {name: weight.grad.clone() for name, weight in model.named_parameters()}
@@ -95,6 +97,7 @@ def attention_by_lengths():
 
     def forward(module, query, key, value, attention_mask, scaling=None, position_ids=None, **_):
         assert attention_mask is None
+        types.update({query.dtype, key.dtype, value.dtype})
         (starts, _), _ = prepare_fa_kwargs_from_position_ids(position_ids)
         parts = [slice(a, b) for a, b in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)]
         seen.append(len(parts))
@@ -102,17 +105,32 @@ def attention_by_lengths():
                                             enable_gqa=True) for part in parts]  # fmt: skip
         return torch.cat(out, dim=2).transpose(1, 2), None
 
-    seen = []
-    ALL_ATTENTION_FUNCTIONS.register("by_lengths", forward)
+    seen, types = [], set()
+    ALL_ATTENTION_FUNCTIONS.register("by_lengths", in_the_type_of_autocast(forward))
     ALL_MASK_ATTENTION_FUNCTIONS.register("by_lengths", lambda *args, **kwargs: None)
-    yield seen
+    yield SimpleNamespace(rows=seen, types=types)
     del ALL_ATTENTION_FUNCTIONS._global_mapping["by_lengths"], ALL_MASK_ATTENTION_FUNCTIONS._global_mapping["by_lengths"]
 
 
 def test_positions_alone_tell_attention_where_rows_end(attention_by_lengths):
     config = transformers.AutoConfig.for_model("llama", **SIZES)
     hold(trained(config, "sdpa", flat=False), trained(config, "by_lengths", flat=True))
-    assert max(attention_by_lengths) > 1 and sum(attention_by_lengths) == 2 * STEPS * MICRO * ACCUMULATION, "two layers, every row once"
+    seen = attention_by_lengths.rows
+    assert max(seen) > 1 and sum(seen) == 2 * STEPS * MICRO * ACCUMULATION, "two layers, every row once"
+    assert attention_by_lengths.types == {torch.float32}
+
+
+@pytest.mark.parametrize("family", LIGER_FAMILIES)
+def test_fp32_weights_under_autocast_train_the_same_without_padding_by_a_kernel_that_takes_16_bits_only(attention_by_lengths, family):
+    """Full training on a GPU. No further apart than twice what autocast itself changes: attention is rounded in another order."""
+    config = transformers.AutoConfig.for_model(family, **SIZES)
+    exact, plain = (trained(config, "sdpa", flat=False, autocast=autocast) for autocast in (False, True))
+    losses, gradients = trained(config, "by_lengths", flat=True, autocast=True)
+    assert attention_by_lengths.types == {torch.bfloat16}
+    assert losses == pytest.approx(plain[0], abs=2 * max(abs(one - other) for one, other in zip(exact[0], plain[0], strict=True)))
+    for name, gradient in gradients.items():
+        most = 2 * max((exact[1][name] - plain[1][name]).norm(), 1e-3 * exact[1][name].norm())
+        assert (gradient - plain[1][name]).norm() <= most, name
 
 
 def test_no_row_predicts_the_first_token_of_the_next():
