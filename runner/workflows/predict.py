@@ -208,14 +208,13 @@ def _begin(work: RunFolder) -> None:
 
 def _prepare(work: RunFolder, key: str, job: Job, display: Display) -> None:
     """Write the worker's request; keep what is left of the same work as it was written, and remove what is left of other work."""
-    before = work.find(PREDICT_REQUEST)
-    if before and before["key"] == key:
-        if not (faults := seal_faults(work.path)):
-            if (work / PREDICTIONS).exists() and cut_changed_lines(work / PREDICTIONS):
-                display.say("predict", f"{work / PREDICTIONS}: lines are missing or changed: predicted again from there", "warning")
-            return
-        for fault in faults:
-            display.say("predict", f"{work.path}: {fault}: predicted again from the first row", "warning")
+    faults = seal_faults(work.path)
+    for fault in faults:
+        display.say("predict", f"{work.path}: {fault}: predicted again from the first row", "warning")
+    if not faults and (before := work.find(PREDICT_REQUEST)) and before["key"] == key:
+        if (work / PREDICTIONS).exists() and cut_changed_lines(work / PREDICTIONS):
+            display.say("predict", f"{work / PREDICTIONS}: lines are missing or changed: predicted again from there", "warning")
+        return
     require_weights_of(job.model)
     for name in (PREDICT_REQUEST.name, SEAL, PREDICTIONS, sums_of(Path(PREDICTIONS)).name, "progress.jsonl", "predict.log"):
         (work / name).unlink(missing_ok=True)
