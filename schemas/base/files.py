@@ -131,6 +131,8 @@ def _libc() -> "CDLL":
 def _remove_tree(folder: Path, ignore_errors: bool = False) -> None:
     from shutil import rmtree  # with the compression modules a twentieth of the time of `recipe check`
 
+    if folder.is_symlink():  # somebody keeps the folder on another disk
+        return folder.unlink()
     rmtree(folder, ignore_errors=ignore_errors)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from recipekit.schemas.base import files
 from recipekit.schemas.base.errors import UserError
-from recipekit.schemas.base.files import NewFile, new_folder, refuse_inputs_in, refuse_others, sweep, write_atomically
+from recipekit.schemas.base.files import NewFile, new_folder, refuse_inputs_in, refuse_others, remove_folder, sweep, write_atomically
 
 MARKER = "manifest.json"
 
@@ -91,6 +91,18 @@ def test_a_file_that_is_read_may_not_be_in_the_folder_that_is_written(tmp_path):
         with pytest.raises(UserError, match="rows: is an input inside"):
             refuse_inputs_in(tmp_path / "out", [path])
     refuse_inputs_in(tmp_path / "out", [tmp_path / "outside", tmp_path / "out2" / "rows"])
+
+
+def test_a_link_to_a_folder_is_replaced_and_removed_and_the_folder_is_left_alone(tmp_path):
+    """As of a run whose checkpoints somebody keeps on another disk."""
+    for name in ("one", "two"):
+        write(tmp_path / "elsewhere" / name, "a")
+        (tmp_path / name).symlink_to(tmp_path / "elsewhere" / name)
+    write(tmp_path / "one", "b")
+    remove_folder(tmp_path / "two")
+    assert (tmp_path / "one" / "rows").read_text() == "b" and not (tmp_path / "one").is_symlink()
+    assert not os.path.lexists(tmp_path / "two") and not left_over(tmp_path)
+    assert [(tmp_path / "elsewhere" / name / "rows").read_text() for name in ("one", "two")] == ["a", "a"]
 
 
 def test_without_atomic_exchange_a_folder_is_replaced_in_two_steps(tmp_path, monkeypatch):
