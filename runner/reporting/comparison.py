@@ -18,7 +18,7 @@ from .charts import interval_plot
 from .comparison_numbers import compare_numbers
 from .tables import print_columns, table_width
 from .templates import environment
-from .verdicts import NO_DIFFERENCE, VERDICT_COLOURS, all_scores, changed_names, direction, metric_name, number, verdict
+from .verdicts import NO_DIFFERENCE, VERDICT_COLOURS, all_scores, changed_names, direction, metric_name, number, verdict, without_interval
 
 _FACTS = ("metrics.json", "predictions.jsonl", "rows.jsonl")
 
@@ -81,6 +81,7 @@ def write_page(found: dict[str, Any], path: Path) -> Path:
     """Write the page and return its path."""
     tables = [
         {"place": place, "title": f"Numbers of {place}" if place else "Numbers", "found": scores, "verdicts": _verdicts(scores),
+         "notes": _notes(scores),
          "plots": {name: interval_plot((f"run{index % 5}", value) for index, value in enumerate(facts["values"]))
                    for name, facts in scores["metrics"].items()}}
         for place, scores in all_scores(found)
@@ -98,6 +99,11 @@ def write_page(found: dict[str, Any], path: Path) -> Path:
 def _verdicts(scores: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return how each run differs from the first, in words, by metric."""
     return {name: [verdict(change, facts["higher_is_better"]) for change in facts["changes"]] for name, facts in scores["metrics"].items()}
+
+
+def _notes(scores: Mapping[str, Any]) -> list[str]:
+    """Return what is said below a table: what is not compared, and why a number has no interval."""
+    return [*scores["notes"], *without_interval(scores["rows"], {name: facts["values"] for name, facts in scores["metrics"].items()})]
 
 
 def answer(found: dict[str, Any]) -> str:
@@ -148,7 +154,7 @@ def print_comparison(found: dict[str, Any], console: Screen) -> None:
     for place, scores in all_scores(found):
         console.print()
         _print_metrics(place, scores, letters, console)
-        for note in scores["notes"]:
+        for note in _notes(scores):
             console.print(note)
 
 

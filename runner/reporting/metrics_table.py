@@ -8,7 +8,6 @@ from rich.text import Text
 from ...schemas.base.counted import counted
 from ...schemas.base.screen import Screen
 from ...schemas.metrics import OF_LABELS
-from ..evaluation.intervals import LEAST_ROWS
 from .tables import print_columns
 from .verdicts import (
     LABELS,
@@ -16,6 +15,7 @@ from .verdicts import (
     all_scores,
     answer,
     change_title,
+    columns_of,
     digits,
     gate_lines,
     metric_name,
@@ -23,6 +23,7 @@ from .verdicts import (
     pairs_line,
     rubric_lines,
     verdicts,
+    without_interval,
 )
 
 
@@ -48,7 +49,7 @@ def print_scores(scores: Mapping[str, Any], title: str, console: Screen) -> None
     """Print a row for each metric: baselines, tuned model, the data's own replies, and whether the change is significant."""
     measured = scores["metrics"]
     names = {"metric": [metric_name(name, metric["unit"]) for name, metric in measured.items()]}
-    models = {name: scores["models"][name] for name in LABELS if scores["models"].get(name)}
+    models = {name: scores["models"][name] for name in columns_of(scores)}
     columns = {LABELS[model]: [number(numbers.get(name)) for name in measured] for model, numbers in models.items()}
     columns[change_title(scores)] = list(verdicts(scores).values())
     heading = f"{title}, {scores['confidence']:.0%} intervals"
@@ -60,9 +61,10 @@ def print_scores(scores: Mapping[str, Any], title: str, console: Screen) -> None
 def footnotes(scores: Mapping[str, Any]) -> list[str]:
     """Return what is printed below a table: rows that some numbers leave out, why a number has no interval, and what quantised training
     measured."""
+    models = scores["models"]
     return [
         *_without_label(scores),
-        *_without_interval(scores),
+        *without_interval(scores["rows"], {name: [models[model].get(name) for model in columns_of(scores)] for name in scores["metrics"]}),
         *_as_trained(scores.get("as_trained")),
         *_quantised(scores.get("evaluated_with")),
     ]
@@ -73,21 +75,6 @@ def _without_label(scores: Mapping[str, Any]) -> Iterator[str]:
     if scores.get("confusion_has_invalid") and (left := scores["rows"] - sum(map(sum, scores["confusion"]))):
         names = ", ".join(metric_name(name) for name in scores["metrics"] if name in OF_LABELS)
         yield f"{left} of {counted(scores['rows'], 'row')} have a reply that is none of evaluation.labels, and are left out of {names}."
-
-
-def _without_interval(scores: Mapping[str, Any]) -> Iterator[str]:
-    bare = [
-        name
-        for name, estimate in scores["models"]["tuned"].items()
-        if estimate["value"] is not None and estimate["low"] is None and estimate["high"] is None
-    ]
-    if not bare:
-        return
-    names = ", ".join(map(metric_name, bare))
-    if scores["rows"] < LEAST_ROWS:
-        yield f"No interval for {names}: {LEAST_ROWS} rows are needed."
-    else:
-        yield f"No interval for {names}: the rows are too few, or too much alike."
 
 
 def _as_trained(trained: Mapping[str, Any] | None) -> Iterator[str]:

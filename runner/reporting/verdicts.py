@@ -1,9 +1,10 @@
 """Describe metrics.json in words: what changed, whether it is significant, and the gates. All tables and pages use these words."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ...schemas.base.counted import counted
+from ..evaluation.intervals import LEAST_ROWS
 from ..evaluation.significance import least_rows
 from ..runtime.metrics_faults import undeciding
 from ..runtime.metrics_file import EstimateFacts
@@ -37,6 +38,14 @@ def number(estimate: Mapping[str, Any] | None) -> str:
         return digits(estimate["value"])
     low, high = (digits(estimate[key]) if estimate[key] is not None else "?" for key in ("low", "high"))
     return f"{digits(estimate['value'])} [{low}, {high}]"
+
+
+def without_interval(rows: int, estimates: Mapping[str, Iterable[Mapping[str, Any] | None]]) -> Iterator[str]:
+    """Yield why numbers have no interval, and of which metrics; nothing if all have one. `estimates` has a metric's numbers."""
+    bare = [name for name, found in estimates.items() if any(one and "[" not in number(one) and one["value"] is not None for one in found)]
+    if bare:
+        why = f"{LEAST_ROWS} rows are needed" if rows < LEAST_ROWS else "the rows are too few, or too much alike"
+        yield f"Numbers without an interval ({', '.join(map(metric_name, bare))}): {why}."
 
 
 def digits(value: float, sign: str = "") -> str:

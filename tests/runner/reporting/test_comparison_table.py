@@ -53,6 +53,16 @@ def test_narrow_tables_follow_each_other_with_the_metrics_names():
     assert sum("metric" in line for line in shown(200).splitlines()) == 1
 
 
+def test_a_number_without_an_interval_is_explained(tmp_path):
+    assert "without an interval" not in shown(120)
+    bare = {"value": 4.0, "low": None, "high": None}
+    accuracy = FOUND["metrics"]["token_accuracy"] | {"values": [bare, bare, bare]}
+    found = FOUND | {"rows": 8, "metrics": {"token_accuracy": accuracy}}
+    note = "Numbers without an interval (token accuracy): 10 rows are needed."
+    assert note in screen_text(lambda screen: print_comparison(found, screen), 120)
+    assert note in write_page(found, tmp_path / "comparison.html").read_text(encoding="utf-8")
+
+
 def of_runs(*changes):
     """A comparison of a first run with others, each of which has a change of accuracy that is significant or not."""
     values = [estimate(50.0)] * (len(changes) + 1)

@@ -113,9 +113,11 @@ def test_a_number_without_an_interval_is_explained():
         "rows": 8,
         "models": {**METRICS["models"], "tuned": {"perplexity": estimate(4, None, None), "token_reduction": estimate(30)}},
     }
-    assert "No interval for perplexity: 10 rows are needed." in printed(few)
-    assert "No interval for perplexity: the rows are too few, or too much alike." in printed({**few, "rows": 12})
-    assert "No interval" not in printed(METRICS)
+    assert "Numbers without an interval (perplexity): 10 rows are needed." in printed(few)
+    assert "Numbers without an interval (perplexity): the rows are too few, or too much alike." in printed({**few, "rows": 12})
+    assert "without an interval" not in printed(METRICS)
+    of_base = METRICS["models"] | {"base": METRICS["models"]["base"] | {"perplexity": estimate(9, None, None)}}
+    assert "Numbers without an interval (perplexity): the rows" in printed({**METRICS, "models": of_base}), "that of the baseline, too"
 
 
 def test_quantised_measurements_have_a_footnote():

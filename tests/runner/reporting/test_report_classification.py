@@ -20,6 +20,10 @@ def test_the_page_shows_labels_confusion_and_calibration(page):
     assert 'style="--share: 0.50">1</td>' in page, "one of two rows of the second label"
 
 
+def test_the_legend_of_what_is_trained_is_that_of_labels(page):
+    assert "the text is read, its label is trained" in page and "<mark>" not in page
+
+
 def test_labels_and_texts_are_never_markup(page):
     assert "<script>" not in page and "<b>bold" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
