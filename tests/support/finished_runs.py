@@ -142,6 +142,8 @@ def write_classification_run(folder: Path) -> RunFolder:
     )
     write_jsonl(folder / "eval" / "rows.jsonl", [{"id": f"r{n}", "text": "<b>bold</b>", "label": "calm"} for n in (1, 2)])
     write_jsonl(folder / "metrics.jsonl", [{"step": n, "eval_macro_f1": n / 9, "eval_accuracy": n / 8} for n in (1, 2)])
-    write_jsonl(folder / "eval" / "masks.jsonl", [{"id": "r1", "label": LABELS[1], "segments": [{"trained": False, "text": "<b>bold</b>"}]}])
+    write_jsonl(
+        folder / "eval" / "masks.jsonl", [{"id": "r1", "label": LABELS[1], "segments": [{"trained": False, "text": "<b>bold</b>"}]}]
+    )
     (folder / "recipe.yml").write_text("name: types\n")
     return run

@@ -8,18 +8,19 @@ from click.core import ParameterSource
 
 from ....converters.building.hub_datasets import SCHEME
 from ....converters.building.pipeline import build
-from ....converters.sources.registry import CONVERTERS, converter, option_problems, takes_text
+from ....converters.sources.registry import converter, option_problems, takes_text
 from ....schemas.base.errors import Problem, UserError
 from ....schemas.recipe import load_recipe
 from ....schemas.sections import UTF8, Data, RecordType, Source, Split
 from ....schemas.yaml_source import parse_yaml
 from ...reporting.ledger_table import ledger_table
+from ..converter_option import converter_option
 from ..options import RECORD_TYPES, Between, file_format_options, print_json, runs_dir_option, set_option
 
 
 @click.command("convert")
 @click.argument("recipe_or_paths", nargs=-1, required=True)
-@click.option("--converter", "name", type=click.Choice(sorted(CONVERTERS)), help="Convert PATHS with this converter, without a recipe.")
+@converter_option("Convert PATHS with this converter, without a recipe.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write. Default: data/<recipe>.")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="Option of the converter.")
 @click.option("--type", "kind", type=click.Choice(RECORD_TYPES), help="Record type.")

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ....converters.sources.registry import CONVERTERS
 from ....schemas.base.errors import UserError
 from ....schemas.paths import SUFFIXES
+from ..converter_option import converter_option
 from ..options import json_option, print_json, runs_dir_option
 from .convert import converter_options
 from .run import require_train_extra
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write, .jsonl or .csv. Default: FILE.predictions.jsonl."
 )
 @click.option("--base", is_flag=True, help="Predict with the base model that the run started from.")
-@click.option("--converter", "name", type=click.Choice(sorted(CONVERTERS)), help="Converter that reads FILE. Default: the recipe's.")
+@converter_option("Converter that reads FILE. Default: the recipe's.")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="Option of the converter.")
 @click.option("--batch-size", type=click.IntRange(1, 1024), help="Rows predicted together. Default: the recipe's.")
 @click.option("--system", metavar="TEXT", help='System prompt; "" for none. Default: data.system_prompt of the recipe.')

@@ -5,37 +5,37 @@ from typing import Any
 
 import click
 
-from ....converters.sources.registry import CONVERTERS
 from ....schemas.base.terminal import wrapped
 from ....schemas.json_schema import schema
 from ....schemas.recipe import load_recipe
 from ....schemas.yaml_writing import dotted, one_line, to_yaml
 from ...generate.tasks import TASKS
 from ...runtime.resolved_values import effective_values
+from ..converter_option import converter_option
 from ..options import json_option, print_json, set_option
 
 
 @click.command("show")
 @click.argument("recipe", required=False)
-@click.option("--converter", type=click.Choice(sorted(CONVERTERS)), help="Show this converter's options.")
+@converter_option("Show this converter's options.")
 @click.option("--task", type=click.Choice(sorted(TASKS)), help="Show the options of this generate task.")
 @set_option
 @click.option("--origins", is_flag=True, help="Show where each value is set.")
 @json_option
 def command(
-    recipe: str | None, converter: str | None, task: str | None, settings: tuple[str, ...], origins: bool, as_json: bool
+    recipe: str | None, name: str | None, task: str | None, settings: tuple[str, ...], origins: bool, as_json: bool
 ) -> None:  # fmt: skip
     """Show RECIPE after extends and --set, or the options of a converter or a task."""
-    if sum(given is not None for given in (recipe, converter, task)) != 1:
+    if sum(given is not None for given in (recipe, name, task)) != 1:
         raise click.UsageError("give one of RECIPE, --converter NAME, --task NAME")
-    if converter or task:
+    if name or task:
         if settings or origins:
             raise click.UsageError("--set, --origins: only with a RECIPE")
-        definition = schema("recipe")["$defs"][converter or f"task_{task}"]
+        definition = schema("recipe")["$defs"][name or f"task_{task}"]
         if as_json:
             print_json(definition)
         else:
-            _show_options(str(converter or task), definition)
+            _show_options(str(name or task), definition)
         return
     loaded = load_recipe(str(recipe), settings)
     if origins:

@@ -109,6 +109,7 @@ def test_every_command_has_help(command_line: Recipe, name: str) -> None:
     outcome = command_line(name, "--help")
     assert outcome.code == 0
     assert f"recipe {name}" in outcome.out
+    assert max(map(len, outcome.out.splitlines())) <= 80
 
 
 def test_the_installed_program_runs() -> None:

@@ -39,7 +39,10 @@ def test_the_colours_that_mean_something_are_printed(browser, tmp_path):
     """Browsers leave backgrounds out on paper: without them nobody sees which tokens are trained."""
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
-        for run, name in ((write_chat_run(tmp_path / "chat", ["some text"]), "mark"), (write_classification_run(tmp_path / "labels"), ".confusion td")):
+        for run, name in (
+            (write_chat_run(tmp_path / "chat", ["some text"]), "mark"),
+            (write_classification_run(tmp_path / "labels"), ".confusion td"),
+        ):
             browser.get(write_report(run).as_uri())
             found = browser.execute_script("return getComputedStyle(document.querySelector(arguments[0])).printColorAdjust", name)
             assert found == "exact"

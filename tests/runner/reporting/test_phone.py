@@ -48,7 +48,8 @@ def pages(tmp_path_factory):
         "report of chats": write_report(run),
         "report of a classification": write_report(write_classification_run(folder / "labels")),
         "comparison": write_page(found, folder / "comparison.html"),
-        "inspection": inspected(folder / "inspection", [*(chat(n, score=n * 100_000) for n in range(40)), {"id": "no messages"}])[0] / "index.html",
+        "inspection": inspected(folder / "inspection", [*(chat(n, score=n * 100_000) for n in range(40)), {"id": "no messages"}])[0]
+        / "index.html",
     }
 
 
