@@ -8,7 +8,7 @@ from recipekit.runner.reporting.verdicts import answer, number, verdict
 from ...support.terminal import screen_text
 
 
-def estimate(value, low=0.0, high=0.0):
+def estimate(value: float | None, low: float | None = 0.0, high: float | None = 0.0) -> dict[str, float | None]:
     return {"value": value, "low": low, "high": high}
 
 
