@@ -33,12 +33,13 @@ def shipped_recipes() -> list[Path]:
 def find_recipe(name: str, folder: Path | None = None) -> Path:
     """Return the file of a recipe given as a path or by its name. Raises UserError if there is none.
 
-    A path wins, then NAME.yml here and in recipes/, where `recipe new` writes it (not for `extends`), then a shipped recipe.
+    A file wins, then NAME.yml here and in recipes/, where `recipe new` writes it (not for `extends`), then a shipped recipe; a folder
+    of the same name may be the data of the recipe.
     """
     path = (folder / name) if folder else Path(name)
     if os.path.isfile(path) or path.suffix in SUFFIXES and "/" in name:
         return path
-    local = [] if folder or os.path.exists(path) else [*_local_recipes()]
+    local = [] if folder else [*_local_recipes()]
     for own in local:
         if name in (own.stem, own.name, str(own.with_suffix(""))):
             return own

@@ -17,7 +17,7 @@ from recipekit.schemas.extends import shipped_recipes
 from recipekit.schemas.recipe import load_sweep
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
+DOCUMENTS = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")))
 _FOLDERS = r"(?:schemas|converters|runner|recipes|tests|benchmarks|docs|\.ci)"
 _COMMAND = re.compile(r"\brecipe (?=[a-z-]+(?:\s|$))(.*)")
 
@@ -109,7 +109,7 @@ def recipes_in(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     for words in commands_in(text):
         settings = tuple(word for before, word in pairwise(words) if before == "--set" and not word.endswith("="))
         for word in words:
-            recipe, earlier = runs.get(word, (word, ()))
+            recipe, earlier = runs[word] if word in runs else (word, ())
             if recipe in shipped:
                 yield recipe, (*earlier, *settings)
                 runs |= {name: (recipe, settings) for key, _, name in (one.partition("=") for one in settings) if key == "name"}

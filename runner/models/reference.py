@@ -11,7 +11,7 @@ from ...schemas.paths import SUFFIXES
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Model
 from ..runtime.run_files import LOCK, MANIFEST
-from ..runtime.run_folder import RunFolder, all_runs, named_run, near_names
+from ..runtime.run_folder import RunFolder, all_runs, full_first, named_run, near_names
 from ..runtime.seals import require_sealed
 from .config_file import model_config, read_object
 from .folder_check import check_model_folder
@@ -137,8 +137,8 @@ def _run(name: str, runs: Path) -> RunFolder | None:
 
 
 def _trained(recipe: str, runs: Path) -> RunFolder | None:
-    """Return a recipe's newest run with a model, if it has one."""
-    return next((run for run in all_runs(runs, recipe) if (run / "model").is_dir()), None)
+    """Return a recipe's newest run with a model, if it has one; a smoke run only if it has no other."""
+    return next((run for run in full_first(all_runs(runs, recipe)) if (run / "model").is_dir()), None)
 
 
 def _newest(recipe: str, runs: Path) -> RunFolder:

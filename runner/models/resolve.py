@@ -153,7 +153,7 @@ def finished_model(recipe_name: str, runs: Path, smoke: bool) -> RunFolder | Non
     """Return the recipe's newest finished run with a full model: adapters, and smoke runs of another kind, do not count."""
     for run in all_runs(runs, recipe_name):
         full = (run / "model" / "config.json").is_file() and not (run / "model" / "adapter_config.json").exists()
-        if run.is_done and full and bool(run.status.get("smoke")) == smoke:
+        if run.is_done and full and run.is_smoke == smoke:
             return run
     return None
 

@@ -14,7 +14,8 @@ from .requests import ProviderRequest, Reply
 from .transport import Refused, http_client
 
 _RETRYABLE = (408, 409, 425, 429)
-_FATAL = (401, 402, 403, 404)
+_NOT_FOUND = 404
+_FATAL = (401, 402, 403, _NOT_FOUND)
 _ENDS = ("stop", "length", "content_filter")  # of a reply
 _LONGEST = 300  # characters of what is said of a failure
 _MOST_TOKENS = 1 << 24  # no model has a longer context; reasoning may count beyond max_tokens
@@ -131,7 +132,8 @@ def _status(error: openai.APIStatusError) -> CallFailed:
     code, body = error.status_code, error.body if isinstance(error.body, dict) else {}
     message, name = body.get("message"), body.get("code") or body.get("type")
     filtered = code == 400 and any(word in f"{name} {message}".lower() for word in ("inspection", "content_filter", "sensitive", "1301"))
-    return CallFailed(f"status {code}" + (f": {message}" if message else ""), retryable=code in _RETRYABLE or code >= 500,
+    said = message or ("the address is base_url + /chat/completions, and base_url often ends in /v1" if code == _NOT_FOUND else "")
+    return CallFailed(f"status {code}" + (f": {said}" if said else ""), retryable=code in _RETRYABLE or code >= 500,
                       fatal=code in _FATAL, refused=filtered, retry_after=_seconds(error.response.headers.get("retry-after")))  # fmt: skip
 
 

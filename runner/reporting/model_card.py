@@ -67,7 +67,7 @@ def model_card(run: RunFolder, recipe: Recipe, merged: bool = False) -> str:
         licence=licence, base=base, answer=answer(metrics, run.find(MANIFEST)) if metrics else "",
         verdicts=verdicts(metrics) if metrics else {},
         pairs=pairs_line(metrics["blimp"]) if metrics and "blimp" in metrics else "",
-        smoke=bool(run.status.get("smoke")), merged=merged, samples=answered_prompts(metrics) if metrics else [],
+        smoke=run.is_smoke, merged=merged, samples=answered_prompts(metrics) if metrics else [],
         sampling=sampling(metrics) if metrics and metrics.get("prompts") else "",
     )  # fmt: skip
     return f"---\n{data.to_yaml()}\n---\n\n{body}"

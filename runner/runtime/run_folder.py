@@ -4,7 +4,7 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -95,21 +95,26 @@ class RunFolder:
         return "killed" if recorded == "running" and not self.is_in_use() else recorded
 
     @property
+    def is_smoke(self) -> bool:
+        """Return whether the run is a smoke run. False if its state cannot be read."""
+        return bool(self._readable.get("smoke"))
+
+    @property
     def is_done(self) -> bool:
         """Return whether the run has ended and no gate failed. False if its state cannot be read."""
-        return self._state == "done"
+        return self._readable.get("state") == "done"
 
     @property
     def is_finished(self) -> bool:
         """Return whether the run has ended, with a model, metrics and a report."""
-        return self._state in FINISHED
+        return self._readable.get("state") in FINISHED
 
     @property
-    def _state(self) -> str:
+    def _readable(self) -> Status:
         try:
-            return self.status.get("state", "")
+            return self.status
         except UserError:
-            return ""
+            return cast(Status, {})
 
     def update(self, **changes: Any) -> None:
         """Change values in status.json. `finished` is when the run first ended; a later evaluation does not change it."""
@@ -252,11 +257,16 @@ def all_runs(root: Path, recipe_name: str | None = None) -> list[RunFolder]:
     return [RunFolder(path) for path in sorted(found, key=lambda p: p.name, reverse=True)]
 
 
-def named_run(name: str, root: Path) -> RunFolder | None:
-    """Return the run that a name refers to, the same for every command; None if there is none.
+def full_first(runs: Iterable[RunFolder]) -> list[RunFolder]:
+    """Return the runs in their order, but smoke runs last: the name of a recipe means its model, not random weights."""
+    return sorted(runs, key=lambda run: run.is_smoke)
+
+
+def named_run(name: str, root: Path, with_smoke: bool = False) -> RunFolder | None:
+    """Return the run that a name refers to; None if there is none.
 
     A name is a run's directory or its model/, merged/ or report.html (relative, absolute, below ~ or below `root`), a run's name, or a
-    recipe's name or file (its newest run). Raises UserError for an invalid recipe file.
+    recipe's name or file: its newest run, a smoke run only without another or `with_smoke`. Raises UserError for an invalid recipe file.
     """
     path = Path(name).expanduser()
     for place in (path, root / path):
@@ -268,12 +278,13 @@ def named_run(name: str, root: Path) -> RunFolder | None:
         recipe = load_recipe(name).recipe.name
     elif not recipe or "/" in recipe or ":" in recipe:
         return None
-    return next(iter([*all_runs(root, recipe), *(run for run in all_runs(root) if run.path.name == recipe)]), None)
+    own = all_runs(root, recipe)
+    return next(iter([*(own if with_smoke else full_first(own)), *(run for run in all_runs(root) if run.path.name == recipe)]), None)
 
 
-def find_run(name: str, root: Path) -> RunFolder:
-    """Return the run that a name refers to. Raises UserError if there is none, suggesting the nearest name."""
-    if found := named_run(name, root):
+def find_run(name: str, root: Path, with_smoke: bool = False) -> RunFolder:
+    """Return the run that a name refers to, as `named_run`. Raises UserError if there is none, suggesting the nearest name."""
+    if found := named_run(name, root, with_smoke):
         return found
     for folder in (Path(name).expanduser(), root / name):
         if (folder / "recipe.yml").is_file() and (folder / SEAL).is_file():

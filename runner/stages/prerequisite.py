@@ -37,8 +37,7 @@ def unfinished(loaded: LoadedRecipe, root: Path) -> RunFolder | None:
 def is_run_of(run: RunFolder, loaded: LoadedRecipe) -> bool:
     """Return whether the run's own copy of its recipe equals this recipe; False if it cannot be read."""
     try:
-        is_smoke = bool(run.status.get("smoke"))
-        return is_smoke == loaded.is_smoke and Path(run.recipe_file).read_bytes() == to_yaml(loaded.document.data).encode()
+        return run.is_smoke == loaded.is_smoke and Path(run.recipe_file).read_bytes() == to_yaml(loaded.document.data).encode()
     except UserError:
         return False
 

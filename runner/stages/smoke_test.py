@@ -10,7 +10,6 @@ from ..runtime.checkpoints import KILL_AFTER_SAVE, KILLED
 from ..runtime.child_process import run_child
 from ..runtime.console import Display
 from ..runtime.resolved_values import changed_values
-from ..runtime.run_files import SMOKE_KEYS
 from ..runtime.run_folder import RunFolder
 
 
@@ -19,11 +18,9 @@ def differences(full: Recipe, smoke: Recipe) -> dict[str, dict[str, Any]]:
     return {dotted(path): {"full": before, "smoke": after} for path, (before, after) in changed_values(full, smoke).items()}
 
 
-def announce(run: RunFolder, full: Recipe, smoke: Recipe, display: Display) -> None:
-    """Print, and write to smoke.json, which keys differ from the full run."""
-    keys = differences(full, smoke)
-    run.write(SMOKE_KEYS, {"keys": keys})
-    display.say("smoke", f"{len(keys)} keys differ from the full run, no others:")
+def announce(keys: dict[str, dict[str, Any]], display: Display) -> None:
+    """Print which keys differ from the full run."""
+    display.say("smoke", f"{len(keys)} keys differ from the full run, no others (--set smoke.KEY=VALUE sets one):")
     for name, pair in keys.items():
         display.say("", f"{name}: {one_line(pair['full'])} -> {one_line(pair['smoke'])}")
 

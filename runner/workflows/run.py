@@ -26,7 +26,7 @@ from ..runtime.console import Display
 from ..runtime.machine import this_machine
 from ..runtime.metrics_file import Metrics
 from ..runtime.resolved_values import changed_values, effective_values
-from ..runtime.run_files import MANIFEST, METRICS, ORIGINS
+from ..runtime.run_files import MANIFEST, METRICS, ORIGINS, SMOKE_KEYS
 from ..runtime.run_folder import RunFolder, all_runs, create, find_run
 from ..runtime.seals import seal_files
 from ..stages import data as data_stage
@@ -56,13 +56,16 @@ def run_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
         raise UserError(*problems)
     loaded = pin_pairs(pin_commits(loaded))
     context = RunContext(loaded, root, display, previous=all_runs(root, loaded.recipe.name))
+    smoke_keys = smoke_test.differences(loaded.full, loaded.recipe) if loaded.full else {}
+    if loaded.full:
+        smoke_test.announce(smoke_keys, display)
     if done := _already_done(context):
         return done
     require_model_of(loaded, root)
     require_sentiment_model_of(loaded, root)
     context.begin(_new_run(loaded, root))
     if loaded.full:
-        smoke_test.announce(context.run, loaded.full, loaded.recipe, display)
+        context.run.write(SMOKE_KEYS, {"keys": smoke_keys})
     return _execute(context)
 
 
@@ -75,7 +78,7 @@ def run_or_resume(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome
 def resume_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome | None:
     """Resume the newest run of the recipe; None if that is finished. Raises UserError if there is none, or if its values differ: a training
     resumes with the values that it started with."""
-    run = find_run(loaded.recipe.name, root)
+    run = find_run(loaded.recipe.name, root, with_smoke=True)
     if run.is_done:
         return None
     own = reload(run)

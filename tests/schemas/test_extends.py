@@ -235,6 +235,13 @@ def test_a_name_finds_what_new_wrote(recipe_file: Write, tmp_path: Path, monkeyp
         find_recipe("support", tmp_path / "elsewhere")  # what a recipe extends does not depend on the folder one is in
 
 
+def test_a_folder_of_data_does_not_hide_the_recipe_of_its_name(recipe_file: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe_file("extends: quickstart\nname: stories\n", "stories.yml")
+    (tmp_path / "stories").mkdir()
+    assert find_recipe("stories") == Path("stories.yml")
+
+
 def test_an_unknown_name_gets_a_suggestion() -> None:
     with pytest.raises(UserError, match="quikstart: no such recipe\n    hint: did you mean 'quickstart'"):
         find_recipe("quikstart")

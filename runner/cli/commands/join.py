@@ -20,4 +20,4 @@ def command(run: str, node: int, root: Path) -> None:
     from ...runtime.console import Display
 
     with Display() as display:
-        join(find_run(run, root), node, display)
+        join(find_run(run, root, with_smoke=True), node, display)

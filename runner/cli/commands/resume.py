@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @json_option
 def command(run: str, root: Path, as_json: bool) -> None:
     """Resume RUN: a run's directory, or a recipe's name (its newest run)."""
-    print_outcome(resume_run(find_run(run, root), root), as_json)
+    print_outcome(resume_run(find_run(run, root, with_smoke=True), root), as_json)
 
 
 def resume_run(run: RunFolder, root: Path) -> "Outcome":

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from recipekit.runner.models.reference import base_of, resolve_target
+from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.base.errors import UserError
 
 from ...support.run_files import lock_with
@@ -34,6 +35,14 @@ def test_a_run_is_served_by_its_directory_or_as_its_recipes_newest(tmp_path: Pat
     for name in ("mine", "run:mine", str(newest)):
         target = resolve_target(name, tmp_path)
         assert (target.base, target.adapter) == (str((newest / "model").resolve()), "")
+
+
+def test_random_weights_of_a_smoke_run_do_not_take_the_place_of_the_model(tmp_path: Path) -> None:
+    trained = run(tmp_path, "mine", "20260101-000000-aaaaaa", {"config.json": "{}"})
+    newer = run(tmp_path, "mine", "20260102-000000-bbbbbb", {"config.json": "{}"})
+    RunFolder(newer).update(smoke=True)
+    assert resolve_target("mine", tmp_path).base == str((trained / "model").resolve())
+    assert resolve_target(str(newer), tmp_path).base == str((newer / "model").resolve())
 
 
 def test_a_run_named_by_its_recipe_file_has_the_recipes_name(tmp_path: Path) -> None:

@@ -145,6 +145,11 @@ def test_an_http_status_decides_on_a_retry(code: int, again: bool, ends: bool) -
     assert (failed.value.retryable, failed.value.fatal) == (again, ends)
 
 
+def test_an_address_without_the_interface_is_explained() -> None:
+    with pytest.raises(CallFailed, match="status 404: the address is base_url .* base_url often ends in /v1"):
+        ask(lambda exchange: exchange.send("HTTP/1.1 404 X", b"Not Found"))
+
+
 def test_a_lost_server_is_retried() -> None:
     with serving(reply()) as server:
         pass

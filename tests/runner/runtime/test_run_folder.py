@@ -230,6 +230,15 @@ def test_a_run_is_found_by_recipe_by_name_and_by_directory(root, name, monkeypat
     assert find_run(name, root).path.resolve() == root / "quick" / "20250301-000000-bbbbbb"
 
 
+def test_a_recipes_name_is_a_smoke_run_only_if_it_has_no_other(root):
+    newest, older = all_runs(root, "quick")
+    newest.update(smoke=True)
+    assert find_run("quick", root).path == older.path and find_run("quick", root, with_smoke=True).path == newest.path
+    assert find_run(newest.path.name, root).path == newest.path
+    older.update(smoke=True)
+    assert find_run("quick", root).path == newest.path
+
+
 @pytest.mark.parametrize("name", ["quickk", "20250401-000000-dddddd", "", ".", "*", "/", "qu[i]ck", "**"])
 def test_a_run_that_is_not_there_is_reported(root, name, tmp_path):
     with pytest.raises(UserError, match="no such run"):

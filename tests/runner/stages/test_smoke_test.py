@@ -4,7 +4,9 @@ from recipekit.runner.reporting.report import write_report
 from recipekit.runner.runtime.console import Display
 from recipekit.runner.runtime.run_files import SMOKE_KEYS
 from recipekit.runner.runtime.run_folder import RunFolder
-from recipekit.runner.stages.smoke_test import announce, differences
+from recipekit.runner.stages.smoke_test import differences
+from recipekit.runner.workflows import run
+from recipekit.runner.workflows.run import Outcome
 from recipekit.schemas.recipe import load_recipe
 
 from ...support.finished_runs import write_chat_run
@@ -31,21 +33,23 @@ def test_a_recipe_does_not_differ_from_itself():
     assert differences(recipe, recipe) == {}
 
 
-def test_the_changed_keys_are_saved(tmp_path, capfd):
-    loaded = load_recipe("quickstart", smoke=True)
-    run = RunFolder(tmp_path)
+def test_the_changed_keys_are_named_before_an_earlier_run_is_found(tmp_path, capfd, monkeypatch):
+    """A run that is reused may have been asked for with other steps: `--smoke --set training.max_steps=40` changes nothing."""
+    earlier = Outcome(RunFolder(tmp_path), {}, None)
+    monkeypatch.setattr(run, "_already_done", lambda context: earlier)
+    loaded = load_recipe("quickstart", ("training.max_steps=40",), smoke=True)
     with Display() as display:
-        announce(run, loaded.full, loaded.recipe, display)
-    keys = run.read(SMOKE_KEYS)["keys"]
+        assert run.run_recipe(loaded, tmp_path, display) is earlier
     output = capfd.readouterr().err
-    assert f"{len(keys)} keys differ from the full run, no others" in output
-    assert "training.max_steps: null -> 4" in output and "training.max_steps" in keys
+    keys = differences(loaded.full, loaded.recipe)
+    assert f"{len(keys)} keys differ from the full run, no others (--set smoke.KEY=VALUE sets one):" in output
+    assert "training.max_steps: 40 -> 4" in output
 
 
 def test_the_report_of_a_smoke_run_says_so_and_what_differs(tmp_path):
-    run = write_chat_run(tmp_path / "1", ["one"])
-    assert "smoke run" not in write_report(run).read_text()
-    run.write(SMOKE_KEYS, {"keys": {"model.base_model": {"full": "a/<b>", "smoke": "tiny:a/<b>"}}})
-    page = write_report(run).read_text()
+    shown = write_chat_run(tmp_path / "1", ["one"])
+    assert "smoke run" not in write_report(shown).read_text()
+    shown.write(SMOKE_KEYS, {"keys": {"model.base_model": {"full": "a/<b>", "smoke": "tiny:a/<b>"}}})
+    page = write_report(shown).read_text()
     assert "A smoke run on a tiny model" in page and "1 keys differ" in page
     assert "model.base_model: a/&lt;b&gt; → tiny:a/&lt;b&gt;" in page
