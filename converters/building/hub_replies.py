@@ -15,6 +15,7 @@ import httpx
 from huggingface_hub import constants
 from huggingface_hub.utils._http import parse_ratelimit_headers
 
+from ...schemas.base.loopback import LOOPBACK
 from .time_limit import with_timeout
 
 MAX_BODY = 64 << 20  # in memory; the list of a repository's files has about 100 bytes per file
@@ -35,9 +36,13 @@ class ReplyLimits(threading.local):
     redirects = pages = 0  # in a row, in this thread
 
     def request(self, request: httpx.Request) -> None:
-        """Ask for an uncompressed body. Raises httpx.RemoteProtocolError for a redirect that leaves https."""
+        """Ask for an uncompressed body. Raises httpx.RemoteProtocolError for a redirect that leaves https, and for a token that everyone
+        between here and the hub could read."""
         if constants.ENDPOINT.startswith("https:") and request.url.scheme != "https":
             raise _refusal(request, "an unencrypted reply")
+        if "authorization" in request.headers and request.url.scheme != "https" and request.url.host not in LOOPBACK:
+            what = f"the token is not sent unencrypted to {request.url.host}: set HF_ENDPOINT to an https address, or unset the token"
+            raise httpx.RemoteProtocolError(what, request=request)
         request.headers["accept-encoding"] = "identity"
         request.extensions.setdefault(_IN_MEMORY, str(request.url).startswith(f"{constants.ENDPOINT.rstrip('/')}/api/"))
 

@@ -15,6 +15,7 @@ FAULTS = (EOFError, zlib.error, OSError)
 # No real text compresses a thousandfold: such a file is made to fill the disk. Below FREE_BYTES it does no harm.
 MAX_RATIO = 500
 FREE_BYTES = 256 << 20
+MAX_PACKED = 1 << 20  # rows of which a file may hold more than it has bytes: no real row takes less, but for empty ones below a sheet
 
 
 def decompressed(path: Path, head: bytes) -> io.BufferedReader | None:
@@ -36,6 +37,7 @@ class _Decompressed(ForwardReader):
         self.path = path
         self.is_gzip = is_gzip
         self.packed = path.stat().st_size
+        self.lines = 0
         self.inner = self._opened()
 
     def _opened(self) -> Any:
@@ -48,16 +50,23 @@ class _Decompressed(ForwardReader):
     def restart(self) -> None:
         self.inner.close()
         self.inner = self._opened()
+        self.lines = 0
 
     def readinto(self, buffer: Any) -> int:
         """Read into the buffer. Raises UserError if the file expands too far."""
         block = self.inner.read(len(buffer))
         buffer[: len(block)] = block
         self.given += len(block)
+        self.lines += block.count(b"\n")
         if self.given > FREE_BYTES and self.given > MAX_RATIO * self.packed:
-            what = f"{self.packed:,} compressed bytes expand more than {MAX_RATIO} times: refused as a decompression bomb"
-            raise UserError(Problem(self.path, what, "if it is real data, decompress it first", "decompression-bomb"))
+            raise self._bomb(f"expand more than {MAX_RATIO} times")
+        if self.lines > MAX_PACKED + self.packed:
+            raise self._bomb(f"have more than {MAX_PACKED + self.packed:,} lines")
         return len(block)
+
+    def _bomb(self, what: str) -> UserError:
+        what = f"{self.packed:,} compressed bytes {what}: refused as a decompression bomb"
+        return UserError(Problem(self.path, what, "if it is real data, decompress it first", "decompression-bomb"))
 
     def close(self) -> None:
         if not self.closed:

@@ -12,13 +12,12 @@ import orjson
 
 from ...schemas.base.errors import Location, Problem, UserError
 from .bounded_lines import MAX_LINE
-from .compressed import FREE_BYTES, MAX_RATIO
+from .compressed import FREE_BYTES, MAX_PACKED, MAX_RATIO
 from .plain_values import NotPlain, as_json
 from .records import Drop, Row
 
 _LENGTH = struct.Struct("<Q")
 _CHUNK = 1 << 16  # a message is sent once it is longer
-MAX_PACKED = 1 << 20  # rows of which a file may hold more than it has bytes
 
 
 class Rows(msgspec.Struct, tag="rows"):
@@ -72,13 +71,18 @@ def send_rows(pipe: IO[bytes], rows: Iterable[Row | Drop], name: str, packed: in
         size += len(waiting[-1])
         sent += len(waiting[-1])
         if number > MAX_PACKED + packed or (sent > FREE_BYTES and sent > MAX_RATIO * packed):
-            what = f"its {packed:,} bytes unpack to more than {number:,} rows of {sent:,} bytes: refused as a decompression bomb"
-            raise UserError(Problem(name, what, "if it is real data, write it as JSON Lines first", "decompression-bomb"))
+            raise bomb(name, packed, f"more than {number:,} rows of {sent:,} bytes")
         if size > _CHUNK:
             _send_lines(pipe, waiting)
             waiting, size = [], 0
     _send_lines(pipe, waiting)
     _send(pipe, b'{"type":"end"}')
+
+
+def bomb(name: str, packed: int, rows: str) -> UserError:
+    """Return the error for a table of `packed` bytes that holds such rows."""
+    what = f"its {packed:,} bytes unpack to {rows}: refused as a decompression bomb"
+    return UserError(Problem(name, what, "if it is real data, write it as JSON Lines first", "decompression-bomb"))
 
 
 def send_refusal(pipe: IO[bytes], error: UserError) -> None:

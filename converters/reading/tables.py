@@ -12,7 +12,9 @@ from typing import Any, BinaryIO
 import orjson
 
 from ...schemas.base.errors import Problem, UserError, first_line
+from .compressed import MAX_PACKED
 from .records import Drop, Row
+from .table_messages import bomb
 
 _ROWS = 1024
 _FILE = b"ARROW1"
@@ -25,6 +27,9 @@ def read_parquet(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
 
     with _translate_errors(name):
         table = parquet.ParquetFile(stream, buffer_size=1 << 20, pre_buffer=False, page_checksum_verification=True)
+        size = stream.seek(0, 2)
+        if table.metadata.num_rows > MAX_PACKED + size:
+            raise bomb(name, size, f"{table.metadata.num_rows:,} rows")
         yield from _rows(table.iter_batches(batch_size=_ROWS), table.schema_arrow, name)
 
 

@@ -245,3 +245,24 @@ def test_a_file_whose_length_is_announced_may_be_longer_than_a_reply(tmp_path, m
         path = hf_hub_download("someone/model", "config.json", endpoint=server.url, cache_dir=tmp_path)
     with open(path, "rb") as stream:
         assert stream.read() == b"0123456789"
+
+
+@pytest.mark.parametrize(
+    ("address", "token"), [("http://hub.example", TOKEN), ("http://10.0.0.7:8080", TOKEN), ("http://hub.example", False)]
+)
+def test_a_token_is_sent_over_https_or_to_this_machine_alone(monkeypatch, address, token):
+    """A mirror without encryption may be asked, but not with the token."""
+    asked: list[httpx.Request] = []
+
+    def handle(self, request):
+        asked.append(request)
+        raise httpx.ConnectError("no such host", request=request)
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+    with pytest.raises(httpx.HTTPError) as caught:
+        hub_reply(lambda: HfApi(endpoint=address, token=token).model_info("someone/model", timeout=5))
+    if token:
+        assert "the token is not sent unencrypted to " in str(caught.value) and asked == []
+    else:
+        assert [request.headers.get("authorization") for request in asked] == [None]

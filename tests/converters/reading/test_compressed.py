@@ -75,6 +75,22 @@ def test_a_file_that_grows_without_end_is_refused(tmp_path, pack, monkeypatch):
 
 
 @pytest.mark.parametrize("pack", PACK.values(), ids=PACK)
+def test_short_lines_that_differ_are_refused_when_they_are_far_more_than_bytes(tmp_path, pack, monkeypatch):
+    """Reading them would take as long as their text does, which may be hundreds of times as large as the file."""
+    monkeypatch.setattr(compressed, "MAX_PACKED", 10_000)
+    path = tmp_path / "rows"
+    path.write_bytes(pack(b"{}\n[]\n0\n" * 100_000))
+    with open_source(path) as stream, pytest.raises(UserError, match="compressed bytes have more than .* lines: refused"):
+        while stream.read(1 << 16):
+            pass
+    path.write_bytes(pack(b"{}\n[]\n0\n" * 3_000))
+    with open_source(path) as stream:
+        assert stream.read() == b"{}\n[]\n0\n" * 3_000
+        stream.seek(0)
+        assert stream.read().count(b"\n") == 9_000
+
+
+@pytest.mark.parametrize("pack", PACK.values(), ids=PACK)
 @settings(max_examples=30)
 @given(parts=st.lists(st.binary(max_size=300), min_size=1, max_size=4), cut=st.integers(1, 200))
 def test_truncated_members_are_always_reported(tmp_path_factory, pack, parts, cut):

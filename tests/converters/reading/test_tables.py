@@ -7,7 +7,7 @@ import json
 import pytest
 from recipekit.converters.reading.files import SourceFile
 from recipekit.converters.reading.readers import read_file
-from recipekit.converters.reading.tables import class_labels, label_names
+from recipekit.converters.reading.tables import class_labels, label_names, read_parquet
 from recipekit.schemas.base.errors import UserError
 
 pa = pytest.importorskip("pyarrow")
@@ -60,6 +60,15 @@ def test_streams_that_were_joined_are_refused(tmp_path, pack):
     """Arrow reads the first, and would leave the rows of the others out."""
     with pytest.raises(UserError, match="goes on after its end mark"):
         read(tmp_path, pack(packed("stream") * 2))
+
+
+def test_a_parquet_file_of_a_billion_equal_rows_is_refused_before_they_are_read(tmp_path):
+    import pyarrow.parquet
+
+    equal = pa.table({"text": pa.DictionaryArray.from_arrays(pa.array([0] * 2_000_000, pa.int8()), pa.array(["a"]))})
+    pyarrow.parquet.write_table(equal, path := tmp_path / "rows.parquet", compression="zstd")
+    with path.open("rb") as stream, pytest.raises(UserError, match="bytes unpack to 2,000,000 rows: refused as a decompression bomb"):
+        next(read_parquet(stream, "rows"))
 
 
 def test_a_damaged_file_is_refused(tmp_path):
