@@ -25,6 +25,7 @@ PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 ATTENTION = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention")
 # Of mixtures of experts; the other names fetch kernels.
 EXPERTS = ("eager", "batched_mm", "grouped_mm")
+MAX_TEMPLATES = 20  # each is tried in a process
 MAX_SPECIAL_TOKENS = 30_000  # transformers compares each with all
 _PICKLE = "stores the weights as a pickle, which can run code when it is loaded"
 _SAFETENSORS = "convert the weights to safetensors on a machine where you trust them: model.save_pretrained(folder)"
@@ -153,9 +154,19 @@ def _template_problems(folder: Path, tokenizer: dict[str, Any]) -> Iterator[Prob
     for path in (folder / "chat_template.jinja", *sorted(folder.glob("additional_chat_templates/*.jinja"))):
         if path.is_file():
             templates.append((path, path.read_bytes().decode("utf-8", "replace")))
+    if len(templates) > MAX_TEMPLATES:
+        yield _problem(folder, f"has {len(templates):,} chat templates; at most {MAX_TEMPLATES} are tried")
+        return
     for path, template in templates:
-        if isinstance(template, str) and (fault := template_fault(template)):
+        if template is not None and not _is_text(template):
+            yield _problem(path, "the chat template is no text")
+        elif template is not None and (fault := template_fault(template)):
             yield _problem(path, f"the chat template {fault}", "use another template: model.chat_template")
+
+
+def _is_text(value: Any) -> bool:
+    """Return whether the value is a text that a file can hold: half a surrogate pair is none."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _problem(path: Path, what: str, hint: str = "") -> Problem:

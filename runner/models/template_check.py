@@ -90,7 +90,7 @@ def main() -> None:
         print(f"needs more than {MAX_MEMORY >> 30} GB of memory for a short chat")
     except RecursionError:
         print("recurses without end")
-    except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError):
+    except (TemplateError, SyntaxError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError):
         return  # the template refuses some roles; errors in it appear when it is loaded
 
 

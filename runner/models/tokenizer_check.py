@@ -17,8 +17,10 @@ from typing import Any
 import orjson
 
 from ...schemas.base.errors import first_line
+from .config_file import MAX_WORDS
 from .template_check import MAX_MEMORY, SECONDS, in_child, limit_this_process
 
+MAX_ADDED = 100_000  # the library takes a minute for four times as many
 MAX_BYTES = 64 << 20  # the largest vocabularies take half of it
 PARTS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 _TEXT = "The cat sat on 2 mats, didn't it?\n\n  Ja – in Köln, 猫は12,5 €. "
@@ -35,8 +37,23 @@ def tokenizer_fault(path: Path) -> str:
         return f"is not JSON: {error}"
     if not isinstance(values, dict):
         return "is not a JSON object"
+    if fault := _count_fault(values):
+        return fault
     given = {name: values[name] for name in PARTS if values.get(name)}
     return _fault(orjson.dumps(given)) if given else ""
+
+
+def _count_fault(values: dict[str, Any]) -> str:
+    """Return which tokens are more than any model has, "" if none are: the library keeps a place for each number up to the largest."""
+    model, added = values.get("model"), values.get("added_tokens")
+    words = model.get("vocab") if isinstance(model, dict) else None
+    ids = [*words.values()] if isinstance(words, dict) else []
+    if isinstance(added, list):
+        if len(added) > MAX_ADDED:
+            return f"adds {len(added):,} tokens to its words; at most {MAX_ADDED:,} are read"
+        ids += [token.get("id") for token in added if isinstance(token, dict)]
+    far = next((number for number in ids if isinstance(number, int) and number >= MAX_WORDS), None)
+    return "" if far is None else f"has a token with the number {far:,}; the largest may be {MAX_WORDS - 1:,}"
 
 
 @cache

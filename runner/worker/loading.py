@@ -224,8 +224,8 @@ def _vocabulary(reference: ModelReference, model: Any, tokenizer: Any) -> int:
         name = next(name for name, module in model.named_modules() if module is embeddings)
         with safe_open(Path(reference.adapter, ADAPTER_WEIGHTS), framework="pt") as weights:
             for key in weights.keys():
-                if key.endswith(f"{name}.weight"):
-                    return weights.get_slice(key).get_shape()[0]
+                if key.endswith(f"{name}.weight") and (shape := weights.get_slice(key).get_shape())[1:] == [embeddings.embedding_dim]:
+                    return shape[0]
     return max(len(tokenizer), embeddings.num_embeddings)
 
 

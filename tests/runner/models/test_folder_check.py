@@ -173,6 +173,17 @@ def test_a_template_is_checked_in_every_form_of_the_settings(model, given) -> No
     assert "tokenizer_config.json: the chat template recurses without end" in problems(model)[0]
 
 
+@pytest.mark.parametrize("given", [3, [3], [{"name": "default", "template": 4}], {"default": ["a"]}, "\\ud800"], ids=str)
+def test_a_template_that_is_no_text_is_refused(model, given) -> None:
+    (model / "tokenizer_config.json").write_text(json.dumps({"chat_template": given}).replace("\\\\", "\\"))
+    assert "tokenizer_config.json: the chat template is no text" in problems(model)[0]
+
+
+def test_a_thousand_templates_are_not_tried(model) -> None:
+    (model / "tokenizer_config.json").write_text(json.dumps({"chat_template": {str(number): str(number) for number in range(1000)}}))
+    assert "has 1,001 chat templates; at most 20 are tried" in problems(model)[0]
+
+
 HARMLESS = [
     "", TEMPLATE, "{{ raise_exception('no system') }}", "{{ messages[7].content }}", "{% generation %}{{ messages[0].content }}{% endgeneration %}",
     "{{ strftime_now('%Y') }}{{ messages | tojson(indent=2) }}{% for m in messages %}{% break %}{% endfor %}", "{% if", "{{ undefined.name.more }}",
@@ -215,6 +226,9 @@ TOKENIZERS = {
     "letters that grow a billion-fold": (tokenizer(normalizer={"type": "Sequence", "normalizers": [_GROW] * 3}), "needs more than 1 GB of memory"),
     "an unknown part": (tokenizer(normalizer={"type": "Evil"}), "cannot be used: "),
     "a deep sequence": (tokenizer(normalizer=0).replace("0}", '{"type":"Sequence","normalizers":[' * 900 + "]}" * 900 + "}"), "is not JSON: |cannot be used: "),
+    "a word with a huge number": (json.dumps({"model": {"type": "WordLevel", "vocab": {"a": 4 * 10**9}}}), "has a token with the number 4,000,000,000"),
+    "a token with a huge number": (json.dumps({"added_tokens": [{"id": 2**31, "content": "a"}]}), "has a token with the number 2,147,483,648"),
+    "many tokens": (json.dumps({"added_tokens": [{"id": number, "content": str(number)} for number in range(200_000)]}), "adds 200,000 tokens"),
     "no JSON": ("{", "is not JSON: "),
     "a list": ("[]", "is not a JSON object"),
 }  # fmt: skip

@@ -1,5 +1,6 @@
 """Every user of the loader gets the same model, whatever a recipe asks for."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -229,6 +230,18 @@ def test_a_configuration_that_transformers_cannot_load_is_one_line(tiny_model, t
     (folder / "config.json").write_text(json.dumps(json.loads((folder / "config.json").read_text()) | values))
     with pytest.raises(UserError, match="cannot be loaded: "):
         load(resolve_target(str(folder), tmp_path), device="cpu")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("shape", [(10**9, 0), ()], ids=str)
+def test_embeddings_of_an_adapter_that_are_none_take_no_memory(tuned_run, tmp_path, shape):
+    from safetensors.torch import load_file, save_file
+
+    adapter = shutil.copytree(tuned_run / "model", tmp_path / "adapter")
+    weights = load_file(adapter / "adapter_model.safetensors") | {"base_model.model.model.embed_tokens.weight": torch.zeros(shape)}
+    save_file(weights, adapter / "adapter_model.safetensors", metadata={"format": "pt"})
+    with contextlib.suppress(UserError):  # peft may refuse them, or leave them out
+        assert load(resolve_target(str(adapter), tmp_path), device="cpu").model.get_input_embeddings().num_embeddings < 1000
 
 
 DAMAGED = {
