@@ -28,6 +28,7 @@ from .guards import HostGuard, error_response, is_foreign
 from .protocol import BadRequest, ChatRequest, chunk, completion, error_body, read_request, usage, usage_chunk
 
 MAX_BODY = 4 << 20
+LONG_BODY = 1 << 18
 MAX_WAITING = 1024
 BODY_SECONDS = 30.0
 IDLE_SECONDS = 15
@@ -187,7 +188,9 @@ def create_app(
 
 def guarded(routes: list[Route], hosts: tuple[str, ...]) -> Starlette:
     """Return an application of the routes that accepts only these host names."""
-    return Starlette(routes=routes, middleware=[Middleware(HostGuard, hosts=hosts)])
+    app = Starlette(routes=routes, middleware=[Middleware(HostGuard, hosts=hosts)])
+    app.state.parsing = asyncio.Lock()
+    return app
 
 
 def model_card(name: str) -> dict[str, Any]:
@@ -196,15 +199,28 @@ def model_card(name: str) -> dict[str, Any]:
 
 
 async def read_body(request: Request) -> Any:
-    """Return the request's body, parsed. Raises BadRequest if it is too long or not JSON."""
+    """Return the request's body, parsed. Raises BadRequest if it is too long or not JSON.
+
+    Long bodies are parsed one after the other, and whoever asks in between is answered: a megabyte of `{}` takes a tenth of a second.
+    """
     parts, count = [], 0
     async for part in request.stream():
         count += len(part)
         if count > MAX_BODY:
             raise BadRequest(f"the body is longer than {MAX_BODY:,} bytes")
         parts.append(part)
+    if count <= LONG_BODY:
+        return _parsed(b"".join(parts))
+    async with request.app.state.parsing:
+        try:
+            return _parsed(b"".join(parts))
+        finally:
+            await asyncio.sleep(0)
+
+
+def _parsed(body: bytes) -> Any:
     try:
-        return orjson.loads(b"".join(parts))
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"the body is not JSON: {error}") from None
 

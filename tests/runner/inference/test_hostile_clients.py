@@ -9,15 +9,18 @@ import socket
 import threading
 import urllib.request
 from contextlib import closing, suppress
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
 uvicorn = pytest.importorskip("uvicorn", reason="needs the extra [serve]")
 
-from recipekit.runner.inference import bounded_protocol
+from recipekit.runner.inference import bounded_protocol, server
 from recipekit.runner.inference.bounded_protocol import BoundedProtocol
-from recipekit.runner.inference.server import guarded, with_body
+from recipekit.runner.inference.server import guarded, read_body, with_body
 from recipekit.schemas.base.loopback import LOOPBACK_HOSTS
+from starlette.applications import Starlette
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
 
@@ -118,6 +121,39 @@ def served(caplog):
 def post(*headers: str, body: bytes = b"", target: str = "/chat", host: str = "localhost", version: str = "1.1") -> bytes:
     lines = [f"POST {target} HTTP/{version}", *([f"host: {host}"] if host else []), *headers]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+
+
+class Asked:
+    """A request whose whole body is there."""
+
+    headers: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, app: Starlette) -> None:
+        self.app = app
+
+    async def stream(self):
+        yield b'{"a": 1}' + b" " * server.LONG_BODY
+
+
+def test_others_are_answered_between_two_bodies(monkeypatch) -> None:
+    """A hundred long bodies that have all come are not parsed in one go."""
+    turn, parsed = 0, []
+
+    def loads(body: bytes) -> dict:
+        parsed.append(turn)
+        return json.loads(body)
+
+    async def ask() -> None:
+        nonlocal turn
+        app = guarded([], LOOPBACK_HOSTS)
+        asked = asyncio.gather(*(read_body(Asked(app)) for _ in range(100)))
+        while not asked.done():
+            turn += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(server, "orjson", SimpleNamespace(loads=loads, JSONDecodeError=ValueError))
+    asyncio.run(ask())
+    assert len(parsed) == len(set(parsed)) == 100
 
 
 BODY = b'{"a": 1}'
