@@ -36,6 +36,7 @@ _WORDS_OF_1_1 = {
     for name in names.split()
     for word in (name, name.capitalize(), name.upper())
 }
+_LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")}
 _PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -96,8 +97,8 @@ def parse_yaml(text: str, file: str, *, is_1_1: bool = False) -> Document:
     except UnicodeEncodeError:  # a command-line argument that is not UTF-8
         raise UserError(Problem(file, "not UTF-8 text", rule="yaml-encoding")) from None
     except yaml.MarkedYAMLError as error:
-        location = error.problem_mark or error.context_mark
-        place = Location(file, location.line + 1, location.column + 1) if location else Location(file)
+        mark = error.problem_mark or error.context_mark
+        place = Location(file, *min((mark.line + 1, mark.column + 1), _end(text))) if mark else Location(file)
         raise UserError(Problem(place, f"not YAML: {error.problem or error.context}", _syntax_hint(error, text), "yaml-syntax")) from None
     except yaml.YAMLError as error:
         raise UserError(Problem(_reader_mark(error, text, file), f"not YAML: {_reader_reason(error)}", rule="yaml-syntax")) from None
@@ -107,7 +108,7 @@ class _Composer:
     """Composes values from events, and counts depth, aliases and nodes before anything is built."""
 
     def __init__(self, text: str, file: str, is_1_1: bool) -> None:
-        self.file = file
+        self.file, self.end = file, _end(text)
         self.words, self.is_1_1 = (_WORDS | _WORDS_OF_1_1 if is_1_1 else _WORDS), is_1_1
         self.next = _PARSER(text).get_event
         self.anchors: dict[str, tuple[Any, int]] = {}
@@ -136,7 +137,7 @@ class _Composer:
 
     def place(self, event: Any) -> Location:
         mark = event.start_mark
-        return Location(self.file, mark.line + 1, mark.column + 1)
+        return Location(self.file, *min((mark.line + 1, mark.column + 1), self.end))
 
     def count(self, event: Any, nodes: int = 1) -> None:
         self.nodes += nodes
@@ -243,6 +244,11 @@ class _Composer:
         if math.isinf(number := float(text)):
             raise self.refuse(event, f"{text} is too large for a number", "quote it if it is text", "yaml-number")
         return number
+
+
+def _end(text: str) -> tuple[int, int]:
+    """Return line and column of the end of the text. libyaml puts the end of a file without a line end on a line of its own."""
+    return len(_LINE_END.findall(text)) + 1, len(_LINE_END.split(text)[-1]) + 1
 
 
 def _syntax_hint(error: yaml.MarkedYAMLError, text: str) -> str:

@@ -74,7 +74,10 @@ def _parsed(folder: Path, content: bytes | None) -> dict[str, Facts] | None:
         sealed = orjson.loads(content)
     except ValueError as error:
         raise _damaged(folder, str(error)) from None
-    if not (isinstance(sealed, dict) and all(isinstance(facts, dict) and "sha256" in facts for facts in sealed.values())):
+    if not (
+        isinstance(sealed, dict)
+        and all(isinstance(facts, dict) and "sha256" in facts and "\0" not in name for name, facts in sealed.items())
+    ):
         raise _damaged(folder, "not written by recipekit")
     return sealed
 

@@ -191,7 +191,7 @@ BAD_SETTINGS = {
     "l.x=1": "--set l.x=1: l has no item 'x'",
     "l.-1=1": "--set l.-1=1: l has no item '-1'",
     "a.b.c=1": "--set a.b.c=1: a.b is a value, not a section",
-    "a=[1": "--set a=[1:2:1: not YAML",
+    "a=[1": "--set a=[1:1:3: not YAML",
     "a={b: 1, b: 2}": "--set a={b: 1, b: 2}:1:8: duplicate key 'b'",
     "extends=x": "--set extends=x: extends cannot be set",
     "a.b=Be # brief": "--set a.b=Be # brief: # begins a comment: what follows would be left out",

@@ -1,5 +1,6 @@
 """The only reader of YAML: right values, clear errors, bounded time and memory, whatever it is given."""
 
+import re
 import resource
 import subprocess
 import sys
@@ -89,7 +90,7 @@ REFUSED = {
     "<<: 3": "r.yml:1:5: << needs a mapping",
     "a:\n\tb: 1": "r.yml:2:1: not YAML: found character that cannot start any token",
     "a: b: c": "r.yml:1:5: not YAML: mapping values are not allowed in this context",
-    "a: [1, 2": "r.yml:2:1: not YAML: did not find expected ',' or ']'",
+    "a: [1, 2": "r.yml:1:9: not YAML: did not find expected ',' or ']'",
     "a: 'open": "r.yml:1:9: not YAML: found unexpected end of stream",
     "a: @b": "r.yml:1:4: not YAML: found character that cannot start any token",
     "a: \x07": "r.yml:1:4: not YAML: the control character U+0007",
@@ -301,3 +302,25 @@ def test_any_text_gives_a_value_or_an_error_with_a_place(text: str) -> None:
 @pytest.mark.parametrize("quote", ["'", '"'])
 def test_a_quote_that_is_not_closed_is_named_with_its_line(quote: str) -> None:
     assert hint(f"a: 1\nb: {quote}open\nc: 2\nd: 3\n") == "a quote is not closed: it begins on line 2"
+
+
+LINES = st.sampled_from(
+    ["a: 1", "b:", "  - x", "  - {c: [2, 3], d: e}", "  e: 'f", "  g'", "h: |", "   text", "i: >-", "", "# note", "\tj: 1", "k: &a {l: 1}", "m: *a",
+     "n: {<<: *a}", "é: 😀", "? o", "p: \"q", "  r\"", "[s, t", "]", "u: \u2028v", "w: x\x85y", "---", "...", "a: 2", "z: {a: 1, a: 2}", "!!int q", "- - -", "'"]
+)  # fmt: skip
+
+
+@settings(max_examples=400)
+@given(st.lists(LINES, max_size=9), st.sampled_from(["\n", "\r\n", "\r"]), st.booleans())
+def test_every_place_is_within_the_file(lines: list[str], end: str, is_1_1: bool) -> None:
+    """As an editor counts: lines that \\n, \\r\\n, \\r and the three line breaks of YAML 1.1 end, characters, both from 1; the end is a place."""
+    text = end.join(lines)
+    counted = re.split("\r\n|[\n\r\x85\u2028\u2029]", text)
+    try:
+        document = parse_yaml(text, "r.yml", is_1_1=is_1_1)
+        places = [*document.keys.values(), *document.values.values()]
+    except UserError as error:
+        places = [problem.location for problem in error.problems]
+    for place in places:
+        assert place.file == "r.yml" and 0 <= place.line <= len(counted), place
+        assert place.line == 0 or 1 <= place.column <= len(counted[place.line - 1]) + 1, (place, text)

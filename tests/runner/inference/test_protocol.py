@@ -1,7 +1,12 @@
 """Chat completions as values."""
 
+from typing import Any
+
+import orjson
 import pytest
-from recipekit.runner.inference.protocol import BadRequest, read_request
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recipekit.runner.inference.protocol import BadRequest, ChatRequest, TextsRequest, error_body, read_request, read_texts
 
 HI = [{"role": "user", "content": "Hi"}]
 
@@ -60,3 +65,43 @@ def test_unsupported_requests_are_refused(body: object, parameter: str | None) -
     with pytest.raises(BadRequest) as refused:
         read_request(body)
     assert refused.value.parameter == parameter
+
+
+NAMES = st.sampled_from(
+    ["model", "messages", "temperature", "top_p", "repetition_penalty", "seed", "max_tokens", "max_completion_tokens", "stream", "stream_options", "user",
+     "n", "stop", "metadata", "logit_bias", "tools", "response_format", "input", "truncate_prompt_tokens", "add_special_tokens", "priority", "role",
+     "content", "type", "text", "include_usage", "x"]
+)  # fmt: skip
+WORDS = st.one_of(st.text(max_size=5), st.sampled_from(["user", "assistant", "system", "text", "hi", "\x00", "x" * 2000]))
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.floats(allow_nan=False, allow_infinity=False), WORDS),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(NAMES, inner, max_size=4)),
+    max_leaves=12,
+)
+MESSAGE = st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant", "system", "tool"]), "content": st.one_of(WORDS, VALUES)})
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.one_of(
+        VALUES,
+        st.dictionaries(NAMES, VALUES),
+        st.fixed_dictionaries({"messages": st.lists(MESSAGE, max_size=3)}, optional={"stream": VALUES, "seed": VALUES, "top_p": VALUES}),
+    )
+)
+def test_any_json_is_a_request_or_a_refusal(body: Any) -> None:
+    body = orjson.loads(orjson.dumps(body))
+    for read in (read_request, read_texts):
+        try:
+            found = read(body)
+        except BadRequest as refused:
+            orjson.dumps(error_body(str(refused), "invalid_request_error", refused.parameter, refused.code))
+            assert len(str(refused)) < 10_000
+        else:
+            assert isinstance(found, TextsRequest) or _is_sound(found)
+
+
+def _is_sound(asked: ChatRequest) -> bool:
+    """Whether everything in the request can be used as it is."""
+    texts = all(isinstance(message["content"], str) and len(message) == 2 for message in asked.messages)
+    return texts and 0 <= asked.temperature <= 2 and 0 < asked.top_p <= 1 and asked.max_new_tokens != 0 and isinstance(asked.stream, bool)
