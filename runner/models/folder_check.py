@@ -33,6 +33,7 @@ _FILES = (".json", ".safetensors", ".jinja", ".model")  # no name of a folder
 _WORDS = ("tokenizer", "vocab", "merges", "special_tokens_map", "added_tokens", "chat_template", "spiece", "tekken")  # beginnings of names
 _ENDS = (".model", ".tiktoken", ".jinja")
 _WHOLE = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")  # where weights are looked for first
+_HASH = re.compile("[0-9a-f]{20}")  # in the names of the files that the hub's cache, DVC and git-annex link to
 _SUFFIX = re.compile(r"(?:-unsloth)?-(?:bnb-4bit|bnb-8bit|GPTQ(?:-Int[48])?|AWQ|FP8|[48]bit)$", re.IGNORECASE)
 
 
@@ -55,12 +56,16 @@ def check_model_folder(folder: Path) -> None:
 
 
 def _file_problems(folder: Path) -> Iterator[Problem]:
-    """Yield a problem for what is no regular file, and for files of a tokenizer that are too large: libraries read them whole."""
-    for path in sorted(folder.iterdir()):
+    """Yield a problem for what is no regular file, for links to files of another name, whose content a trained tokenizer would be saved
+    and pushed with, and for files of a tokenizer that are too large: libraries read them whole."""
+    for path in sorted([*folder.iterdir(), *folder.glob("additional_chat_templates/*")]):
         if path.is_dir() and path.suffix not in _FILES or not path.exists():
             continue
+        target = path.resolve()
         if not path.is_file():
             yield _problem(path, "is no regular file", "copy the model again")
+        elif target.name != path.name and not _HASH.search(target.name) and path.suffix != ".safetensors":
+            yield _problem(path, f"is a link to a file of another name: {target}", "copy the file that is meant into the folder")
         elif path.name.startswith(_WORDS) or path.suffix in _ENDS:
             size = path.stat().st_size
             if size > MAX_TOKENIZER_BYTES:

@@ -116,6 +116,30 @@ def test_what_is_no_regular_file_is_refused_before_it_is_read(model, name, kind)
     assert f"{name}: is no regular file" in message
 
 
+@pytest.mark.parametrize("name", ["chat_template.jinja", "additional_chat_templates/tool.jinja", "tokenizer_config.json", "LICENSE"])
+def test_a_link_to_a_file_of_another_name_is_refused(model, tmp_path, name) -> None:
+    """A cloned repository could make a key of this machine the chat template, which is saved with what is trained, and pushed."""
+    (tmp_path / "id_ed25519").write_text("the key")
+    (model / name).parent.mkdir(exist_ok=True)
+    (model / name).unlink(missing_ok=True)
+    (model / name).symlink_to(tmp_path / "id_ed25519")
+    (message,) = problems(model)
+    assert f"{name}: is a link to a file of another name: {tmp_path / 'id_ed25519'}" in message
+
+
+def test_links_of_the_hubs_cache_and_to_the_files_of_another_model_pass(model, tmp_path) -> None:
+    (blobs := tmp_path / "models--a--b" / "blobs").mkdir(parents=True)
+    for place in (blobs / ("0f" * 20), tmp_path / "other" / "chat_template.jinja"):
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(TEMPLATE)
+        (model / "chat_template.jinja").unlink()
+        (model / "chat_template.jinja").symlink_to(place)
+        check_model_folder(model)
+    (model / "model.safetensors").rename(tmp_path / "weights-of-mine.safetensors")
+    (model / "model.safetensors").symlink_to(tmp_path / "weights-of-mine.safetensors")
+    check_model_folder(model)
+
+
 @pytest.mark.parametrize(
     "name", ["vocab.txt", "vocab.json", "merges.txt", "tokenizer.model", "spiece.model", "chat_template.jinja", "tekken.json"]
 )
