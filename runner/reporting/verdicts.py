@@ -106,12 +106,15 @@ def _change(metrics: Mapping[str, Any]) -> str:
     """Return the first metric with a significant change, or that there is none."""
     models, baseline, other = metrics["models"], metrics["baseline"], baseline_name(metrics)
     rows = "On " + counted(metrics["rows"], f"{metrics['split']} row")
+    words = {name: direction(metrics["differences"][name], metric["higher_is_better"]) for name, metric in metrics["metrics"].items()}
     for name, metric in metrics["metrics"].items():
-        if word := direction(metrics["differences"][name], metric["higher_is_better"]):
+        if word := words[name]:
             before, tuned = (digits(models[model][name]["value"]) for model in (baseline, "tuned"))
             unit = f" {metric['unit']}" if metric["unit"] else ""
             label = f"{metric_name(name)} is {word} than that of {other}"
-            return f"{rows} the tuned model's {label}: {tuned}{unit} against {before}{unit}.{no_better_than(metrics, name)}"
+            against = ", ".join(metric_name(other) for other, found in words.items() if found not in ("", word))
+            but = f" But it is {'worse' if word == 'better' else 'better'} in {against}." if against else ""
+            return f"{rows} the tuned model's {label}: {tuned}{unit} against {before}{unit}.{but}{no_better_than(metrics, name)}"
     for name in metrics["metrics"]:
         if models["tuned"][name]["value"] is None and models[baseline][name]["value"] is not None:
             return f"{rows} the tuned model's {metric_name(name)} could not be measured, while that of {other} could: see the losses."

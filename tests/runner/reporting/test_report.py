@@ -142,6 +142,11 @@ def facts_of(**metrics):
             "On 9 test rows the tuned model is not significantly better or worse than the base model; changed: emoji rate.",
         ),
         ({"a": (False, 2, 2, False), "b": (False, 2, 1, True)}, "b is better"),
+        (
+            {"a": (False, 3, 2, True), "b": (True, 5, 3, True), "c": (True, 5, 3, False), "d": (None, 1, 2, True)},
+            "a is better than that of the base model: 2.00 % against 3.00 %. But it is worse in b.",
+        ),
+        ({"a": (False, 2, 3, True), "b": (True, 3, 5, True), "c": (True, 5, 3, True)}, "3.00 % against 2.00 %. But it is better in b."),
     ],
 )
 def test_the_verdict_states_only_what_was_measured(metrics, words):
