@@ -138,7 +138,8 @@ def _precision(draft: Draft, key: str, value: Any) -> None:
     bf16, fp16 = draft.given.get("bf16", "auto"), draft.given.get("fp16")
     if key == "bf16":
         wanted = "auto" if bf16 == "auto" else "bf16" if bf16 in (True, "full") else "fp16" if fp16 else "fp32"
-        draft.put(key, {"training.precision": wanted}, "also in evaluations" if bf16 == "full" else "")
+        wide = "" if draft.given.get("adapter") or wanted not in ("bf16", "auto") else "the weights themselves are trained in fp32"
+        draft.put(key, {"training.precision": wanted}, wide or ("also in evaluations" if bf16 == "full" else ""))
     elif value and draft.given.get("bf16") is None:
         draft.put(key, {"training.precision": "fp16"})
     else:

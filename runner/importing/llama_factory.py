@@ -113,7 +113,8 @@ def _layers(draft: Draft, key: str, value: Any) -> None:
 
 def _precision(draft: Draft, key: str, value: Any) -> None:
     if value:
-        draft.put(key, {"training.precision": key.removeprefix("pure_")})
+        wide = "the trained weights themselves are fp32" if key == "pure_bf16" else ""
+        draft.put(key, {"training.precision": key.removeprefix("pure_")}, wide)
     else:
         draft.note(key, "training.precision", "off")
 

@@ -236,3 +236,11 @@ def test_what_would_be_another_training_is_refused_with_its_place(imported, give
 def test_another_training_that_is_switched_off_is_none(imported, key):
     _, _, found = imported(SMALL | {key: False if key != "lora_model_dir" else None})
     assert found.problems == []
+
+
+@pytest.mark.parametrize(
+    ("given", "is_said"), [({}, True), ({"adapter": "lora"}, False), ({"bf16": False}, False)], ids=["all weights", "an adapter", "fp32"]
+)
+def test_weights_that_are_trained_wider_than_in_axolotl_are_told(imported, given, is_said):
+    _, entries, _ = imported(SMALL | {"bf16": True} | given)
+    assert ("trained in fp32" in entries["bf16"].why) is is_said

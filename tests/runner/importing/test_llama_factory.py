@@ -285,3 +285,8 @@ def test_keys_that_the_tool_would_not_read_of_the_rows_are_reported(imported, tm
     _, entries, _ = imported(SMALL | {"dataset": "mine"})
     found = entries.get("dataset mine: columns")
     assert (found.why.partition("reads no ")[2].partition(" of its rows")[0].split(" and no ") if found else []) == unread
+
+
+def test_weights_that_are_trained_wider_than_in_llama_factory_are_told(imported):
+    _, entries, _ = imported(SMALL | {"pure_bf16": True, "bf16": True})
+    assert "fp32" in entries["pure_bf16"].why and entries["bf16"].why == ""
