@@ -27,7 +27,7 @@ ATTENTION = {"flash_attention": "flash_attention_2", "sdp_attention": "sdpa", "f
 # defaults of Axolotl that differ from those of recipes
 TOOL_DEFAULTS: dict[str, Any] = {
     "sequence_len": 512, "optimizer": "adamw_torch_fused", "excess_length_strategy": "drop", "save_total_limit": 4, "lora_dropout": 0.0,
-    "warmup_ratio": 0.03,  # and at most 100 steps, which recipes do not support
+    "warmup_ratio": 0.03,
 }  # fmt: skip
 
 
@@ -98,7 +98,8 @@ def _put_defaults(draft: Draft, homes: dict[str, str]) -> None:
     left_out |= {"excess_length_strategy"} if draft.values["data"].get("type") == "text" else set()
     left_out |= {"warmup_ratio"} if "warmup_steps" in given or draft.given.get("lr_scheduler") == "constant" else set()
     for key in [key for key in TOOL_DEFAULTS if key not in given | left_out]:
-        draft.put(key, {homes[key]: TOOL_DEFAULTS[key]}, "Axolotl's default", "default")
+        most = ", which ends after 100 steps there" if key == "warmup_ratio" else ""
+        draft.put(key, {homes[key]: TOOL_DEFAULTS[key]}, f"Axolotl's default{most}", "default")
     if "adapter" not in given:
         draft.put("adapter", {"training.adapter": "none"}, "Axolotl's default: full fine-tuning", "default")
     elif not (draft.given.get("lora_target_linear") or draft.given.get("lora_target_modules")):

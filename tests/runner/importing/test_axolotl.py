@@ -91,6 +91,11 @@ def test_axolotl_defaults_are_made_explicit(imported):
     assert {key for key, entry in entries.items() if entry.status == "default"} == {*TOOL_DEFAULTS, "dataset_exact_deduplication"}
 
 
+def test_the_default_warm_up_is_told_to_be_shorter_in_a_long_training(imported):
+    _, entries, _ = imported(SMALL)
+    assert entries["warmup_ratio"].why == "Axolotl's default, which ends after 100 steps there"
+
+
 def test_given_settings_are_not_reported_as_defaults(imported):
     recipe, entries, _ = imported(
         SMALL
