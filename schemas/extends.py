@@ -245,4 +245,6 @@ def with_value(document: Document, parts: list[str], value: Any, location: Locat
             changed = without(changed, other)
             replaced.add(other)
     keys, values = _kept(document.keys, replaced), _kept(document.values, replaced)
-    return absolute_paths(Document(changed, keys | {at: location}, values | {at: location}), folder, at)
+    made = [at[:length] for length in range(1, len(at)) if not is_written(document.data, at[:length])]  # sections that the file lacks
+    places = dict.fromkeys([*made, at], location)
+    return absolute_paths(Document(changed, keys | places, values | places), folder, at)

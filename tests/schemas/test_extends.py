@@ -152,6 +152,12 @@ def test_a_setting_makes_the_sections_on_its_way(recipe_file: Write) -> None:
     assert load_layers(recipe_file("a: 1"), ("b.c.d=[x, 1]",)).data == {"a": 1, "b": {"c": {"d": ["x", 1]}}}
 
 
+def test_a_section_that_a_setting_makes_has_its_place(recipe_file: Write) -> None:
+    document = load_layers(recipe_file("a: {b: {}}\n"), ("a.b.c.d=1",))
+    assert {document.location(("a", "b", "c", *rest)) for rest in ((), ("d",))} == {Location("--set a.b.c.d=1")}
+    assert document.location(("a", "b")).line == 1
+
+
 def test_a_mapping_that_is_set_merges(recipe_file: Write) -> None:
     assert load_layers(recipe_file("a: {b: 1, c: 2}"), ("a={c: 3}",)).data == {"a": {"b": 1, "c": 3}}
 
