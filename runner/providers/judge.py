@@ -16,7 +16,10 @@ from .requests import ProviderRequest, Reply, Request, messages, seed_of
 
 _OBJECT = re.compile(r"\{[^{}]*\}")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_RANGE = r"(?<![\d.]){}\s*(?:[-–—~]|to|到|至)\s*{}(?!\.?\d)"
+# Numbers of the scale itself: "1 to 5", "out of 5", "/5", "满分5分"; and those of a list, "1. ...", "2. ...".
+_SCALE = r"(?<![\d.]){0}\s*(?:[-–—~]|to|到|至)\s*{1}(?!\.?\d)|(?:\bof|/|满分)\s*{1}(?!\.?\d)"
+_LIST = re.compile(r"^\s*1[.)]\s.*^\s*2[.)]\s", re.DOTALL | re.MULTILINE)
+_ITEM = re.compile(r"^\s*\d+[.)]\s", re.MULTILINE)
 
 Scores = dict[str, float]
 
@@ -76,7 +79,7 @@ class Scorer(NamedTuple):
 def read_scores(text: str, scales: Mapping[str, tuple[float, float]]) -> Scores | None:
     """Return the scores from the last JSON object that has all of them, each on its scale, or None.
 
-    For a single scale, the first number in the text counts too, but for those of the scale itself, "from 1 to 5". The judge's reasoning,
+    For a single scale, the first number in the text counts too, but for those of the scale itself and of a list. The judge's reasoning,
     with the scores that it considers, is no answer.
     """
     found, answer = None, answer_of(text)
@@ -92,8 +95,8 @@ def read_scores(text: str, scales: Mapping[str, tuple[float, float]]) -> Scores 
             found = scores
     if found is None and len(scales) == 1:
         ((name, scale),) = scales.items()
-        of_scale = _RANGE.format(*(re.escape(f"{end:g}") for end in scale))
-        if number := _NUMBER.search(re.sub(of_scale, "", answer)):
+        of_scale = _SCALE.format(*(re.escape(f"{end:g}") for end in scale))
+        if number := _NUMBER.search(re.sub(of_scale, "", _ITEM.sub("", answer) if _LIST.search(answer) else answer)):
             score = float(number.group())
             return {name: score} if _is_on(scale, score) else None
     return found
