@@ -3,6 +3,9 @@
 import math
 import re
 from collections.abc import Iterable
+from typing import Any
+
+import orjson
 
 from ...schemas.base.counted import counted, listed
 from ...schemas.base.errors import SUMMARY, GateError, Location, Problem, UserError
@@ -97,11 +100,21 @@ def _one_object_hint(row: Row, files: Iterable[SourceFile]) -> str:
     file = _file_of(row, files)
     kind, rows = read_file(file, "values") if file and row.line == 1 else ("", iter(()))
     first = next(rows, None)
-    if kind.startswith("json") and isinstance(first, Row) and isinstance(first.value, dict):
-        if key := next((key for key, value in first.value.items() if isinstance(value, list) and {*map(type, value)} == {dict}), None):
-            return f"the file is one object, read as one row; if its rows are under {key!r}, set the source's field (--field)"
-        if all(isinstance(value, list | dict) for value in first.value.values()):
-            return "the file is one object, read as one row; pandas writes rows with to_json(PATH, orient='records', lines=True)"
+    return one_object_hint(first.value) if kind.startswith("json") and isinstance(first, Row) and isinstance(first.value, dict) else ""
+
+
+def one_object_hint(row: dict[str, Any]) -> str:
+    """Return what to do with a JSON object that holds all rows of its file: in a list, as lists, by their names, or as columns."""
+    lists = {key: {*map(type, value)} for key, value in row.items() if isinstance(value, list)}
+    if key := next((key for key, kinds in lists.items() if kinds == {dict}), None):
+        return f"the file is one object, read as one row; if its rows are under {key!r}, set the source's field (--field)"
+    if "columns" not in row and (key := next((key for key, kinds in lists.items() if kinds == {list}), None)):
+        command = f"jq -c '.[{orjson.dumps(key).decode()}][] | {{text: .[0], label: .[1]}}' FILE > rows.jsonl"
+        return f"the file is one object; if the lists under {key!r} are its rows, name their values, e.g. {command}"
+    if len(row) > 1 and all(isinstance(value, dict) and not all(map(str.isdecimal, value)) for value in row.values()):
+        return "the file is one object: if its values are the rows, write them one per line, e.g. jq -c '.[]' FILE > rows.jsonl"
+    if all(isinstance(value, list | dict) for value in row.values()):
+        return "the file is one object, read as one row; pandas writes rows with to_json(PATH, orient='records', lines=True)"
     return ""
 
 

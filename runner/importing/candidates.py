@@ -14,22 +14,16 @@ from .annotations import annotated
 from .candidate import ENOUGH_OF_ONE_FORM, Candidate, changed
 from .chat_logs import logs_of_rows, logs_of_text
 from .columns import (
-    ANSWER_ENDINGS,
     ASSISTANT,
-    CONTEXT,
-    LABEL_ENDINGS,
-    QUESTION_ENDINGS,
     ROWS_PER_LABEL,
     SYSTEM,
-    TEXT,
-    TEXT_ENDINGS,
     USER,
     Columns,
-    folded,
     words,
 )  # fmt: skip
 from .nested import all_levels, one_level
 from .speakers import chat_roles, unread_keys
+from .table_candidates import labelled_within, tables_of, turns_note
 
 HEAD = 1 << 16
 LINES_PER_PARAGRAPH = 20  # with more, blank lines do not separate paragraphs
@@ -67,10 +61,12 @@ def candidates(rows: list[dict[str, Any]]) -> Iterator[Candidate]:
     yield from _other_chats(columns)
     logs = [*logs_of_rows(rows)]
     yield from logs
-    tables = [one for one in _tables(flat) if not logs or not one.doubt]
+    tables = [one for one in tables_of(flat) if not logs or not one.doubt]
+    if tables and all(one.record_type == "text" for one in tables):
+        tables = [one._replace(doubt=True) for one in (*tables, *labelled_within(rows, tables[0]))]
     if not tables and len(rows) > 1:
         nested = Columns(all_levels(rows))
-        tables = [one for one in _tables(nested) if not one.doubt and not _is_of_a_message(one, nested.names)]
+        tables = [one for one in tables_of(nested) if not one.doubt and not _is_of_a_message(one, nested.names)]
     yield from tables
 
 
@@ -113,7 +109,7 @@ def _other_chats(columns: Columns) -> Iterator[Candidate]:
     yield from _one_message_per_row(columns)
     keys = set(columns.names)
     if {"prompt", "completion"} <= keys:
-        yield Candidate("prompt_completion", "chat", {}, "rows have prompt and completion" + _turns_note(columns, "prompt"))
+        yield Candidate("prompt_completion", "chat", {}, "rows have prompt and completion" + turns_note(columns, "prompt"))
     if {"instruction", "output"} <= keys:
         yield Candidate("alpaca", "chat", {}, "rows have instruction and output")
     user, assistant = columns.named(USER), columns.named(ASSISTANT)
@@ -155,72 +151,6 @@ def _turns(value: Any) -> list[dict[str, Any]] | None:
         except orjson.JSONDecodeError:
             return None
     return value if isinstance(value, list) and value and isinstance(value[0], dict) else None
-
-
-def _tables(columns: Columns) -> Iterator[Candidate]:
-    if columns.nested_answers():
-        return  # no other column takes their place
-    asked, answered = columns.ending(QUESTION_ENDINGS), columns.ending(ANSWER_ENDINGS)
-    exact = columns.named(ASSISTANT)
-    user = columns.named(USER) or next(iter(asked), None) or columns.named(CONTEXT) or columns.replied_to([exact] if exact else answered)
-    answers = [exact] if exact and exact != user else answered or columns.numbered(ANSWER_ENDINGS)
-    assistant = next(iter(answers), None)
-    named_labels = [name for name in columns.ending(LABEL_ENDINGS) if columns.is_label(name)]
-    label = columns.labelled(but=(user, assistant, "type" if columns.speaker() else None)) or next(iter(named_labels), None)
-    text = columns.named(TEXT, but=(label,)) or next((name for name in columns.ending(TEXT_ENDINGS) if name in columns.texts), None)
-    is_label = bool(label and columns.is_label(label))
-    both = bool(user and assistant and text and is_label)
-    if user:
-        for answer in answers:
-            yield _questions(columns, user, answer, doubt=both or len(answers) > 1)
-    named_text, text = text, text or next((name for name in columns.texts if name != label), None)
-    if text and label and is_label:
-        yield _labelled(columns, text, label, doubt=both)
-    if user and assistant:
-        return
-    if not is_label and (asking := columns.asking()):
-        yield _questions(columns, *asking, doubt=False)
-    others = [] if is_label else [name for name in columns.labels if name != text][:3]
-    pair = [name for name in columns.names if name in columns.texts][:2]
-    doubt = bool(others or len(pair) == 2 and not named_text) and not is_label
-    found = [_labelled(columns, text, name, doubt) for name in others] if text else []
-    plain = [_text(columns, text, doubt)] if text else []
-    yield from (*plain, *found) if named_text else (*found, *plain)
-    if len(pair) == 2:
-        yield from (_questions(columns, pair[0], pair[1], doubt), _questions(columns, pair[1], pair[0], doubt))
-
-
-def _questions(columns: Columns, user: str, assistant: str, doubt: bool) -> Candidate:
-    system = columns.named(SYSTEM)
-    named = changed(user_key=(user, "user"), assistant_key=(assistant, "assistant"), system_key=(system, None))
-    why = f"columns {user} and {assistant} are a question and its answer"
-    if context := columns.named(CONTEXT, but=(user, assistant)):
-        parts = (user, context) if folded(user) in ("instruction", "prompt", "request") else (context, user)
-        named = {**named, "user_template": "\n\n".join(f"{{{part}}}" for part in parts)}
-        del named["user_key"]
-        why = f"columns {user} (with {context}) and {assistant} are a question and its answer"
-    why += _turns_note(columns, user)
-    if columns.holds_several(assistant):
-        why += f"; most cells of {assistant} hold several answers with | between them, and are trained whole: leave one answer in each"
-    return Candidate("table", "chat", named, why, doubt=doubt)
-
-
-def _turns_note(columns: Columns, user: str) -> str:
-    """Return a note on questions that hold whole chats, written out."""
-    return f"; {user} holds the turns of chats, which are asked as one question" if columns.holds_turns(user) else ""
-
-
-def _labelled(columns: Columns, text: str, label: str, doubt: bool) -> Candidate:
-    named = changed(text_key=(text, "text"), label_key=(label, "label"))
-    if pair := columns.pair_of(text):
-        named = {**changed(label_key=(label, "label")), "text_template": "\n\n".join(f"{{{name}}}" for name in pair)}
-        text = " and ".join(pair)
-    return Candidate("table", "classification", named, f"column {label} has few different values: labels of {text}", doubt=doubt)
-
-
-def _text(columns: Columns, text: str, doubt: bool = False) -> Candidate:
-    turns = " with the turns of chats: to train the replies alone, write them as lists of messages" if columns.holds_turns(text) else ""
-    return Candidate("table", "text", changed(text_key=(text, "text")), f"column {text} is text{turns}", doubt=doubt)
 
 
 def text_candidates(files: list[SourceFile]) -> Iterator[Candidate]:

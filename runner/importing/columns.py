@@ -24,9 +24,10 @@ TEXT = (
     "kommentar", "nachricht", "rezension", "texte", "commentaire", "texto", "comentario", "testo", "текст", "отзыв", "文本", "内容", "评论",
 )  # fmt: skip
 LABEL = (
-    "label", "labels", "class", "category", "sentiment", "emotion", "stars", "rating", "intent", "topic", "target", "score", "type",
+    "label", "labels", "class", "class_name", "classname", "category", "sentiment", "emotion", "stars", "rating", "overall", "intent",
+    "topic", "target", "score", "type",
     "choice", "choices", "annotation", "kategorie", "klasse", "bewertung", "sterne", "stimmung", "étoiles", "estrellas", "stelle",
-    "catégorie", "étiquette", "note", "categoría", "etiqueta", "categoria", "категория",
+    "catégorie", "étiquette", "note", "categoría", "etiqueta", "categoria", "категория", "класс", "тональность", "эмоция",
     "标签", "类别", "情感",
 )  # fmt: skip
 # Last words of longer names (`agent_reply`) that have no other meaning.
@@ -41,6 +42,8 @@ PAIRS = (("premise", "hypothesis"), ("question", "passage"), ("question", "sente
 NUMBERED = re.compile(r"(.+?)_?(?:\d+|[ab])")
 GROUP = re.compile(r"(?:^|_)(?:id|author|user|conversation|thread|dialog(?:ue)?|patient|customer|speaker|kunde|autor|auteur|cliente)$")
 MAX_LABELS = 200
+MAX_LEVELS = 20  # more different numbers with fractions are measured
+CODES = 10  # at most so many different numbers are codes of labels and no answers
 ROWS_PER_LABEL = 5
 QUESTIONS, FEWER_QUESTIONS = 0.4, 0.1  # shares of cells with a question mark, in a column of questions and in one of answers
 MIN_WORDS = 4  # on average: a shorter text is a name, a date or a label
@@ -52,6 +55,7 @@ _DATE = re.compile(r"\s*\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\b")
 _TIME = re.compile(r"\s*\d{4}-\d\d-\d\d[T ]|1\d{9}(?:\d{3}){0,3}(?:\.\d+)?$")  # a date with its time, or seconds since 1970, or thousandths
 SPEAKERS = ("from", "speaker", "author", "sender", "sender_name", "user")
 _GENERIC = {"text", "value", "values", "content", "choice", "choices", "name", "str", "string"}  # last in the path of what has another name
+_STRUCTURED = re.compile(r"""\s*(?:[{[]\s*["'{[]|\((?:ROOT )?\s*\()""")  # JSON, a list of Python, a tree of words
 _CJK = re.compile(f"[{CJK}]")
 
 
@@ -101,8 +105,27 @@ class Columns:
     def texts(self) -> list[str]:
         """Return the columns of texts, the longest first."""
         lengths = {name: _mean_words(self.values(name)) for name in self.names}
-        found = [name for name in self.names if lengths[name] >= MIN_WORDS and folded(name) not in SYSTEM]
+        found = [name for name in self.names if lengths[name] >= MIN_WORDS and folded(name) not in SYSTEM and not self._is_structured(name)]
         return sorted(found, key=lambda name: -lengths[name])
+
+    def _is_structured(self, name: str) -> bool:
+        values = [value for value in self.values(name) if isinstance(value, str)]
+        return sum(bool(_STRUCTURED.match(value)) for value in values) > len(values) / 2
+
+    def other_labels(self, label: str) -> list[str]:
+        """Return the other columns that are labels by their names and their values: those of another question about the text."""
+        named = [self._folded[name] for name in LABEL if name in self._folded and name not in ASSISTANT and name != "type"]
+        return [name for name in dict.fromkeys(named) if name != label and self.is_label(name)]
+
+    def are_codes(self, name: str) -> bool:
+        """Return whether a column has the few numbers, or the truth values, that stand for labels: no answers that a model could give."""
+        values = self.values(name)
+        return self.is_label(name) and len({*map(str, values)}) <= CODES and all(map(_is_code, values))
+
+    def switches(self) -> list[str]:
+        """Return the columns that hold 0 or 1 in every row, where there are several: one for each label that a text may have."""
+        found = [name for name in self.names if {str(row.get(name)) for row in self.rows} == {"0", "1"}]
+        return found if len(found) > 2 else []
 
     @cached_property
     def labels(self) -> list[str]:
@@ -162,6 +185,8 @@ class Columns:
         if len(single) <= len(values) / 2 or sum(bool(_DATE.match(str(value))) for value in single) > len(single) / 2:
             return False
         values = single  # of a row with several labels, none is taken
+        if _are_measured(values):
+            return False
         enough = len(values) // ROWS_PER_LABEL if len(values) >= 50 else max(len(values) * 4 // 5, 2)
         return 1 < len({str(value) for value in values}) <= min(MAX_LABELS, enough)
 
@@ -185,8 +210,25 @@ def _last_name(name: str) -> str:
 def folded(name: str) -> str:
     """Return a column's name, or the last part of a path, without case, spaces and a suffix such as `_text`."""
     last = re.split(r"\.(?=\S)", name.replace("[]", ""))[-1]
-    plain = re.sub(r"[\s.-]+", "_", last.strip().lower())
+    plain = re.sub(r"[\s.-]+|(?<=[a-z0-9])(?=[A-Z])", "_", last.strip()).lower()
     return re.sub(r"(?<=.)_(?:text|content|str|string)$", "", plain)
+
+
+def _is_code(value: Any) -> bool:
+    return isinstance(value, bool | int | float) or str(value).strip().lower() in ("true", "false") or _number(value) is not None
+
+
+def _are_measured(values: list[Any]) -> bool:
+    """Return whether the values are numbers with fractions, and too many to be levels of a scale."""
+    numbers = {_number(value) for value in values}
+    return len(numbers) > MAX_LEVELS and None not in numbers and any(number % 1 for number in numbers if number is not None)
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def words(text: str) -> int:

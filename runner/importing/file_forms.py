@@ -2,6 +2,7 @@
 
 from collections import Counter
 from itertools import islice
+from pathlib import PurePath
 
 from ...converters.reading.contents import sniff, text_format
 from ...converters.reading.delimited import NO_HEADER
@@ -65,6 +66,20 @@ def other_lists(file: SourceFile) -> dict[str, int]:
 def may_be_a_table(file: SourceFile, head: bytes) -> bool:
     """Return whether a text is a table by its name, its tabs or its first lines."""
     return file.path.suffix in TABLES or b"\t" in head or sniff(head) == "csv" and is_table(head)
+
+
+def refuse_partitions(files: list[SourceFile]) -> None:
+    """Raise UserError for a folder that has a column in the names of its folders, such as `label=joy`, as Spark and pandas write it:
+    the files lack it."""
+    for file in (file for file in files if not file.named):
+        if named := [part for part in PurePath(file.name).parts[:-1] if "=" in part]:
+            kind = file.path.suffix.removeprefix(".") or "parquet"
+            what = f"has the column {named[0].partition('=')[0]!r} in the name of its folder, which is not read"
+            code = f"d.dataset('FOLDER', format='{kind}', partitioning='hive').to_table()"
+            hint = f"write one file with it: import pyarrow.dataset as d, pyarrow.parquet as p; p.write_table({code}, 'rows.parquet')"
+            raise UserError(
+                Problem(file.path, what, f"{hint}; a glob such as 'FOLDER/**/*.{kind}' reads the files without it", "partitions")
+            )
 
 
 def refuse_undeclared(file: SourceFile, files: list[SourceFile]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ...converters.building.label_checks import one_spelling
 from ...converters.building.trial import LIMIT, try_converter
+from ...converters.building.unusable_rows import one_object_hint
 from ...converters.reading.contents import sniff
 from ...converters.reading.delimiters import DELIMITERS
 from ...converters.reading.files import SourceFile, files_of
@@ -24,7 +25,7 @@ from ...schemas.sections import UTF8, RecordType, Source
 from .candidate import ENOUGH, Candidate
 from .candidates import candidates, head_of, text_candidates
 from .columns import Columns
-from .file_forms import field_of_rows, lines_to_skip, may_be_a_table, refuse_undeclared
+from .file_forms import field_of_rows, lines_to_skip, may_be_a_table, refuse_partitions, refuse_undeclared
 
 SUMS = ("total", "totals", "grand total", "sum", "summe", "gesamt", "totale", "suma", "somme", "totaal")
 SAMPLE = 500  # rows for trying a candidate
@@ -80,6 +81,7 @@ def recognise(paths: list[str], record_type: RecordType | None = None, encoding:
     Raises UserError if no converter reads most of the rows, or if encoding or columns must be declared first.
     """
     files = [file for path in paths for file in files_of(Source(path, "", encoding=encoding, columns=columns))]
+    refuse_partitions(files)
     skipped = lines_to_skip(files)
     files = [file._replace(skip_lines=skipped) for file in files]
     for file in files:
@@ -125,9 +127,16 @@ def _recognised(files: list[SourceFile], path: str, record_type: RecordType | No
         unusable = _first_unusable(wanted[0], files) if wanted else None
         _refuse_broken_table(files[0], unusable)
         raise _unknown(path, Columns(rows), found, record_type, f"; {unusable}" if unusable else "")
-    choice = readable[0]
+    choice = _with_the_first(readable[0], wanted[0], files)
     others = [one.on_one_line() for one in readable[1:] if one.doubt and choice.doubt]
     return _examined(choice, others, files, Columns(rows))
+
+
+def _with_the_first(choice: Candidate, first: Candidate, files: list[SourceFile]) -> Candidate:
+    """Return the choice, which says so if the rows seemed to be of another type that most of them cannot be read as."""
+    if first.record_type == choice.record_type or not (drop := _first_unusable(first, files)):
+        return choice
+    return choice._replace(why=f"{choice.why}; as {first.record_type} ({first.why}) most rows cannot be used, e.g. {drop}")
 
 
 def _examined(choice: Candidate, others: list[Candidate], files: list[SourceFile], columns: Columns) -> Recognised:
@@ -219,8 +228,8 @@ def _unknown(path: str, columns: Columns, found: list[Candidate], record_type: R
     else:
         what = (f"no converter reads these rows (keys: {shown})" if shown else "no converter reads this file") + why
         hint = "see docs/converters.md; the converter table reads any columns that you name in its options, also within others: data.text"
-    if len(columns.rows) == 1 and len(columns.names) > 1 and all(isinstance(value, dict) for value in columns.rows[0].values()):
-        hint = "the file is one object: if its values are the rows, write them one per line, e.g. jq -c '.[]' FILE > rows.jsonl"
+    if len(columns.rows) == 1:
+        hint = one_object_hint(columns.rows[0]) or hint
     return UserError(Problem(path, what, hint, "unknown-data"))
 
 

@@ -826,3 +826,93 @@ def test_columns_whose_names_have_several_lines_are_read(tmp_path):
     assert load_recipe(str(recipe)).recipe.data.sources[0].options == {
         "text_key": "What happened?\n(describe it)", "label_key": "Mood\n(one word)"
     }  # fmt: skip
+
+
+def emotions(*columns, rows=60):
+    """Return rows with a text and cells that depend on their number."""
+    return [[f"It rained for {n} days and then some more.", *(column(n) for column in columns)] for n in range(rows)]
+
+
+def as_csv(header, rows):
+    return table(header, [",".join(map(str, row)) for row in rows])
+
+
+def emotion(n):
+    return ("joy", "anger", "fear")[n % 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        (as_csv("question_text,target", emotions(lambda n: n % 2)), {"text_key": "question_text", "label_key": "target"}),
+        (as_csv("text,target", emotions(lambda n: n % 2)), {"label_key": "target"}),
+        (lines(*({"question": f"Is it {n} there now", "passage": f"It is said to be {n} or more.", "answer": n % 2 == 0} for n in range(60))),
+         {"text_template": "{question}\n\n{passage}", "label_key": "answer"}),
+        (as_csv("reviewText,overall", emotions(lambda n: float(n % 5 + 1))), {"text_key": "reviewText", "label_key": "overall"}),
+        (lines(*({"gold_label": emotion(n), "sentence1": f"It rained {n} days", "sentence1_parse": f"(ROOT (S (NP It) (VP rained {n} days)))",
+                  "sentence2": f"It was {n} days ago"} for n in range(60))),
+         {"text_template": "{sentence1}\n\n{sentence2}", "label_key": "gold_label"}),
+    ],
+)  # fmt: skip
+def test_numbers_are_labels_and_no_answers_and_trees_are_no_texts(tmp_path, text, options):
+    choice = recognise([written(tmp_path, "data", text)]).choice
+    assert (choice.record_type, choice.options) == ("classification", options)
+
+
+def test_each_column_that_is_named_as_a_label_is_a_way(tmp_path):
+    data = written(tmp_path, "data.csv", as_csv("Utterance,Emotion,Sentiment", emotions(emotion, lambda n: ("good", "bad")[n % 2])))
+    found = recognise([data])
+    assert [one.options["label_key"] for one in (found.choice, *found.alternatives)] == ["Sentiment", "Emotion"]
+
+
+def test_a_label_within_the_rows_is_a_way(tmp_path):
+    rows = [{"content": text, "classifications": [{"classname": name, "annotator": "bo"}]} for text, name in emotions(emotion)]
+    (other,) = recognise([written(tmp_path, "data.jsonl", lines(*rows))]).alternatives
+    assert other.options == {"text_key": "content", "label_key": "classifications[].classname"}
+    web = [{"text": text, "meta": {"type": name}} for text, name in emotions(emotion)]
+    assert not recognise([written(tmp_path, "web.jsonl", lines(*web))]).alternatives
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (as_csv("text,score", emotions(lambda n: n * 37 % 100 / 20, rows=600)), "score is no label of it: 100 different values in 600 rows"),
+        (lines(*({"text": text, "label": {"joy": n / 60}} for n, (text,) in enumerate(emotions()))), "label is no label of it: lists or objects"),
+        (as_csv("text,joy,anger,fear", emotions(*(lambda n, k=k: int(n % 4 == k) for k in range(3)))), "joy, anger, fear are 0 or 1"),
+        (as_csv("label,text", [(emotion(n) if n % 4 == 0 else "", text) for n, (text,) in enumerate(emotions())]),
+         "as classification (column label has few different values: labels of text) most rows cannot be used, e.g. data:3: empty_label"),
+    ],
+)  # fmt: skip
+def test_what_seemed_to_be_a_label_and_is_none_is_told(tmp_path, text, why):
+    choice = recognise([written(tmp_path, "data", text)]).choice
+    assert choice.record_type == "text" and why in choice.why
+
+
+def test_ids_may_be_named_in_camel_case(tmp_path):
+    rows = [[n // 3, *row] for n, row in enumerate(emotions(emotion))]
+    assert recognise([written(tmp_path, "data.csv", as_csv("SentenceId,Phrase,Sentiment", rows))]).groups == ["SentenceId"]
+
+
+def test_a_column_in_the_names_of_folders_is_not_left_out(tmp_path):
+    for name in ("joy", "fear"):
+        (tmp_path / f"label={name}").mkdir()
+        written(tmp_path / f"label={name}", "part-0.csv", as_csv("id,text", [[n, text] for n, (text,) in enumerate(emotions())]))
+    with pytest.raises(UserError, match="has the column 'label' in the name of its folder") as error:
+        recognise([str(tmp_path)])
+    assert "format='csv', partitioning='hive'" in str(error.value)
+    assert recognise([str(tmp_path / "**" / "*.csv")]).choice.options == {}
+
+
+@pytest.mark.parametrize(
+    ("whole", "hint"),
+    [
+        ({"text": {"0": "It rained.", "1": "It snowed."}, "label": {"0": "a", "1": "b"}}, "orient='records'"),
+        ({"text": ["It rained.", "It snowed."], "label": ["a", "b"]}, "orient='records'"),
+        ({"columns": ["text", "label"], "data": [["It rained.", "a"], ["It snowed.", "b"]]}, "orient='records'"),
+        ({"train": [["It rained.", "a"]], "test": [["It snowed.", "b"]]}, """jq -c '.["train"][] |"""),
+    ],
+)
+def test_an_object_that_holds_all_rows_gets_a_hint_that_works(tmp_path, whole, hint):
+    with pytest.raises(UserError) as error:
+        recognise([written(tmp_path, "data.json", json.dumps(whole))])
+    assert hint in str(error.value)
