@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=3600, help="seconds (default: 3600)")
     parser.add_argument("--data", type=Path, default=SHIPPED_ROWS, help="EmoGPT conversations (default: the small shipped file)")
     parser.add_argument("--model", default=MODEL, help=f"a model that is local or on the hub (default: {MODEL})")
-    parser.add_argument("--random-weights", action="store_true", help="random weights of the model's size: needs no network")
+    parser.add_argument("--random-weights", action="store_true", help="random weights of the model's size: no download")
     parser.add_argument("--tiny", action="store_true", help="a tiny model on the CPU, to try the measurements themselves")
     parser.add_argument("--again", action="store_true", help="measure again what is ok")
     parser.add_argument("--list", action="store_true", help="list the measurements")

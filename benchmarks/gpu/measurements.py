@@ -120,5 +120,5 @@ def _measurements() -> Iterator[Measurement]:
     for engine in engines.ENGINES:
         stop_and_resume = partial(lambda engine, session, limit: engines.stop_and_resume(session, engine, limit), engine)
         yield Measurement(engine, 90, 240, stop_and_resume)
-    yield Measurement("verify_resume", 100, 300, engines.verify_resume)
+    yield Measurement("verify_resume", 150, 300, engines.verify_resume)
     yield Measurement("kernels", 80, 240, kernels)

@@ -63,6 +63,10 @@ def missing_kernels(recipe: Recipe, machine: Machine) -> Iterator[tuple[tuple[st
     for kernel in kernels(recipe, machine, installed_kernels(), gpus[0].capability if gpus else 0, None):
         if kernel.problem:
             yield _ASKED_BY[kernel.part], f"{kernel.used} {kernel.why}"
+    without = [gpu.name for gpu in gpus[: recipe.launch.num_processes] if gpu.capability < 8.0]
+    if without and not machine.is_cpu and precision(recipe.training, machine) == "bf16":  # chosen for the first
+        instead = "name GPUs of one kind in CUDA_VISIBLE_DEVICES, or set training.precision"
+        yield ("launch", "num_processes"), f"bf16 is computed, which {without[0]} has not, another of the GPUs in use; {instead}"
     if recipe.launch.offload_optimizer and not machine.is_cpu and (lacks := cpu_adam_lacks()):
         instead = "fsdp: true with offload_params: true compiles nothing"
         yield ("launch", "offload_optimizer"), f"DeepSpeed compiles its Adam for main memory here, without {', '.join(lacks)}; {instead}"

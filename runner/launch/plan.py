@@ -80,7 +80,8 @@ def model_environment(machine: Machine, trackers: tuple[str, ...] = ()) -> dict[
     """Return the environment of a process that loads a model on this machine."""
     env = {"AXOLOTL_DO_NOT_TRACK": "1", "DO_NOT_TRACK": "1", "PYTHONSAFEPATH": "1", "TOKENIZERS_PARALLELISM": "false"}
     if machine.is_cpu:
-        env |= {"ACCELERATE_USE_CPU": "true", "DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+        # A build of torch for AMD's GPUs takes an empty list for no list.
+        env |= {"ACCELERATE_USE_CPU": "true", "DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": "-1"}
         env |= {"OMP_WAIT_POLICY": "PASSIVE"}  # spinning threads starve each other on shared cores
     else:
         env |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}  # as nvidia-smi, which describes the machine; by default CUDA numbers the fastest first

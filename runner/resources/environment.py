@@ -21,15 +21,15 @@ def environment() -> dict[str, Any]:
     """Return the machine's facts as plain values. Sizes are in bytes."""
     machine, (gpus, fault), use = this_machine(), nvidia_gpus(), gpu_use()
     used = [gpu.used for gpu in use] if len(use) == len(gpus) else [0] * len(gpus)
-    hidden = machine.is_cpu and bool(gpus)
+    hidden, build = machine.is_cpu and bool(gpus), torch_build()
     return {
         "python": sys.version.split()[0],
         "cores": machine.cores,
         "memory": {"total": machine.memory, "available": available_memory()},
         "disk": {"here": free_disk(Path()), "cache": free_disk(cache_folder()), "cache_folder": str(cache_folder())},
         "gpus": [{**gpu._asdict(), "used": taken} for gpu, taken in zip(gpus, used, strict=True)],
-        "gpu_note": "hidden by RECIPEKIT_DEVICE=cpu" if hidden else fault,
-        "torch": torch_build(),
+        "gpu_note": "hidden by RECIPEKIT_DEVICE=cpu" if hidden else fault or ("" if gpus else of_amd(build)),
+        "torch": build,
         "kernels": installed_kernels(),
         "packages": packages(),
         "hub": {"offline": os.environ.get("HF_HUB_OFFLINE") == "1", "token": has_token()},
@@ -54,6 +54,12 @@ def torch_build() -> dict[str, str] | None:
     """Return torch's version and build without importing it; `2.13.0+cpu` is a build without CUDA."""
     here = package_versions(["torch"]).get("torch")
     return {"version": here, "build": here.partition("+")[2] or "default"} if here else None
+
+
+def of_amd(build: dict[str, str] | None) -> str:
+    """Return a note if torch is built for GPUs that are not used; "" if it is not."""
+    is_rocm = build is not None and build["build"].startswith("rocm")
+    return "torch is built for AMD's GPUs, which recipekit does not use: training runs on the CPU in fp32" if is_rocm else ""
 
 
 def missing(facts: dict[str, Any]) -> list[str]:

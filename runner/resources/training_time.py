@@ -1,7 +1,7 @@
 """Predict how long a training takes, from the rates of earlier runs on this machine or from a probe, and measure it when it ends.
 
-A rate is tokens (without padding) per second, including evaluations and checkpoints during training, but not loading. Without a rate for
-the same method on this machine, nothing is predicted.
+A rate is tokens (without padding) per second, including evaluations and checkpoints during training, but not loading; that of a probe has
+none. Without a rate for the same method on this machine, nothing is predicted.
 """
 
 from collections.abc import Mapping

@@ -141,21 +141,37 @@ def _query(fields: tuple[str, ...]) -> tuple[str, list[list[str]]]:
 def _visible(rows: list[list[str]]) -> list[list[str]]:
     """Return the rows that CUDA_VISIBLE_DEVICES names by number or UUID; like CUDA, up to the first unknown name.
 
-    A part of a GPU (MIG) has an unknown share of its memory.
+    Of a GPU that is divided (MIG) CUDA uses a part, whichever way it is named, with an unknown share of its memory.
     """
+    divided = _divided() if any(_CAN_BE_DIVIDED.search(row[1]) for row in rows) else set()
+    rows = [_part_of(row) if row[0] in divided else row for row in rows]
     wanted = os.environ.get("CUDA_VISIBLE_DEVICES")
     if wanted is None:
         return rows
     found = []
     for name in map(str.strip, wanted.split(",")):
         if name.startswith("MIG-"):
-            found.append([rows[0][0], f"part of {rows[0][1]}", "[N/A]", *rows[0][3:]])
+            found.append(_part_of(next((row for row in rows if row[0] in divided), rows[0])))
             continue
         row = next((row for number, row in enumerate(rows) if name == str(number) or name and row[0].startswith(name)), None)
         if row is None:
             break
         found.append(row)
     return found
+
+
+_CAN_BE_DIVIDED = re.compile(r"\b(A30|A100|A800|G?[HB]\d{2,3}|RTX PRO)")
+
+
+def _divided() -> set[str]:
+    """Return the UUIDs of the GPUs that are divided into instances."""
+    return {uuid for uuid, mode in _query(("uuid", "mig.mode.current"))[1] if mode == "Enabled"}
+
+
+def _part_of(row: list[str]) -> list[str]:
+    """Return the row of a part of a GPU: its memory, and what is used and free of it, are not those of the whole."""
+    unknown = ["[N/A]" if cell.isdigit() else cell for cell in row[2:]]
+    return row if row[1].startswith("part of ") else [row[0], f"part of {row[1]}", *unknown]
 
 
 def _gpu(row: list[str]) -> Gpu:

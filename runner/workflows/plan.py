@@ -97,7 +97,8 @@ def _probe(loaded: LoadedRecipe, root: Path) -> tuple[Rate | None, int | None]:
             return None, steps
         tokens_per_byte = tokens_in_epoch(run.read(TOKENS)) / (run / "data" / "train.jsonl").stat().st_size
     # the first step of a process is slower than the others
-    return Rate(measured[-1]["tokens_per_s"], tokens_per_byte, f"a probe of {counted(len(measured), 'step')}"), steps
+    source = f"a probe of {counted(len(measured), 'step')}, without evaluations and checkpoints"
+    return Rate(measured[-1]["tokens_per_s"], tokens_per_byte, source), steps
 
 
 def _time(

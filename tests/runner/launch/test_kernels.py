@@ -64,6 +64,21 @@ def test_a_missing_kernel_is_refused_at_the_key_that_asks_for_it(minimal, nvidia
     assert [*missing_kernels(recipe, Machine())] == [], "a CPU has no choice"
 
 
+@pytest.mark.parametrize(
+    ("order", "changes", "lacks"),
+    [("A100 T4", {}, True), ("T4 A100", {}, False), ("A100 H100", {}, False), ("A100 T4", {"training.precision": "fp16"}, False),
+     ("A100 T4", {"launch": {}}, False)],
+)  # fmt: skip
+def test_processes_on_gpus_with_and_without_bf16_are_refused(minimal, nvidia_smi, order, changes, lacks):
+    """The type is chosen for the first: torch would emulate bf16 on the other, without a message, and the first would wait for it."""
+    of = {"A100": "40960, 580.1, 8.0", "H100": "81920, 580.1, 9.0", "T4": "15360, 580.1, 7.5"}
+    nvidia_smi("#!/bin/sh\n" + "".join(f"echo 'GPU-{name}, {name}, {of[name]}'\n" for name in order.split()))
+    recipe = Recipe.from_values(minimal({"launch": {"engine": "torchrun", "num_processes": 2}} | changes))
+    found = [*missing_kernels(recipe, this_machine())]
+    assert [key for key, _ in found] == ([("launch", "num_processes")] if lacks else [])
+    assert all("T4 has not" in what for _, what in found)
+
+
 @pytest.fixture
 def toolkit(tmp_path, monkeypatch):
     """Everything with which DeepSpeed compiles its Adam for main memory."""

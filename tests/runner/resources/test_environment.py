@@ -2,7 +2,7 @@
 
 import pytest
 from recipekit.runner.resources import environment as module
-from recipekit.runner.resources.environment import environment, has_token, missing, packages
+from recipekit.runner.resources.environment import environment, has_token, missing, of_amd, packages
 
 COMPLETE = {"packages": [], "gpus": [], "torch": {"version": "2.13.0+cpu", "build": "cpu"}}
 
@@ -24,6 +24,13 @@ def test_a_package_that_is_missing_or_too_old_is_reported_with_its_command(monke
 def test_a_torch_without_cuda_next_to_a_gpu_is_reported():
     assert missing(COMPLETE) == []
     assert "built without CUDA" in missing(COMPLETE | {"gpus": [{}]})[0]
+
+
+@pytest.mark.parametrize(("build", "noted"), [("2.13.0+rocm7.0", True), ("2.13.0+cu130", False), ("2.13.0+cpu", False), (None, False)])
+def test_a_torch_for_amds_gpus_is_noted_because_they_are_not_used(monkeypatch, build, noted):
+    monkeypatch.setenv("RECIPEKIT_DEVICE", "cpu")
+    monkeypatch.setattr(module, "package_versions", lambda names=(): {"torch": build} if build else {})
+    assert ("AMD's GPUs" in of_amd(module.torch_build())) is noted
 
 
 def test_sizes_come_from_the_system(tmp_path, monkeypatch):

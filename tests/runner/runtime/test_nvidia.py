@@ -60,6 +60,27 @@ def test_only_visible_gpus_are_there_in_the_order_of_cuda(nvidia_smi, monkeypatc
     assert machine.is_cpu != bool(names) and machine.fast_bf16 == (names[:1] in (["A100"], ["H100"]))
 
 
+DIVIDED = """#!/bin/sh
+case "$*" in
+*mig.mode*) printf 'GPU-a1, [N/A]\\nGPU-b2, Enabled\\n';;
+*memory.used*) printf 'GPU-a1, T4, 3, 14910\\nGPU-b2, NVIDIA A100-SXM4-40GB, 45, 40915\\n';;
+*) printf 'GPU-a1, T4, 15360, 580.1, 7.5\\nGPU-b2, NVIDIA A100-SXM4-40GB, 40960, 580.1, 8.0\\n';;
+esac
+"""
+
+
+@pytest.mark.parametrize("visible", ["1", "GPU-b2", "MIG-4c"])
+def test_a_divided_gpu_is_not_taken_for_a_whole_one_however_it_is_named(nvidia_smi, monkeypatch, visible):
+    """CUDA uses one of its instances: the memory of the whole would let a training start that cannot fit."""
+    nvidia_smi(DIVIDED)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    machine = this_machine()
+    assert (machine.gpu_name, machine.gpu_memory, machine.fast_bf16) == ("part of NVIDIA A100-SXM4-40GB", 0, True)
+    assert gpus_of(machine, 1) == []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert this_machine().gpu_memory == 15360 << 20, "the other GPU is whole"
+
+
 USED = """#!/bin/sh
 case "$*" in
 *memory.used*) printf 'GPU-a1, T4, 3, 14910\\nGPU-b2, T4, 12000, 2910\\nGPU-c3, H100, 0, 81000\\n';;

@@ -32,7 +32,7 @@ def planned(tmp_path, tiny_model, monkeypatch):
 def test_time_and_cost_follow_from_the_rate_of_two_steps(planned, tmp_path):
     facts, rate = planned(600)  # as long as the imports take on a busy machine
     assert rate and rate.tokens_per_s > 0
-    assert facts["time"]["source"] == rate.source == "a probe of 2 steps"
+    assert facts["time"]["source"] == rate.source == "a probe of 2 steps, without evaluations and checkpoints"
     assert facts["time"]["tokens"] == pytest.approx(3 * rate.tokens_per_byte * facts["data_bytes"], abs=1), "of three epochs"
     assert facts["time"]["seconds"] == pytest.approx(facts["time"]["tokens"] / rate.tokens_per_s, abs=0.1)
     assert facts["time"]["cost"] == pytest.approx(3.0 * facts["time"]["seconds"] / 3600, rel=0.1, abs=1e-3)
