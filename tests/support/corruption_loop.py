@@ -179,6 +179,7 @@ def tried(bench: Bench, name: str, arguments: list[str], first: int, every: int)
             if number < first or (number - first) % every:
                 continue
             found, count = bench.ended(arguments), count + 1
+            print(f"{name}: {count} calls, {file}, {damage}", file=sys.stderr, flush=True)
             if problem := verdict(whole, found, file, name if bench.unfinished in UNTRAINED else ""):
                 wrong.append(f"{name}, {file}, {damage}: {problem}")
                 print(wrong[-1], file=sys.stderr, flush=True)
