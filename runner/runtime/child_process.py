@@ -46,6 +46,7 @@ _CAUSES = (
     (re.compile(r"couldn't connect to|Connection error|MaxRetryError|OfflineModeIsEnabled|LocalEntryNotFoundError"),
      "the model hub cannot be reached", "connect to the network, set model.base_model to a folder, or use embedded:smollm2-135m-instruct"),
     (re.compile(r"No space left on device|Errno 28"), "no space left on the device", "free some space, then `recipe resume`"),
+    (re.compile(r"Disk quota exceeded|Errno 122"), "the disk quota is exhausted", "free some space, then `recipe resume`"),
     (re.compile(r"Connection closed by peer|Connection reset by peer|remote process exited"),
      "another of its processes or machines ended", "see its log, then `recipe resume`, and `recipe join` on the other machines"),
     (re.compile(r"No module named '(\w+)'"), "a package is missing", "pip install 'recipekit[train]'"),

@@ -172,6 +172,7 @@ def test_a_failure_is_reported_with_the_end_of_the_log(child):
         ("huggingface_hub.errors.RepositoryNotFoundError: 404", "no such model", "base_model"),
         ("OSError: We couldn't connect to 'https://huggingface.co' to load", "cannot be reached", "embedded:"),
         ("OSError: [Errno 28] No space left on device", "no space left", "recipe resume"),
+        ("OSError: [Errno 122] Disk quota exceeded", "quota is exhausted", "recipe resume"),
         ("ModuleNotFoundError: No module named 'axolotl'", "a package is missing", "recipekit[train]"),
     ],
 )
