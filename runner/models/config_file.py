@@ -70,7 +70,11 @@ def faults(values: dict[str, Any]) -> Iterator[str]:
 
 def _are_within(value: Any, least: int, most: int) -> bool:
     """Return whether the value, or each of a list, is a whole number within the limits, or there is none."""
-    return value is None or all(type(item) is int and least <= item <= most for item in (value if isinstance(value, list) else [value]))
+    return value is None or all(_is_whole(item) and least <= item <= most for item in (value if isinstance(value, list) else [value]))
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is int or (isinstance(value, float) and value.is_integer())  # MusicFlamingo has 1200.0 positions
 
 
 def unsafe(path: Path, what: str, hint: str = "") -> UserError:

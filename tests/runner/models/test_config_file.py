@@ -78,7 +78,7 @@ def test_a_file_that_is_no_configuration_is_refused_by_every_reader(tmp_path: Pa
 
 REAL: list[dict[str, Any]] = [
     {"time_step_limit": [0.0, float("inf")]},  # of Mamba 2
-    {"pad_token_id": -1}, {"eos_token_id": [1, 2]}, {"eos_token_id": None}, {"sliding_window": None}, {"head_dim": None},
+    {"pad_token_id": -1}, {"max_position_embeddings": 1200.0}, {"hidden_size": 1536.0}, {"eos_token_id": [1, 2]}, {"eos_token_id": None}, {"sliding_window": None}, {"head_dim": None},
     {"intermediate_size": [64, 128]}, {"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, {"rope_parameters": {"full_attention": {"factor": 8}}},
     {"rope_scaling": {"factor": float("inf")}}, {"rope_scaling": {"factor": 1e308}}, {"rope_scaling": {"factor": float("nan")}},
     {"rope_scaling": {"factor": 2, "original_max_position_embeddings": "many"}}, {"model_type": "roberta", "pad_token_id": [1]},
