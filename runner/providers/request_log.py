@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock
 from typing import Any, NamedTuple
 
 import orjson
@@ -26,16 +25,14 @@ create table if not exists replies (
   key text primary key, provider text not null, model text not null, prompt text not null, sampling text not null, seed integer not null,
   reply text not null, finish text not null, prompt_tokens integer not null, completion_tokens integer not null, metered integer not null,
   redacted integer not null, cost real, currency text, tries integer not null, seconds real not null, time real not null,
-  sha256 text not null default ''
-) without rowid;
+  sha256 text not null
+);
 create table if not exists failures (
   key text not null, provider text not null, model text not null, error text not null, retryable integer not null, time real not null
 );
 create index if not exists failures_of_key on failures (key);
+select sha256 from replies limit 0; -- a log of another version fails here
 """
-_TEXTS = ("key", "provider", "model", "prompt", "sampling", "reply", "finish", "currency")
-_NUMBERS = ("seed", "prompt_tokens", "completion_tokens", "metered", "redacted", "cost", "tries", "seconds", "time")
-_HASH = f"sha256_of({', '.join([*(f'cast({name} as blob)' for name in _TEXTS), *_NUMBERS])})"  # as bytes: damaged text may be no UTF-8
 
 
 class Entry(NamedTuple):
@@ -62,8 +59,6 @@ class RequestLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # One thread at a time: SQLite calls sha256_of with its own lock held, for which another thread would wait with Python's.
-        self.in_use = Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self.database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
@@ -71,9 +66,8 @@ class RequestLog:
             self.database.executescript("pragma journal_mode=wal; pragma synchronous=full;" + _TABLES)
         except sqlite3.DatabaseError as error:
             raise self._unusable(error) from None
-        self.database.create_function("sha256_of", -1, _sha256_of, deterministic=True)
-        if not self._execute("select 1 from pragma_table_info('replies') where name = 'sha256'"):
-            self._add_hashes()
+        self.database.row_factory = sqlite3.Row
+        self.database.text_factory = _text_of
         path.chmod(0o600)
 
     def close(self) -> None:
@@ -82,20 +76,25 @@ class RequestLog:
 
     def reply(self, key: str) -> Reply | None:
         """Return the answer to the request, if there is one as it was written."""
-        columns = "reply, finish, prompt_tokens, completion_tokens, metered, redacted"
-        rows = self._execute(f"select {columns} from replies where key = ? and sha256 = {_HASH}", key)
-        return Reply(*rows[0][:4], *map(bool, rows[0][4:])) if rows else None
+        row = self._as_written("key = ?", key)
+        if row is None:
+            return None
+        counts = (row["prompt_tokens"], row["completion_tokens"], bool(row["metered"]), bool(row["redacted"]))
+        return Reply(row["reply"], row["finish"], *counts)
 
     def keep(self, entries: list[Entry]) -> None:
         """Write answers in one transaction."""
         with self._transaction():
-            for row in map(_row, entries):
-                self._execute(f"insert or replace into replies values ({', '.join('?' * 17)}, '')", *row)
-                self._execute(f"update replies set sha256 = {_HASH} where key = ?", row[0])
+            for values in map(_values, entries):
+                self._execute(f"insert or replace into replies values ({', '.join('?' * 18)})", *values, _sha256_of(values))
 
     def drop_changed(self) -> int:
         """Remove the answers that are not as they were written; return how many."""
-        return len(self._execute(f"delete from replies where sha256 <> {_HASH} returning 1"))
+        rows = [rowid for (rowid,) in self._execute("select rowid from replies") if self._as_written("rowid = ?", rowid) is None]
+        with self._transaction():
+            for rowid in rows:
+                self._execute("delete from replies where rowid = ?", rowid)
+        return len(rows)
 
     def fail(self, asked: ProviderRequest, error: str, retryable: bool) -> None:
         """Record a failed try."""
@@ -116,11 +115,10 @@ class RequestLog:
         query = "select count(*), coalesce(sum(prompt_tokens + completion_tokens), 0), coalesce(sum(cost), 0) from replies"
         return Used(*self._execute(query)[0])
 
-    def _add_hashes(self) -> None:
-        """Give the answers of an older version hashes, as they are now."""
-        with self._transaction():
-            self._execute("alter table replies add column sha256 text not null default ''")
-            self._execute(f"update replies set sha256 = {_HASH}")
+    def _as_written(self, condition: str, value: object) -> sqlite3.Row | None:
+        """Return the answer's row, or None if there is none, or its hash is another one's."""
+        rows = self._execute(f"select * from replies where {condition}", value)
+        return rows[0] if rows and _sha256_of(tuple(rows[0])[:-1]) == rows[0]["sha256"] else None
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -136,8 +134,7 @@ class RequestLog:
     def _execute(self, statement: str, *values: object) -> list[Any]:
         """Run one statement and return its rows."""
         try:
-            with self.in_use:
-                return self.database.execute(statement, values).fetchall()
+            return self.database.execute(statement, values).fetchall()
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
             raise
         except sqlite3.DatabaseError as error:
@@ -168,15 +165,21 @@ def open_log(path: Path, display: Display) -> Iterator[RequestLog]:
             log.close()
 
 
-def _row(entry: Entry) -> tuple[object, ...]:
+def _values(entry: Entry) -> tuple[object, ...]:
+    """Return the columns but the hash, of the types that SQLite gives back."""
     asked, reply, cost, currency, tries, seconds = entry
     request = (asked.key, asked.provider, asked.model, _text(asked.messages), _text(asked.sampling._asdict()), asked.seed)
-    answer = (reply.text, reply.finish, reply.prompt_tokens, reply.completion_tokens, reply.metered, reply.redacted)
-    return (*request, *answer, cost, currency, tries, seconds, time.time())
+    answer = (reply.text, reply.finish, reply.prompt_tokens, reply.completion_tokens, int(reply.metered), int(reply.redacted))
+    return (*request, *answer, None if cost is None else float(cost), currency, tries, float(seconds), time.time())
 
 
-def _sha256_of(*values: bytes | float | None) -> str:
+def _sha256_of(values: tuple[object, ...]) -> str:
     return sha256(repr(values).encode()).hexdigest()
+
+
+def _text_of(data: bytes) -> str:
+    """Decode a text of a database that may be damaged."""
+    return data.decode(errors="surrogateescape")
 
 
 def _text(value: object) -> str:
