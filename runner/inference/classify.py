@@ -45,23 +45,15 @@ class Classifier:
 
     def classify_all(self, texts: list[str]) -> list[dict[str, Any]]:
         """Classify several texts at once, each in the form of the training's rows."""
-        from ..worker.classification import tokenise_rows
+        from ..worker.classification import tokenise
 
-        read, label = map(self.form.read, texts) if self.form else texts, self.labels[0]  # the label is not used
-        records = [{"id": str(number), "text": text, "label": label} for number, text in enumerate(read)]
-        found = tokenise_rows(records, self.loaded.tokenizer, self.labels, self.sequence_len, "truncate")
-        chances = label_probabilities(self.loaded, [row["input_ids"] for row in found.rows])
-        return [self._facts(row, chance, found.long) for row, chance in zip(found.rows, chances, strict=True)]
-
-    def _facts(self, row: dict[str, Any], chances: list[float], long: dict[str, int]) -> dict[str, Any]:
-        probabilities = dict(sorted(zip(self.labels, chances, strict=True), key=lambda pair: -pair[1]))
-        seen = len(row["input_ids"])
-        return {
-            "label": next(iter(probabilities)),
-            "probabilities": probabilities,
-            "tokens": long.get(row["id"], seen),
-            "tokens_seen": seen,
-        }
+        read = map(self.form.read, texts) if self.form else texts
+        tokenised = [tokenise(text, self.loaded.tokenizer, self.sequence_len) for text in read]
+        found = []
+        for (ids, tokens), chances in zip(tokenised, label_probabilities(self.loaded, [ids for ids, _ in tokenised]), strict=True):
+            probabilities = dict(sorted(zip(self.labels, chances, strict=True), key=lambda pair: -pair[1]))
+            found.append({"label": next(iter(probabilities)), "probabilities": probabilities, "tokens": tokens, "tokens_seen": len(ids)})
+        return found
 
     def respond(self, line: str) -> None:
         """Print the line's label and all probabilities, the likeliest first."""

@@ -24,17 +24,23 @@ class Tokenised(NamedTuple):
     long: dict[str, int]
 
 
+def tokenise(text: str, tokenizer: Any, sequence_len: int) -> tuple[list[int], int]:
+    """Return the text's first sequence_len tokens, with the special tokens that the tokenizer adds, and how many the whole text has."""
+    ids = tokenizer(text)["input_ids"]
+    cut = ids if len(ids) <= sequence_len else tokenizer(text, truncation=True, max_length=sequence_len)["input_ids"]
+    return cut, len(ids)
+
+
 def tokenise_rows(records: list[dict[str, Any]], tokenizer: Any, labels: list[str], sequence_len: int, strategy: str) -> Tokenised:
-    """Tokenise classification records with the special tokens that the tokenizer adds. `strategy` is excess_length_strategy."""
+    """Tokenise classification records. `strategy` is excess_length_strategy."""
     index = {label: number for number, label in enumerate(labels)}
     rows, long = [], {}
     for record in records:
-        ids = tokenizer(record["text"])["input_ids"]
-        if len(ids) > sequence_len:
-            long[record["id"]] = len(ids)
+        ids, tokens = tokenise(record["text"], tokenizer, sequence_len)
+        if tokens > sequence_len:
+            long[record["id"]] = tokens
             if strategy != "truncate":
                 continue
-            ids = tokenizer(record["text"], truncation=True, max_length=sequence_len)["input_ids"]
         rows.append({"id": record["id"], "input_ids": ids, "attention_mask": [1] * len(ids), "labels": index[record["label"]]})
     return Tokenised(rows, long)
 

@@ -97,12 +97,11 @@ def _reply(loaded: LoadedModel, reply: Reply) -> dict[str, Any]:
 
 
 def text_row(loaded: LoadedModel, row: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    from .classification import tokenise_rows
+    """Return the text's tokens as training has them, cut if they are too many, and how many there were."""
+    from .classification import tokenise
 
-    record = {"id": row["id"], "text": row["fields"]["text"], "label": loaded.labels[0]}  # the label is ignored
-    found = tokenise_rows([record], loaded.tokenizer, list(loaded.labels), settings["sequence_len"] or loaded.context, "truncate")
-    ids = found.rows[0]["input_ids"]
-    return {"ids": ids, "tokens": found.long.get(row["id"], len(ids))}
+    ids, tokens = tokenise(row["fields"]["text"], loaded.tokenizer, settings["sequence_len"] or loaded.context)
+    return {"ids": ids, "tokens": tokens}
 
 
 def labels_of(loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
