@@ -28,6 +28,7 @@ from typing import Any
 
 import axolotl_probes
 import yaml
+from smoke import status_of
 
 ROOT = Path(__file__).resolve().parent.parent
 FIELDS = ROOT / "schemas" / "axolotl_fields.json"
@@ -79,7 +80,7 @@ def trained(run: Path, changes: dict[str, Any]) -> dict[str, Any]:
         config.write_text(yaml.safe_dump({key: value for key, value in values.items() if value is not None}), encoding="utf-8")
         pid = os.fork()
         if pid == 0:
-            _train_here(folder)
+            os._exit(status_of(lambda: _train_here(folder)))
         failed = _waited(pid)
         found = folder / "fingerprint.json"
         if found.is_file() and not failed:
@@ -112,30 +113,17 @@ def _reason(folder: Path) -> str:
 
 
 def _train_here(folder: Path) -> None:
-    """Train in this process, which is a fork, and leave fingerprint.json. Never returns."""
-    code = 1
-    try:
-        os.chdir(folder)
-        log = os.open("log", os.O_WRONLY | os.O_CREAT)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        sys.argv = ["axolotl"]
-        from axolotl.cli.train import do_cli
+    """Train in this process, which is a fork, and leave fingerprint.json."""
+    os.chdir(folder)
+    log = os.open("log", os.O_WRONLY | os.O_CREAT)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    sys.argv = ["axolotl"]
+    from axolotl.cli.train import do_cli
 
-        with watched() as seen:
-            do_cli("rendered/axolotl.yml")
-        Path("fingerprint.json").write_text(json.dumps(fingerprint(folder, seen)), encoding="utf-8")
-        code = 0
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 1
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    with watched() as seen:
+        do_cli("rendered/axolotl.yml")
+    Path("fingerprint.json").write_text(json.dumps(fingerprint(folder, seen)), encoding="utf-8")
 
 
 @contextlib.contextmanager
