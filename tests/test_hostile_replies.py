@@ -102,7 +102,7 @@ def test_a_hub(tmp_path, monkeypatch, asked, where):
     card = tmp_path / "README.md"
     card.write_text("x")
     ask = {
-        "small_files": lambda number: small_files(f"a/b{number}"),
+        "small_files": lambda number: small_files(f"a/b{number}", None),
         "find_dataset": lambda number: find_dataset(f"hf:a/b{number}", "main"),
         "send": lambda number: send([Upload("README.md", 1, card)], f"a/b{number}", False, "x"),
     }[asked]

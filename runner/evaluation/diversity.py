@@ -14,6 +14,7 @@ from ...schemas.base.words import WORD
 
 SAMPLE = 5000  # texts whose words are counted
 COMPARED = 400  # texts that are compared with each other: 80,000 pairs
+_SEED = 42
 
 
 class Sample:
@@ -33,13 +34,13 @@ class Sample:
             self.texts[place] = text
 
 
-def diversity_by_part(records: Iterable[Mapping[str, Any]], seed: int = 42) -> dict[str, dict[str, Any]]:
+def diversity_by_part(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the diversity of prompts and replies in chats, or of texts and the source texts that they were made from."""
     samples: dict[str, Sample] = {}
     for record in records:
         for part, text in _parts(record):
-            samples.setdefault(part, Sample(seed)).add(text)
-    return {part: diversity(sample, seed) for part, sample in samples.items()}
+            samples.setdefault(part, Sample(_SEED)).add(text)
+    return {part: diversity(sample) for part, sample in samples.items()}
 
 
 def _parts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -53,12 +54,12 @@ def _parts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "source texts", original
 
 
-def diversity(sample: Sample, seed: int = 42) -> dict[str, Any]:
+def diversity(sample: Sample) -> dict[str, Any]:
     """Return texts, sampled, distinct (of these), mean_words, distinct_1, distinct_2, nearest and compared; None if not measurable."""
     texts = sample.texts
     words = [re.findall(WORD, text.casefold()) for text in texts]
     ones, twos = [word for row in words for word in row], [pair for row in words for pair in zip(row, row[1:], strict=False)]
-    chosen = words if len(words) <= COMPARED else random.Random(seed).sample(words, COMPARED)
+    chosen = words if len(words) <= COMPARED else random.Random(_SEED).sample(words, COMPARED)
     return {
         "texts": sample.seen,
         "sampled": len(texts),

@@ -28,13 +28,14 @@ class Training(NamedTuple):
     losses: dict[str, float | None]
 
 
-def read_predictions(predictions: Path, rows: Path | None = None) -> dict[str, list[Prediction]]:
-    """Return the predictions of each model from predictions.jsonl, the same rows in the same order for all, with meta and judgements.
+def read_predictions(predictions: Path) -> dict[str, list[Prediction]]:
+    """Return the predictions of each model from predictions.jsonl, the same rows in the same order for all, with meta and judgements
+    from the files beside it.
 
     Raises UserError if the file is damaged, or if the models have different rows.
     """
     scores = read_judgements(predictions.with_name("judgements.jsonl"))
-    meta = {row["id"]: row.get("meta", {}) for row in read_lines(rows, "id")} if rows else {}
+    meta = {row["id"]: row.get("meta", {}) for row in read_lines(predictions.with_name("rows.jsonl"), "id")}
     by_model: dict[str, dict[str, Prediction]] = {}
     for line in read_lines(predictions, "model", *(name for name in Prediction._fields if name not in Prediction._field_defaults)):
         fields = {key: line[key] for key in Prediction._fields if key in line}

@@ -23,7 +23,7 @@ SECONDS = 10  # for the first answer; without a limit, a hub that accepts the co
 WHOLE_SECONDS = 300  # for the small files of a model
 
 
-def require_weights(name: str, revision: str | None = None) -> None:
+def require_weights(name: str, revision: str | None) -> None:
     """Raise UserError if the model's weights are neither cached nor on the hub, or are pickles there.
 
     Fetches only the small files.
@@ -32,7 +32,7 @@ def require_weights(name: str, revision: str | None = None) -> None:
         small_files(name, revision, with_weights=True)
 
 
-def small_files(name: str, revision: str | None = None, *, with_weights: bool = False) -> Path:
+def small_files(name: str, revision: str | None, *, with_weights: bool = False) -> Path:
     """Fetch a model's configuration and tokenizer, without weights, into the hub's cache; return their folder.
 
     Raises UserError, with what to do, if there is no such model, if it is gated, or if the hub cannot be reached; and `with_weights`, if
@@ -82,7 +82,7 @@ def _is_whole(folder: Path) -> bool:
     return (folder / "config.json").is_file() and any(folder.glob("token*"))
 
 
-def cached_weights(name: str, revision: str | None = None) -> Path | None:
+def cached_weights(name: str, revision: str | None) -> Path | None:
     """Return the model's folder in the hub's cache if it has the weights; None if they must be fetched."""
     folder = _cached(name, revision)
     return folder if folder and (folder / "config.json").is_file() and any(folder.glob("*.safetensors")) else None

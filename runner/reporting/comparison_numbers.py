@@ -158,7 +158,7 @@ def _tuned_rows(runs: list[RunFolder], folder: str, scores: Scores) -> tuple[lis
     paths = [run / folder / "predictions.jsonl" for run in runs]
     if scores[0]["baseline"] != BASE:
         return [read_classified(path, labels)[TUNED] for path, labels in zip(paths, names, strict=True)], ()
-    columns = [read_predictions(path, path.with_name("rows.jsonl"))[TUNED] for path in paths]
+    columns = [read_predictions(path)[TUNED] for path in paths]
     return columns, tuple(names[0]) if all(labels == names[0] for labels in names) else ()
 
 

@@ -165,7 +165,7 @@ def row_facts(run: RunFolder, metrics: Metrics) -> dict[str, Any]:
     by_id: dict[str, dict[str, Any]] = {}
     for line in predictions:
         by_id.setdefault(line["id"], {})[line["model"]] = line
-    cases = read_predictions(run / "eval" / "predictions.jsonl", run / "eval" / "rows.jsonl")
+    cases = read_predictions(run / "eval" / "predictions.jsonl")
     if not {BASE, TUNED} <= set(cases):
         return {}
     best, worst = extremes(gains(name, cases))

@@ -57,7 +57,7 @@ def key(context: RunContext) -> str:
     return evaluate_key(context.recipe.evaluation, context.recipe.evaluation_split, context.keys["train"], context.keys.get(SETS, ""))
 
 
-def evaluate_key(evaluation: Evaluation, split: str, train: str, sets: str = "") -> str:
+def evaluate_key(evaluation: Evaluation, split: str, train: str, sets: str) -> str:
     """Return a hash of the evaluation section, the files and folders that it names, the training, and the rows of further sets."""
     contents: dict[str, Any] = {"blimp": evaluation.blimp and PROBES["blimp"].identity(evaluation.blimp)}
     contents |= {name: with_contents(getattr(evaluation, name)) for name in ("sentiment_model", "sentiment_prompts")}
@@ -192,6 +192,6 @@ def _numbers(run: RunFolder, recipe: Recipe, folder: Path, facts: dict[str, Any]
     """Return every metric of the folder's predictions, of a classifier or of base and tuned model."""
     predictions = folder / "predictions.jsonl"
     if recipe.data.type != "classification":
-        return score(recipe.evaluation, read_predictions(predictions, folder / "rows.jsonl"), facts, training)
+        return score(recipe.evaluation, read_predictions(predictions), facts, training)
     labels = run.read(MANIFEST).get("labels", [])
     return score_classified(recipe.evaluation, read_classified(predictions, labels), labels, rows, facts)

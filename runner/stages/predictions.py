@@ -172,7 +172,7 @@ def request_of(run: RunFolder, file: RunFile[EvaluationRequest]) -> EvaluationRe
         return None
 
 
-def set_requests(run: RunFolder, recipe: Recipe, train: str, bits: int = 0) -> dict[str, SetRequest]:
+def set_requests(run: RunFolder, recipe: Recipe, train: str, bits: int) -> dict[str, SetRequest]:
     """Return what to predict on each further set. Its key changes with everything that predictions depend on."""
     found: dict[str, SetRequest] = {}
     for name in recipe.evaluation.also:
@@ -192,7 +192,7 @@ def write_set_rows(run: RunFolder, recipe: Recipe, sets: dict[str, SetRequest], 
         write_atomically(run / EVALUATING / SETS / name / "rows.jsonl", b"".join(set_rows(run.path, recipe, name)))
 
 
-def predictions_key(recipe: Recipe, train: str, bits: int = 0) -> str:
+def predictions_key(recipe: Recipe, train: str, bits: int) -> str:
     """Return a hash of what predictions depend on, but not of what is measured on them."""
     evaluation = recipe.evaluation
     generation = evaluation.generation if generates_replies(recipe) else evaluation.generation.batch_size

@@ -73,7 +73,7 @@ def test_every_reply_is_judged_once_with_its_conversation(judging, run):
 
 def test_scores_become_metrics_of_both_models(judging, run):
     judging(reply(lambda exchange: json.dumps(GOOD | {"authenticity": 3 if "tuned" in exchange.prompt else 1})))
-    cases = read_predictions(run / "evaluating/predictions.jsonl", run / "evaluating/rows.jsonl")
+    cases = read_predictions(run / "evaluating/predictions.jsonl")
     found = score(Evaluation(metrics=("authenticity", "safety")), cases, {})
     assert {model: found["models"][model]["authenticity"]["value"] for model in ("base", "tuned")} == {"base": 1, "tuned": 3}
 
@@ -83,7 +83,7 @@ def test_a_judgement_without_scores_is_retried_then_counted(judging, run):
     assert (result["judged"], result["unread"]) == (5, 1)
     seeds = [body["seed"] for body in server.asked if "base 1" in body["messages"][1]["content"]]
     assert len(seeds) == len(set(seeds)) == 2
-    cases = read_predictions(run / "evaluating/predictions.jsonl", run / "evaluating/rows.jsonl")
+    cases = read_predictions(run / "evaluating/predictions.jsonl")
     assert [case.judged for case in cases["base"]] == [GOOD, {}, GOOD]
 
 

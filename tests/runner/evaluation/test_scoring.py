@@ -255,7 +255,7 @@ def levels(tmp_path):
     )
     evaluation = Evaluation(metrics=("accuracy", "invalid_rate", "rank_correlation", "stop_rate"), labels=LABELS, seen_by="word")
     training = Training(tmp_path / "train.jsonl", {"train_loss": 0.5, "validation_loss": None})
-    return evaluation, read_predictions(tmp_path / "predictions.jsonl", tmp_path / "rows.jsonl"), training
+    return evaluation, read_predictions(tmp_path / "predictions.jsonl"), training
 
 
 def test_replies_are_scored_as_labels_next_to_the_majority_class(levels):

@@ -15,7 +15,7 @@ import sys
 from recipekit.runner.models.hub import require_weights
 from recipekit.schemas.base.errors import UserError
 try:
-    require_weights("some/model")
+    require_weights("some/model", None)
 except UserError as error:
     print(error)
 """

@@ -41,17 +41,18 @@ def test_the_rows_that_are_left_are_reported_and_those_that_were_dropped(minimal
 
 def test_the_evaluate_key_changes_with_what_is_measured_and_on_what():
     changes = [
-        (Evaluation(), "test", "trained"),
-        (Evaluation(), "validation", "trained"),
-        (Evaluation(), "test", "trained anew"),
-        (Evaluation(metrics=("token_accuracy",)), "test", "trained"),
-        (Evaluation(max_rows=5), "test", "trained"),
-        (Evaluation(confidence=0.9), "test", "trained"),
-        (Evaluation(generation=Generation(max_new_tokens=1)), "test", "trained"),
-        (Evaluation(gates={"perplexity": Gate(max=9)}), "test", "trained"),
-        (Evaluation(prompts=SamplePrompts(("Hi",))), "test", "trained"),
-        (Evaluation(prompts=SamplePrompts(("Hello",))), "test", "trained"),
-        (Evaluation(prompts=SamplePrompts(("Hello",), generation=Generation(seed=7))), "test", "trained"),
+        (Evaluation(), "test", "trained", ""),
+        (Evaluation(), "test", "trained", "other sets"),
+        (Evaluation(), "validation", "trained", ""),
+        (Evaluation(), "test", "trained anew", ""),
+        (Evaluation(metrics=("token_accuracy",)), "test", "trained", ""),
+        (Evaluation(max_rows=5), "test", "trained", ""),
+        (Evaluation(confidence=0.9), "test", "trained", ""),
+        (Evaluation(generation=Generation(max_new_tokens=1)), "test", "trained", ""),
+        (Evaluation(gates={"perplexity": Gate(max=9)}), "test", "trained", ""),
+        (Evaluation(prompts=SamplePrompts(("Hi",))), "test", "trained", ""),
+        (Evaluation(prompts=SamplePrompts(("Hello",))), "test", "trained", ""),
+        (Evaluation(prompts=SamplePrompts(("Hello",), generation=Generation(seed=7))), "test", "trained", ""),
     ]
     assert len({evaluate_key(*values) for values in changes}) == len(changes)
 
@@ -61,7 +62,7 @@ def test_the_evaluate_key_changes_with_the_file_of_prompts(tmp_path):
     evaluation, keys = Evaluation(prompts=SamplePrompts(path=str(file))), set()
     for text in ("Hi\n", "Hello\n"):
         file.write_text(text)
-        keys.add(evaluate_key(evaluation, "test", "trained"))
+        keys.add(evaluate_key(evaluation, "test", "trained", ""))
     assert len(keys) == 2
 
 

@@ -83,15 +83,15 @@ MAPPINGS = ("gates", "also", "options", "converter_options", "judges", "criteria
 def leaves(values: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The paths of all keys that the recipe has or could have: in lists and under names, those of its own entries."""
     node = subschema(schema("recipe"), at)
-    if isinstance(values, list) and values and isinstance(values[0], dict):
-        parts = dict(enumerate(values))
+    parts: dict[Any, Any] = {}
+    if isinstance(values, list):
+        parts = dict(enumerate(values)) if values and isinstance(values[0], dict) else {}
     elif "properties" in node and (values is not None or not node.get("required")):
         parts = {key: (values or {}).get(key) for key in node["properties"]}
-    elif isinstance(node.get("additionalProperties"), dict) and values:
-        parts = values
-    else:
+    elif isinstance(node.get("additionalProperties"), dict):
+        parts = values or {}
+    if not parts:
         yield at
-        return
     for key, value in parts.items():
         yield from leaves(value, (*at, key))
 
@@ -107,7 +107,7 @@ def asked(provider: Provider, limits: Limits) -> Any:
 def evaluated(made: Recipe) -> list[Any]:
     """What the evaluation is made from, as its own parts see it."""
     evaluation: Evaluation = made.evaluation
-    sets = {name: (predictions_key(made.of_set(name), ""), made.of_set(name).data, found.max_rows, found.metrics, found.labels, found.gates)
+    sets = {name: (predictions_key(made.of_set(name), "", 0), made.of_set(name).data, found.max_rows, found.metrics, found.labels, found.gates)
             for name, found in evaluation.also.items()}  # fmt: skip
     scored = (
         evaluation.metrics,
@@ -123,7 +123,7 @@ def evaluated(made: Recipe) -> list[Any]:
     if rubric := evaluation.rubric:
         limits = rubric.limits or Limits()
         judged += [rubric_prompt(rubric), rubric.gates, [(asked(judge, limits), rubric.max_new_tokens) for judge in rubric.judges]]
-    return [predictions_key(made, ""), sets, scored, judged, requested_probes(made)]
+    return [predictions_key(made, "", 0), sets, scored, judged, requested_probes(made)]
 
 
 def generated(generate: Generate) -> list[Any]:

@@ -51,12 +51,12 @@ def test_a_probe_is_done_again_when_its_folder_holds_something_else(tmp_path, mi
     pairs.mkdir()
     (pairs / "a.jsonl").write_text("one\n")
     evaluation = Recipe.from_values(minimal({"evaluation.blimp": str(pairs)})).evaluation
-    keys, key = pending_probes(run, {"blimp": str(pairs)}, "predictions"), evaluate_key(evaluation, "validation", "trained")
+    keys, key = pending_probes(run, {"blimp": str(pairs)}, "predictions"), evaluate_key(evaluation, "validation", "trained", "")
     run.write(PROBES["blimp"].file, {"key": keys["blimp"], "base": {}, "tuned": {}})
     assert pending_probes(run, {"blimp": str(pairs)}, "predictions") == {}
     (pairs / "a.jsonl").write_text("two\n")
     assert set(pending_probes(run, {"blimp": str(pairs)}, "predictions")) == {"blimp"}
-    assert evaluate_key(evaluation, "validation", "trained") != key
+    assert evaluate_key(evaluation, "validation", "trained", "") != key
 
 
 def test_pairs_are_checked_before_a_model_is_loaded(tmp_path):
