@@ -176,15 +176,18 @@ def _predicted(job: Job, out: Path, folder: Path, display: Display) -> Iterator[
     key = key_of("predict", VERSION, job.model.identity, made_of, job.settings, package_versions())
     work = RunFolder(folder)
     _begin(work)
-    with work.locked():
+    refused: UserError | None = None
+    with work.locked():  # which reports a folder that is removed meanwhile
         try:
             _prepare(work, key, job, display)
-        except UserError:
-            shutil.rmtree(work.path)
-            raise
-        _run(work, display)
-        yield work
+        except UserError as error:
+            refused = error
+        else:
+            _run(work, display)
+            yield work
     shutil.rmtree(work.path)
+    if refused:
+        raise refused
 
 
 def _written(out: Path, rows: Rows) -> Predicted:
