@@ -28,6 +28,7 @@ from recipekit.schemas.values import built
 from .support.hostile_replies import bodies, raw_replies, say, stream_of
 from .support.jsonl import write_jsonl
 from .support.llm_server import OK, Quiet, chunk, completion, serving
+from .support.waiting import PATIENCE
 
 SCORES = json.dumps({"comprehensiveness": 2, "professionalism": 3, "authenticity": 1, "safety": 1})
 WHOLE = list(raw_replies(completion(SCORES)))
@@ -59,7 +60,7 @@ def fault(outcome: Any) -> str:
 @pytest.mark.parametrize(("replies", "stream"), [(WHOLE, False), (STREAMED, True)], ids=["whole", "streamed"])
 def test_a_provider(tmp_path, replies, stream):
     async def ask_all(url, log):
-        client = Client.open(endpoint(Provider("openai_compatible", "m", base_url=url, stream=stream)), 2, 60)
+        client = Client.open(endpoint(Provider("openai_compatible", "m", base_url=url, stream=stream)), 2, PATIENCE)
         try:
             for number in range(len(replies)):
                 asked = ProviderRequest("p", "m", ({"role": "user", "content": f"row {number}"},), Sampling(max_new_tokens=9), 7)
@@ -90,7 +91,7 @@ def test_a_judge(tmp_path, monkeypatch):
     )
     with serving(of_row(replies)) as server:
         section = {"provider": "openai_compatible", "model": "j", "base_url": server.url}
-        limits = {"concurrency": 8, "timeout": 60, "retries": 0, "attempts": 1}
+        limits = {"concurrency": 8, "timeout": PATIENCE, "retries": 0, "attempts": 1}
         judge = built(Judge, {"prompt": "judge_counsellor", "provider": section, "limits": limits})
         result = judge_all(run, judge, 42, Quiet())
     assert result["judged"] + result["unread"] + result["failed"] == len(replies)

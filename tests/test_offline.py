@@ -9,6 +9,7 @@ import pytest
 
 from .support.paths import ROOT
 from .support.recipe_process import COMMAND
+from .support.waiting import PATIENCE
 
 # What a process does that looks for another machine, or offers itself to one.
 WATCHED = """
@@ -46,7 +47,7 @@ def commands(folder):
 
 def run(argv, folder):
     env = {**os.environ, "PYTHONSAFEPATH": "1", "NO_COLOR": "1"}
-    return subprocess.run(list(map(str, argv)), cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+    return subprocess.run(list(map(str, argv)), cwd=folder, env=env, capture_output=True, text=True, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("name", commands(ROOT))

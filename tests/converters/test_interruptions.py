@@ -15,6 +15,7 @@ import pytest
 
 from ..support.chats import chats, contents
 from ..support.jsonl import write_jsonl
+from ..support.waiting import PATIENCE
 
 CONVERT = """
 import sys
@@ -54,7 +55,7 @@ def trace():
             f"inject={injection}",
             *converting(*arguments, processes=processes),
         ]
-        return subprocess.run(argv, capture_output=True, text=True, timeout=60)
+        return subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE)
 
     return run
 
@@ -180,7 +181,7 @@ def test_rows_that_do_not_fit_into_memory_are_named_and_nothing_is_published(sta
     with rows.open("ab") as stream:
         stream.write(b'{"messages": [' + b"[]," * (1 << 20) + b"[]]}\n")
     argv = [sys.executable, "-B", "-c", LIMITED + CONVERT, str(rows), str(out), str(processes)]
-    result = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE)
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     assert "memory" in result.stderr and f"{rows.name}:" in result.stderr

@@ -13,6 +13,7 @@ from recipekit.schemas.base.errors import Location, UserError
 from recipekit.schemas.yaml_source import MAX_BYTES, Document, parse_yaml, read_text
 
 from ..support.counting import bytes_read, within_lines
+from ..support.waiting import PATIENCE
 
 
 def refusal(text: str) -> str:
@@ -270,7 +271,7 @@ def test_without_the_c_parser_the_same_values_and_errors_come_out() -> None:
                 continue
             raise SystemExit(f"taken: {text[:20]!r}")
     """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=PATIENCE)
 
 
 characters = st.characters(exclude_categories=["Cs", "Cc", "Cn"])

@@ -10,7 +10,7 @@ Found = TypeVar("Found")
 PATIENCE = 300  # seconds: what never comes fails the test then; nothing else depends on it
 
 
-def wait_until(condition: Callable[[], Found], process: subprocess.Popen | None = None) -> Found:
+def wait_until(condition: Callable[[], Found | None], process: subprocess.Popen | None = None) -> Found:
     """What the condition gives, once it is true. Fails when the process that should make it true has ended, or after PATIENCE."""
     end = time.monotonic() + PATIENCE
     while not (found := condition()):

@@ -16,6 +16,7 @@ from recipekit.converters.building import hub_replies
 from recipekit.converters.building.hub_client import hub_reply, is_invalid_reply, limit_hub_client
 
 from ...support.llm_server import MALFORMED, OK, announced, endless, gzip_bomb, redirect, serving, slow_loris
+from ...support.waiting import PATIENCE
 
 FACTS = {"id": "someone/model", "sha": "a" * 40, "siblings": [{"rfilename": "config.json"}], "tags": [], "private": False}
 TOKEN = "hf_" + "planted0123456789abcdef"
@@ -45,7 +46,7 @@ def asked(behave):
     """What `model_info` raises for a hub that behaves so, and the server."""
     with hub(behave) as server:
         with pytest.raises(Exception) as caught:
-            hub_reply(lambda: HfApi(endpoint=server.url, token=TOKEN).model_info("someone/model", timeout=5))
+            hub_reply(lambda: HfApi(endpoint=server.url, token=TOKEN).model_info("someone/model", timeout=PATIENCE))
         return caught.value, server
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from recipekit.schemas import VERSION
 from recipekit.schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
 
 from ...support.recipe_process import COMMAND
+from ...support.waiting import PATIENCE, wait_until
 
 Recipe = Callable[..., Any]
 
@@ -118,7 +120,7 @@ def test_the_installed_program_runs() -> None:
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=PATIENCE)
     return process.returncode, err
 
 
@@ -148,14 +150,21 @@ def test_a_closed_stream_is_silent(redirection: str) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
+def writing(fifo: Path) -> int | None:
+    """The pipe's other end, once somebody reads it."""
+    with suppress(OSError):
+        return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    return None
+
+
 def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     fifo = tmp_path / "slow.yml"
     os.mkfifo(fifo)
     process = subprocess.Popen([*COMMAND, "check", str(fifo)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(1.5)  # it waits for somebody to write into the pipe
+    writer = wait_until(lambda: writing(fifo), process)
     process.send_signal(signal.SIGINT)
     code, err = ended(process)
+    os.close(writer)
     assert code == 130
     assert err.strip() == "interrupted"
 
@@ -184,7 +193,7 @@ def on_terminal(variables: dict[str, str]) -> bytes:
         if not block:
             break
         written += block
-    process.wait(30)
+    process.wait(PATIENCE)
     os.close(leader)
     return written
 

@@ -16,6 +16,7 @@ from recipekit.schemas.values import built
 from ...support import llm_server as servers
 from ...support.jsonl import write_jsonl
 from ...support.llm_server import KEY, Quiet, reply, serving, status, then
+from ...support.waiting import PATIENCE
 
 for package in ("openai", "numpy", "httpx2"):
     pytest.importorskip(package, reason=f"needs the extra [eval]: {package}")
@@ -47,7 +48,7 @@ def judging(run, monkeypatch):
         with serving(behave, ports[-1]) as server:
             ports.append(server.port)
             section = {"provider": "openai_compatible", "model": "j", "base_url": server.url, "key_name": "PLANTED_API_KEY"} | provider
-            bounds = {"concurrency": 2, "timeout": 2, "retries": 1, "attempts": 2} | dict(limits)
+            bounds = {"concurrency": 2, "timeout": PATIENCE, "retries": 1, "attempts": 2} | dict(limits)
             judge = built(Judge, {"prompt": "judge_counsellor", "provider": section, "limits": bounds})
             return judge_all(run, judge, 42, Quiet()), server
 
@@ -116,13 +117,15 @@ def test_a_new_judge_or_reply_is_judged_again(judging, run, other):
 
 WRONG = {
     "429": status(429, "slow down"), "500": status(500), "503": status(503), "a cut connection": servers.cut, "malformed JSON": servers.malformed,
-    "JSON of another shape": servers.other_shape, "a page": servers.wrong_type, "a hang": servers.hang, "a slow body": servers.slow_loris,
+    "JSON of another shape": servers.other_shape, "a page": servers.wrong_type,
 }  # fmt: skip
+TOO_LONG = {"a hang": servers.hang, "a slow body": servers.slow_loris}
 
 
-@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("name", [*WRONG, *TOO_LONG])
 def test_a_failure_is_retried(judging, name):
-    result, server = judging(then(WRONG[name], SCORED), {"timeout": 0.5, "concurrency": 1})
+    limits = {"timeout": 2} if name in TOO_LONG else {}
+    result, server = judging(then((WRONG | TOO_LONG)[name], SCORED), {**limits, "concurrency": 1})
     assert (result["judged"], result["failed"], len(server.asked)) == (6, 0, 7)
 
 
@@ -131,7 +134,7 @@ UNUSABLE = [servers.endless, servers.announced, servers.gzip_bomb, *servers.MALF
 
 @pytest.mark.parametrize("behave", UNUSABLE, ids=lambda behave: behave.__name__)
 def test_unreadable_replies_are_counted_and_bounded(judging, run, behave):
-    limits = {"timeout": 20, "concurrency": 1, "retries": 0, "attempts": 1}
+    limits = {"timeout": PATIENCE, "concurrency": 1, "retries": 0, "attempts": 1}
     result, server = judging(lambda exchange: (behave if "base 1" in exchange.prompt else SCORED)(exchange), limits)
     assert (result["judged"], result["unread"] + result["failed"]) == (5, 1)
     assert getattr(server, "sent", 0) < 64 << 20

@@ -8,6 +8,7 @@ from recipekit.schemas.generate_sections import Generate
 from recipekit.schemas.values import built
 
 from ...support.llm_server import KEY, Quiet, serving
+from ...support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def section(tmp_path):
         provider = {"provider": "openai_compatible", "model": "m", "base_url": url, "key_name": "PLANTED_API_KEY"} | changes.pop(
             "provider", {}
         )
-        limits = {"concurrency": 4, "timeout": 2, "retries": 2, "attempts": 1} | changes.pop("limits", {})
+        limits = {"concurrency": 4, "timeout": PATIENCE, "retries": 2, "attempts": 1} | changes.pop("limits", {})
         values = {"task": "ask", "prompt": str(prompt), "input": str(path or tmp_path / "subtitles.csv"), "providers": [provider],
                   "options": {"runs": 2}, "limits": limits} | changes  # fmt: skip
         return built(Generate, values)

@@ -11,7 +11,7 @@ uvicorn = pytest.importorskip("uvicorn", reason="needs the extra [serve]")
 from recipekit.runner.inference import bounded_protocol
 from recipekit.runner.inference.bounded_protocol import BoundedProtocol
 
-from ...support.waiting import wait_until
+from ...support.waiting import PATIENCE, wait_until
 
 
 async def application(scope, receive, send):
@@ -42,7 +42,7 @@ REQUEST = b"GET / HTTP/1.1\r\nhost: localhost\r\n"
 )
 def test_a_request_without_an_end_is_closed(server, part) -> None:
     running, address = server
-    connections = [socket.create_connection(address, timeout=30) for _ in range(200)]
+    connections = [socket.create_connection(address, timeout=PATIENCE) for _ in range(200)]
     for connection in connections:
         connection.sendall(part)
     for connection in connections:
@@ -50,13 +50,13 @@ def test_a_request_without_an_end_is_closed(server, part) -> None:
             pass
         connection.close()
     wait_until(lambda: not running.server_state.connections)
-    assert urllib.request.urlopen(f"http://127.0.0.1:{address[1]}/", timeout=30).read() == b"ok"
+    assert urllib.request.urlopen(f"http://127.0.0.1:{address[1]}/", timeout=PATIENCE).read() == b"ok"
 
 
 def test_thousands_of_connections_leave_nothing_behind(server) -> None:
     running, address = server
     for number in range(3000):
-        with socket.create_connection(address, timeout=30) as connection:
+        with socket.create_connection(address, timeout=PATIENCE) as connection:
             connection.sendall([b"", REQUEST, REQUEST + b"\r\n"][number % 3])
     wait_until(lambda: not running.server_state.connections and not running.server_state.tasks)
-    assert urllib.request.urlopen(f"http://127.0.0.1:{address[1]}/", timeout=30).read() == b"ok"
+    assert urllib.request.urlopen(f"http://127.0.0.1:{address[1]}/", timeout=PATIENCE).read() == b"ok"

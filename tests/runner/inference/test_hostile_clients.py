@@ -24,7 +24,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
 
-from ...support.waiting import wait_until
+from ...support.waiting import PATIENCE, wait_until
 
 CONNECTIONS = int(os.environ.get("RECIPEKIT_CONNECTIONS", 10_000))
 PART = b"x" * 10_000
@@ -80,7 +80,7 @@ class Served:
         return len(self.server.server_state.connections)
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(self.address, timeout=60)
+        return socket.create_connection(self.address, timeout=PATIENCE)
 
     def answer(self, *parts: bytes) -> bytes:
         """What is answered until the server closes the connection, or leaves it open in silence."""
@@ -97,7 +97,7 @@ class Served:
 
     def is_well(self) -> bool:
         asked = urllib.request.Request(f"http://127.0.0.1:{self.address[1]}/chat", b'{"a": 1}')
-        with urllib.request.urlopen(asked, timeout=60) as answer:
+        with urllib.request.urlopen(asked, timeout=PATIENCE) as answer:
             return json.load(answer) == {"keys": 1}
 
     def stop(self) -> None:

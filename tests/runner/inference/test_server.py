@@ -9,15 +9,16 @@ import sys
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx2
 import openai
 import pytest
 from recipekit.runner.providers.local_server import served
 
-from ...support.waiting import wait_until
+from ...support.waiting import PATIENCE, wait_until
 
-HI = [{"role": "user", "content": "Where does the cat sleep?"}]
+HI: Any = [{"role": "user", "content": "Where does the cat sleep?"}]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def server(tiny_model, tmp_path_factory):
         yield url, str(tiny_model)
 
 
-def asked(server, **changes):
+def asked(server, **changes) -> Any:
     """A reply; of a stream its parts."""
     client = openai.OpenAI(base_url=server[0], api_key="none", max_retries=0, http_client=httpx2.Client(trust_env=False))
     with client:
@@ -34,10 +35,10 @@ def asked(server, **changes):
         return list(response) if changes.get("stream") else response
 
 
-def raw(url, body=None, headers=None, method=None):
+def raw(url, body=None, headers=None, method=None) -> tuple[int, Any]:
     request = urllib.request.Request(url, body, {"content-type": "application/json", **(headers or {})}, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=20) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
             return response.status, json.loads(response.read())
     except urllib.error.HTTPError as error:
         with error:
@@ -105,7 +106,7 @@ def test_a_stream_gives_the_same_text_in_parts(server) -> None:
 
 
 def test_waiting_requests_are_answered_in_batches(server) -> None:
-    async def ask_all():
+    async def ask_all() -> list[Any]:
         async with openai.AsyncOpenAI(
             base_url=server[0], api_key="none", max_retries=0, http_client=httpx2.AsyncClient(trust_env=False)
         ) as client:

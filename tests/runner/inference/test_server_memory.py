@@ -17,7 +17,7 @@ pytest.importorskip("uvicorn", reason="needs the extra [serve]")
 from recipekit.runner.inference.bounded_protocol import MAX_CONNECTIONS
 from recipekit.runner.providers.local_server import served
 
-from ...support.waiting import wait_until
+from ...support.waiting import PATIENCE, wait_until
 
 REQUESTS = int(os.environ.get("RECIPEKIT_SERVE_REQUESTS", 16_000))
 CONNECTIONS = REQUESTS // 8  # over 10,000 of a whole day
@@ -65,7 +65,7 @@ def listener_of(port: int) -> int:
 def ask(host: str, port: int, count: int) -> Counter[int]:
     """So many requests of every kind over kept connections, with their answers' statuses checked; a hundredth is real replies."""
     found: Counter[int] = Counter()
-    connection = http.client.HTTPConnection(host, port, timeout=60)
+    connection = http.client.HTTPConnection(host, port, timeout=PATIENCE)
     for number in range(count):
         (method, path, body, headers), status = REPLIES[number % 2] if number % 100 == 0 else CHEAP[number % len(CHEAP)]
         connection.request(method, path, body, headers)
@@ -81,7 +81,7 @@ def leave(host: str, port: int, count: int) -> None:
     """So many connections that are closed before they were answered."""
     unread = HEAD + b"content-length: %d\r\n\r\n" % len(UNREAD) + UNREAD
     for number in range(count):
-        with socket.create_connection((host, port), timeout=60) as connection:
+        with socket.create_connection((host, port), timeout=PATIENCE) as connection:
             connection.sendall(unread if number % 50 == 0 else LEAVING[number % len(LEAVING)])
 
 
@@ -95,7 +95,7 @@ def server(tiny_model, tmp_path_factory) -> Iterator[tuple[str, int, int]]:
 
 def is_idle(host: str, port: int) -> bool:
     """Whether no request is in progress; a server with too many connections open answers 503 until it has noticed that they were closed."""
-    with closing(http.client.HTTPConnection(host, port, timeout=60)) as connection:
+    with closing(http.client.HTTPConnection(host, port, timeout=PATIENCE)) as connection:
         connection.request("GET", "/health")
         answer = connection.getresponse()
         return answer.status == 200 and json.loads(answer.read())["in_progress"] == 0

@@ -12,6 +12,8 @@ from recipekit.runner.launch.plan import plan
 from recipekit.runner.runtime.machine import Machine
 from recipekit.schemas.sections import Launch, Recipe
 
+from ...support.waiting import PATIENCE
+
 CPU = Machine(cores=8)
 GPUS = Machine("cuda", 4, "a GPU", 24 << 30, True)
 CONFIG = "rendered/axolotl.yml"
@@ -88,7 +90,7 @@ def test_deepspeed_parses_the_hostfile_and_command(tmp_path, minimal):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     argv = [sys.executable, "-W", "ignore", "-c", PARSE, *made.resuming("checkpoints/checkpoint-4").argv[3:]]
-    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout.partition("answers:")[2])
     assert answer["machines"] == {"node-a": 4, "node-b.lan": 4}

@@ -21,7 +21,7 @@ from recipekit.schemas.sections import Launch
 from ...support.recipe_process import COMMAND, environment
 from ...support.single_process import ROWS, SAME, losses, settings
 from ...support.tiny import write_recipe
-from ...support.waiting import wait_until
+from ...support.waiting import PATIENCE, wait_until
 
 TWO = ["launch.engine=torchrun", "launch.num_nodes=2", "launch.main_address=10.77.0.1:29517", "training.micro_batch_size=2"]
 
@@ -99,12 +99,16 @@ def story(machines, workplace) -> dict:
     wait_until(lambda: (run / "metrics.jsonl").exists() and len(losses(run)) >= 4, first)
     for pid in subprocess.run(["ip", "netns", "pids", machines[1][0]], capture_output=True, text=True, check=True).stdout.split():
         os.kill(int(pid), signal.SIGKILL)
-    results = {"run": run, "first": (first.communicate(timeout=120)[1], first.returncode), "second": second.communicate(timeout=60)[1]}
+    results = {
+        "run": run,
+        "first": (first.communicate(timeout=PATIENCE)[1], first.returncode),
+        "second": second.communicate(timeout=PATIENCE)[1],
+    }
     results["checkpoints"] = {path.name: fault(path) for path in (run / "checkpoints").glob("checkpoint-*")}
     first = on(machines[0], workplace, "resume", str(run))
     second = on(machines[1], workplace, "join", str(run), "--node", "1")
     results["resumed"] = (first.communicate(timeout=300)[1], first.returncode)
-    results["joined"] = (second.communicate(timeout=120)[1], second.returncode)
+    results["joined"] = (second.communicate(timeout=PATIENCE)[1], second.returncode)
     return results
 
 

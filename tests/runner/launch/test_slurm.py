@@ -18,7 +18,7 @@ from recipekit.runner.runtime.run_folder import create
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Recipe
 
-from ...support.waiting import wait_until
+from ...support.waiting import PATIENCE, wait_until
 
 CONF = """ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -86,7 +86,7 @@ def cluster(tmp_path_factory):
         finally:
             for process in reversed(running):
                 process.terminate()
-                process.wait(20)
+                process.wait(PATIENCE)
 
 
 def test_the_script_requests_nodes_and_resumes_the_run(job):

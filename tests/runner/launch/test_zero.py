@@ -12,6 +12,8 @@ from recipekit.runner.launch.deepspeed import render_deepspeed
 from recipekit.runner.runtime.machine import Machine
 from recipekit.schemas.sections import Launch
 
+from ...support.waiting import PATIENCE
+
 pytestmark = [
     pytest.mark.train,
     pytest.mark.long,
@@ -118,7 +120,9 @@ def answers(tmp_path_factory):
     argv = [*torchrun, folder / "two.py", folder / "configs.json", folder / "answers.json"]
     done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stderr[-5000:]
-    alone = subprocess.run([sys.executable, "-W", "ignore", "-c", ONE], env=env, capture_output=True, text=True, timeout=100, check=True)
+    alone = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", ONE], env=env, capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
     found = json.loads((folder / "answers.json").read_text())
     return found | {"one process": json.loads(alone.stdout.partition("answers:")[2])}
 

@@ -13,6 +13,7 @@ from recipekit.runner.providers.requests import ProviderRequest, Reply
 from recipekit.schemas.generate_sections import Provider, Sampling
 
 from ...support.llm_server import chunk, completion, redirect, reply, serving, status, streamed
+from ...support.waiting import PATIENCE
 
 ASKED = ProviderRequest("p", "m", ({"role": "user", "content": "Hi"},), Sampling(0.5, 0.9, 33, 1.1), 7)
 
@@ -24,7 +25,7 @@ def ask(behave, asked=ASKED, **changes):
 
 
 async def reply_of(asked_endpoint, asked):
-    client = Client.open(asked_endpoint, 2, 2)
+    client = Client.open(asked_endpoint, 2, PATIENCE)
     try:
         return await client.ask(asked)
     finally:

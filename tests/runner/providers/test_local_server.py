@@ -12,6 +12,8 @@ pytest.importorskip("uvicorn", reason="needs the extra [serve]")
 
 from recipekit.runner.providers.local_server import served
 
+from ...support.waiting import PATIENCE
+
 PIPE = 64 << 10  # bytes that a pipe holds when nobody reads it
 LOGGED = len("WARNING:  Invalid HTTP request received.\n")
 
@@ -20,10 +22,10 @@ def test_a_server_answers_after_logging_more_than_a_pipe_holds(tiny_model, tmp_p
     with served(str(tiny_model), tmp_path) as (url, _):
         address = urlsplit(url)
         for _ in range(PIPE // LOGGED + 100):
-            with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
+            with socket.create_connection((address.hostname, address.port), timeout=PATIENCE) as connection:
                 connection.sendall(b"not HTTP\r\n\r\n")
                 assert b" 400 " in connection.recv(100)
-        with closing(http.client.HTTPConnection(str(address.hostname), address.port, timeout=20)) as connection:
+        with closing(http.client.HTTPConnection(str(address.hostname), address.port, timeout=PATIENCE)) as connection:
             connection.request("GET", "/health")
             assert connection.getresponse().status == 200
 

@@ -11,6 +11,8 @@ from recipekit.runner.runtime.child_process import run_child
 from recipekit.runner.runtime.log_writer import LogWriter
 from recipekit.schemas.base.errors import UserError
 
+from ...support.waiting import PATIENCE
+
 LIMIT, KEPT = 20_000, 1_000
 
 
@@ -82,5 +84,5 @@ def test_it_ends_with_its_last_writer_and_not_with_the_first(tmp_path):
     os.close(writer)
     os.write(second, b"two\n")
     os.close(second)
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE) == 0
     assert (tmp_path / "log").read_bytes() == b"one\ntwo\n"

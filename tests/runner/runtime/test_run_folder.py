@@ -36,7 +36,7 @@ from pathlib import Path
 from recipekit.runner.runtime.run_folder import RunFolder
 with RunFolder(Path(sys.argv[1])).locked():
     print("locked", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

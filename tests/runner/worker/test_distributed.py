@@ -6,6 +6,8 @@ from importlib.util import find_spec
 
 import pytest
 
+from ...support.waiting import PATIENCE
+
 pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="needs the extra [train]: torch")
 TWO = """
 import os, sys, time, torch
@@ -47,16 +49,16 @@ def test_two_processes_agree_and_wait_for_each_other(tmp_path):
     script = tmp_path / "two.py"
     script.write_text(TWO)
     argv = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", script, tmp_path]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     assert [(tmp_path / f"result-{rank}").read_text() for rank in (0, 1)] == ["True 2 2.0 True", "False 2 2.0 True"]
 
 
 def test_single_process_defaults():
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", ONE], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", ONE], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.stdout.split() == ["True", "1", "True"], done.stderr
 
 
 def test_checkpoints_load_on_a_numbered_cpu():
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", NAMED], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", NAMED], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.stdout.split("\n")[:2] == ["True", "[0.0, 1.0, 2.0]"], done.stderr

@@ -10,6 +10,8 @@ torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
 from recipekit.runner.worker.weight_movement import CHECKED_STEPS, MovementCheck
 
+from ...support.waiting import PATIENCE
+
 CPU = torch.device("cpu")
 
 
@@ -104,7 +106,7 @@ def test_shards_of_two_processes_are_compared_and_counted_together(tmp_path):
     (tmp_path / "two.py").write_text(SHARDED)
     argv = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     argv += [tmp_path / "two.py", tmp_path / "answers.json"]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     answers = json.loads((tmp_path / "answers.json").read_text())
     weights = (64 * 64 + 64 + 64 + 1) * CHECKED_STEPS

@@ -15,6 +15,7 @@ from recipekit.runner.resources.forward_pass import PADDED_TO
 from ...support.jsonl import write_jsonl
 from ...support.recipe_process import start, wait_for_step
 from ...support.tiny import emogpt_rows, write_recipe
+from ...support.waiting import PATIENCE
 
 pytestmark = pytest.mark.train
 LOSSES_ALONE = ["--set", "evaluation.metrics=[perplexity]", "--set", "evaluation.generation.max_new_tokens=null"]
@@ -207,7 +208,7 @@ def test_a_training_killed_outright_resumes_to_the_same_bits(finished, workplace
     run = wait_for_step(workplace / "killed", 6, process)
     trainer = int(subprocess.run(["pgrep", "-f", "-P", str(process.pid), "axolotl"], capture_output=True, text=True).stdout.split()[0])
     os.kill(trainer, signal.SIGKILL)
-    output = process.communicate(timeout=60)[1]
+    output = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 1
     assert "SIGKILL" in output
     resumed = recipe("resume", run, "--json", cwd=workplace)
@@ -221,7 +222,7 @@ def test_a_stopped_training_resumes_bit_identical(finished, workplace, recipe):
     process = start("run", "tiny.yml", "--runs-dir", "stopped", cwd=workplace)
     run = wait_for_step(workplace / "stopped", 1, process)  # early: it must not have ended when the signal comes
     process.send_signal(signal.SIGTERM)
-    output = process.communicate(timeout=120)[1]
+    output = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 130
     saved = re.search(r"training was stopped by SIGTERM; step (\d+) is saved", output)
     assert saved and int(saved[1]) == max(int(path.name.removeprefix("checkpoint-")) for path in (run / "checkpoints").glob("checkpoint-*"))
@@ -242,7 +243,7 @@ def test_a_stop_before_a_due_evaluation_changes_nothing(workplace, recipe):
     process = start("run", "tiny.yml", *each, "--runs-dir", "cut", cwd=workplace)
     run = wait_for_step(workplace / "cut", 2, process)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=120)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     resumed = recipe("resume", run, "--json", cwd=workplace)
     assert resumed.returncode == 0, resumed.stderr

@@ -20,7 +20,7 @@ from recipekit.schemas.recipe import load_recipe
 
 from ...support.jsonl import read_jsonl
 from ...support.recipe_process import start
-from ...support.waiting import wait_until
+from ...support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.train
 
@@ -138,7 +138,7 @@ def test_an_evaluation_that_was_killed_continues_where_it_was(aged, recipe, tmp_
     wait_until(lambda: predictions.exists() and predictions.read_bytes().count(b"\n") >= 2, process)
     worker = ["pgrep", "-f", "-P", str(process.pid), "worker.evaluate"]
     os.kill(int(subprocess.run(worker, capture_output=True, text=True, check=True).stdout), signal.SIGKILL)
-    output = process.communicate(timeout=60)[1]
+    output = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 1 and "SIGKILL" in output
     kept = predictions.read_bytes()
     kept = kept[: kept.rindex(b"\n") + 1]

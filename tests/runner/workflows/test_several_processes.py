@@ -11,7 +11,7 @@ from recipekit.runner.runtime.checkpoints import fault
 from ...support.recipe_process import start, wait_for_step
 from ...support.single_process import ROWS, SAME, losses, settings
 from ...support.tiny import write_recipe
-from ...support.waiting import wait_until
+from ...support.waiting import PATIENCE, wait_until
 
 pytestmark = [pytest.mark.train, pytest.mark.long]
 TWO = ["launch.engine=torchrun", "launch.num_processes=2", "training.micro_batch_size=2"]
@@ -68,12 +68,12 @@ def story(workplace, recipe) -> dict:
     process = start("run", "tiny.yml", *settings(*SAME, *TWO), "--runs-dir", "two", cwd=workplace)
     run = wait_for_step(root, 1, process)
     process.send_signal(signal.SIGTERM)
-    results = {"run": run, "stopped": (process.communicate(timeout=120)[1], process.returncode), "ended": all_end(run)}
+    results = {"run": run, "stopped": (process.communicate(timeout=PATIENCE)[1], process.returncode), "ended": all_end(run)}
     results["checkpoints"] = {path.name: fault(path) for path in (run / "checkpoints").glob("checkpoint-*")}
     process = start("resume", str(run), cwd=workplace)
     wait_for_step(root, 5, process)
     os.kill(workers(run)[1], signal.SIGKILL)
-    results["killed"] = (process.communicate(timeout=120)[1], process.returncode)
+    results["killed"] = (process.communicate(timeout=PATIENCE)[1], process.returncode)
     results["orphans ended"], results["before"] = all_end(run), losses(run)
     results["resumed"] = recipe("resume", run, "--json", cwd=workplace)
     return results
@@ -151,5 +151,5 @@ def test_a_launcher_that_is_killed_takes_its_processes_along(workplace):
     process = start("run", "tiny.yml", *settings(*SAME, *TWO), "--runs-dir", "launcher", cwd=workplace)
     run = wait_for_step(workplace / "launcher", 1, process)
     os.kill(parent_of(workers(run)[0]), signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert all_end(run)

@@ -11,7 +11,7 @@ from recipekit.schemas.json_schema import schema
 from ....support.jsonl import write_jsonl
 from ....support.recipe_process import start
 from ....support.tiny import emogpt_rows
-from ....support.waiting import wait_until
+from ....support.waiting import PATIENCE, wait_until
 
 CHAT = {"messages": [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hello."}]}
 
@@ -123,7 +123,7 @@ def test_a_conversion_that_is_stopped_exits_130_and_leaves_nothing(tmp_path, num
     process.send_signal(number)
     while again and process.poll() is None:
         process.send_signal(number)
-    output = process.communicate(timeout=30)[1]
+    output = process.communicate(timeout=PATIENCE)[1]
     assert (process.returncode, output.strip()) == (130, "interrupted")
     assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
 
