@@ -102,6 +102,7 @@ def test_the_same_seed_gives_the_same_reply_and_no_seed_another(models: dict[str
         session.respond("Hello")
         texts.setdefault(seed, []).append(session.screen.made[0].text)
         assert seed is None or as_json(session.screen.made[0])["seed"] == seed
+    speaker.batcher.stop()
     assert texts[7][0] == texts[7][1]
     assert texts[None][0] != texts[None][1]
 
