@@ -94,7 +94,7 @@ MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "history": (_filled, "earlier turns"),
     "documents": (_filled, "documents that the question refers to"),
     **dict.fromkeys(("choices", "options", "endings"), (_are_choices, _CHOICES)),
-    **dict.fromkeys(("choice1", "choice2", "option1", "option2", "sol1", "sol2"), (_filled, _CHOICES)),
+    **dict.fromkeys(("choice1", "choice2", "option1", "option2", "sol1", "sol2", "opa", "opb"), (_filled, _CHOICES)),
 }
 
 

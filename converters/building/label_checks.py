@@ -25,6 +25,8 @@ _JOINT = re.compile(r"(?<=[^\W\d_])[-_](?=[^\W\d_])")
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
 _LONG = 28  # digits: the precision of Decimal
 _UNLABELLED = "-1"
+_PRINTED = re.compile(r"b'.*'|b\".*\"|(?:np\.|numpy\.)?\w*(?:int|float|str|bool|tensor|array)\w*\(.*\)|<\w+\.\w+(?:: .*)?>")  # by Python
+_SCORE = re.compile(r"\d+\s*/\s*(\d+)")  # 8/10
 _NONE = MISSING | {"unsup", "unlabeled", "unlabelled"}  # the first is a folder of IMDB's reviews
 _OPPOSITES = {"-": "+", "?": "!"}  # SNLI and Weka write the first for no label; beside the second it is a sign
 _FEW = 12  # labels that a hint lists
@@ -81,7 +83,8 @@ def _form(label: str) -> str:
 
 def _lists(places: Mapping[str, str], suspects: Mapping[str, str]) -> Iterator[Problem]:
     hint = "a row has one label: keep the rows that have one, or add this label to data.labels if it is a class"
-    if all(map(_DECIMAL.fullmatch, places)):
+    scores = [found[1] for label in places if (found := _SCORE.fullmatch(label))]
+    if all(map(_DECIMAL.fullmatch, places)) or len(scores) == len(places) and len({*scores}) == 1:
         return
     for label, place in suspects.items():
         parts = [part.strip() for part in _SEPARATOR.split(label)]
@@ -89,6 +92,9 @@ def _lists(places: Mapping[str, str], suspects: Mapping[str, str]) -> Iterator[P
         if is_written or len(parts) > 1 and all(part in places or part.isdecimal() for part in parts):
             what = "an object, not a label" if label[0] == "{" else "a list of labels"
             yield Problem("", f"{label!a} ({place}) is {what}", hint, "label-list")
+        elif _PRINTED.fullmatch(label):
+            how = "write the value itself, name the label (the table converter's label_names), or add it to data.labels if it is a class"
+            yield Problem("", f"{label!a} ({place}) is how Python prints a value, not a label", how, "label-printed")
 
 
 def _missing(places: Mapping[str, str], suspects: Mapping[str, str]) -> Iterator[Problem]:

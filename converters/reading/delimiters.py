@@ -18,8 +18,10 @@ _WORD = re.compile(r"\s*[^\W\d]\w{0,59}\s*")
 _EXCELS = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=.?"?\r?\n')  # a line that tells Excel what separates the cells below it
 
 
-def table_format(head: bytes, default: str = "csv") -> str:
-    """Return the name in DELIMITERS that splits the first lines into the same number of cells, two or more; otherwise the default."""
+def table_format(head: bytes, default: str = "") -> str:
+    """Return the name in DELIMITERS that splits the first lines into the same number of cells, two or more; otherwise the default, which is
+    tsv if the first line has a tab."""
+    default = default or ("tsv" if b"\t" in head.partition(b"\n")[0] else "csv")
     rows = {name: _rows(head, delimiter) for name, delimiter in DELIMITERS.items()}
     fits = {name: (_agreement(cells), len(cells[0])) for name, cells in rows.items() if cells and len(cells[0]) > 1}
     best = max(fits, key=lambda name: (fits[name], name == default), default=default)
@@ -31,7 +33,7 @@ def is_table(head: bytes, columns: tuple[str, ...] = ()) -> bool:
     cells = _rows(head, DELIMITERS[table_format(head)])
     if not cells or len(cells[0]) < 2 or _agreement(cells) < AGREEMENT:
         return False
-    return len(cells[0]) == len(columns) if columns else not any(map(_VALUE.match, cells[0]))
+    return len(cells[0]) == len(columns) if columns else not any(map(_VALUE.match, cells[0])) and not _is_prose(cells)
 
 
 class _Line(NamedTuple):
@@ -100,7 +102,13 @@ def is_headerless(head: bytes) -> bool:
     if len(cells) < 2 or len(cells[0]) < 2 or _agreement(cells) < AGREEMENT:
         return False
     is_indexed = not cells[0][0].strip() and all(row[0].isdecimal() for row in cells[1:])  # as pandas writes a table
-    return looks_like_data(cells[0][is_indexed:]) or _recurs(cells[0], cells[1:]) or _are_sentences(cells[0])
+    return looks_like_data(cells[0][is_indexed:]) or _recurs(cells[0], cells[1:]) or _are_sentences(cells[0]) or _is_prose(cells)
+
+
+def _is_prose(rows: list[list[str]]) -> bool:
+    """Return whether the delimiters are commas of sentences: a blank follows each, and the first line is no row of names."""
+    is_spaced = all(cell[:1] == " " for row in rows for cell in row[1:]) and sum(" " in row[0].strip() for row in rows) > len(rows) / 2
+    return is_spaced and (rows[0][-1].rstrip()[-1:] in (*_SENTENCE_ENDS, "?") or any(len(name.split()) > _SEVERAL for name in rows[0]))
 
 
 def _recurs(header: list[str], rows: list[list[str]]) -> bool:

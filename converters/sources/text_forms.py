@@ -21,7 +21,10 @@ _FORMS = tuple((re.compile(rf"\s*(?:{pattern})"), what) for pattern, what in (
      "HTML, XML or RTF: write its text alone, for example with pandoc -t plain"),
     (r"(?i:WEBVTT\b)|\d+\s*\n\s*\d+:\d\d:\d\d[,.]\d+ --> |\d+:\d\d:\d\d\.\d+,\d+:\d\d:\d\d\.\d+\s*\n|\[Script Info\]|\{\d+\}\{\d+\}"
      r"|\[(?:ar|ti|al|by):[^\]\n]*\]\s*\n|\[\d\d:\d\d\.\d\d\d?\]", "subtitles or lyrics with their times: write what is said alone"),
-    (r"window\.YTD\.\S+\s*=", "JavaScript, as an archive of Twitter: remove all before the first bracket, and read it as JSON"),
+    (r"(?:window\.YTD\.\S+|module\.exports|(?:(?:const|let|var) )?[A-Za-z_]\w*)\s*=\s*[\[{]\s*(?:[\[{(\"'\n]|$)|export default [\[{]"
+     r"|\[?\s*\{\s*[a-z]\w*\s*:\s*[\"']",
+     "data within a program, as in an archive of Twitter: remove all before the first bracket, and write it as JSON"),
+    (r"(?:#.*\n|\s*\n)*\[\[?[\w.-]+\]\]?\s*\n\s*[\w.-]+\s*=", "settings (TOML or INI): write the texts as a table"),
     (r"(?:%.*\n|\s*\n)*(?i:@relation\s)", "a table of Weka (ARFF): write it as CSV"),
     (r"(?:--.*\n|/\*.*\n|\s*\n)*(?:(?:CREATE|DROP) (?:TABLE|DATABASE)|INSERT INTO|PRAGMA \w+ ?=|BEGIN TRANSACTION|SET \w+ ?=|/\*!\d+) ?",
      "SQL: load it into its database, and export the table as CSV"),

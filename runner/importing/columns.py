@@ -51,7 +51,8 @@ LABEL_WORDS = 4  # at most, on average
 _TURNS = re.compile(
     r"\[/INST\]|<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|(?:^|\n|###? ?)(?:Human|User|Assistant|Instruction|Response|Bot):"
 )
-_DATE = re.compile(r"\s*\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\b")
+_DATE = re.compile(r"\s*(?:\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\b|(?:19|20)\d\d\s*$)")
+PREDICTED = re.compile(r"(?:^|_)(?:pred(?:icted|iction)?|model|auto|suggest(?:ed|ion)?|weak)_")  # a label that nobody gave
 _TIME = re.compile(r"\s*\d{4}-\d\d-\d\d[T ]|1\d{9}(?:\d{3}){0,3}(?:\.\d+)?$")  # a date with its time, or seconds since 1970, or thousandths
 SPEAKERS = ("from", "speaker", "author", "sender", "sender_name", "user")
 _GENERIC = {"text", "value", "values", "content", "choice", "choices", "name", "str", "string"}  # last in the path of what has another name
@@ -115,7 +116,13 @@ class Columns:
     def other_labels(self, label: str) -> list[str]:
         """Return the other columns that are labels by their names and their values: those of another question about the text."""
         named = [self._folded[name] for name in LABEL if name in self._folded and name not in ASSISTANT and name != "type"]
+        named += self.ending(LABEL_ENDINGS)
         return [name for name in dict.fromkeys(named) if name != label and self.is_label(name)]
+
+    def named_choices(self, answer: str) -> list[str]:
+        """Return the columns whose names are the values of a column of answers: `A`, `B`, `C` and `D` hold the choices of a question."""
+        values = {*map(str, self.values(answer))}
+        return [name for name in self.names if name in values] if values and values <= {*self.names} else []
 
     def are_codes(self, name: str) -> bool:
         """Return whether a column has the few numbers, or the truth values, that stand for labels: no answers that a model could give."""

@@ -27,7 +27,23 @@ from .candidates import candidates, head_of, text_candidates
 from .columns import Columns
 from .file_forms import field_of_rows, lines_to_skip, may_be_a_table, refuse_partitions, refuse_undeclared
 
-SUMS = ("total", "totals", "grand total", "sum", "summe", "gesamt", "totale", "suma", "somme", "totaal")
+SUMS = (
+    "total",
+    "totals",
+    "grand total",
+    "sum",
+    "summe",
+    "gesamt",
+    "totale",
+    "suma",
+    "somme",
+    "totaal",
+    "gesamtergebnis",
+    "total general",
+    "итого",
+    "合计",
+    "总计",
+)
 SAMPLE = 500  # rows for trying a candidate
 TOOLS = ("tools", "functions")
 OUT_OF_ORDER = ("not_in_order", "branches", "newest_first")  # messages whose rows need only be sorted

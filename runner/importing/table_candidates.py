@@ -11,6 +11,7 @@ from .columns import (
     ASSISTANT,
     CONTEXT,
     LABEL_ENDINGS,
+    PREDICTED,
     QUESTION_ENDINGS,
     SYSTEM,
     TEXT,
@@ -32,9 +33,13 @@ def tables_of(columns: Columns) -> Iterator[Candidate]:
     user = columns.named(USER) or next(iter(asked), None) or columns.named(CONTEXT) or columns.replied_to([exact] if exact else answered)
     answers = [exact] if exact and exact != user else answered or columns.numbered(ANSWER_ENDINGS)
     assistant = next(iter(answers), None)
-    named_labels = [name for name in columns.ending(LABEL_ENDINGS) if columns.is_label(name)]
+    named_labels = sorted(
+        (name for name in columns.ending(LABEL_ENDINGS) if columns.is_label(name)), key=lambda name: bool(PREDICTED.search(folded(name)))
+    )
     named_labels += [name for name in codes if folded(name) in ASSISTANT]  # `answer` of true and false
     label = columns.labelled(but=(user, assistant, "type" if columns.speaker() else None)) or next(iter(named_labels), None)
+    if label in columns.texts and not columns.is_label(label):
+        label = None  # `note`, a mark in French and a text in English
     text = columns.named(TEXT, but=(label,)) or next((name for name in columns.ending(TEXT_ENDINGS) if name in columns.texts), None)
     is_label = bool(label and columns.is_label(label))
     both = bool(user and assistant and text and is_label)
@@ -68,6 +73,11 @@ def _questions(columns: Columns, user: str, assistant: str, doubt: bool) -> Cand
         named = {**named, "user_template": "\n\n".join(f"{{{part}}}" for part in parts)}
         del named["user_key"]
         why = f"columns {user} (with {context}) and {assistant} are a question and its answer"
+    if choices := columns.named_choices(assistant):
+        listed = "\n".join(f"{name}. {{{name}}}" for name in choices)
+        named = {"user_template": f"{named.pop('user_template', f'{{{user}}}')}\n\n{listed}", **named}
+        named.pop("user_key", None)
+        why += f", which names one of the choices {', '.join(choices)}"
     why += turns_note(columns, user)
     if columns.holds_several(assistant):
         why += f"; most cells of {assistant} hold several answers with | between them, and are trained whole: leave one answer in each"

@@ -92,6 +92,19 @@ def test_missing_value_words_are_not_labels(label):
     check_labels(places("joy", label), ("joy", label))
 
 
+@pytest.mark.parametrize("label", ["b'joy'", "np.int64(1)", "tensor(1)", "array([1])", "<Emotion.JOY: 1>", "<Emotion.JOY>"])
+def test_values_as_python_prints_them_are_not_labels(label):
+    with pytest.raises(UserError, match=f"{re.escape(ascii(label))} .rows.jsonl:2. is how Python prints a value"):
+        check_labels(places("joy", label), None)
+    check_labels(places("joy", label), ("joy", label))
+
+
+def test_points_of_a_total_are_no_lists():
+    check_labels(places("1/10", "2/10", "10/10"), None)
+    with pytest.raises(UserError, match="is a list of labels"):
+        check_labels(places("1/10", "2/10", "1/5"), None)
+
+
 def test_minus_one_among_label_numbers_is_not_a_label():
     with pytest.raises(UserError, match="'-1' .rows.jsonl:4. is what programs write where a label is missing"):
         check_labels(places("0", "1", "2", "-1"), None)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from recipekit.converters.reading.delimiters import is_headerless, is_table, lines_above, table_format
 
 LOG = b"2025-07-14 22:28:27,858 - Starting\n2025-07-14 22:28:38,993 - Question 1\n2025-07-14 22:28:50,672 - Question 2\n"
+PROSE = b"It rained for three days, then not\nThe sun was out, we left\nHe came, too late for us\n"
 README = b"# Data\n\nThese rows, collected in May, are ours.\nPlease ask, before you use them, and cite us.\n"
 
 
@@ -33,7 +34,7 @@ def test_a_table_has_names_above_rows_of_as_many_cells(head):
     assert is_table(head)
 
 
-@pytest.mark.parametrize("head", [LOG, README, b"one line\nanother\n", b"", b"1,2\n3,4\n", b"a,b\n1\n2\n3\n"])
+@pytest.mark.parametrize("head", [LOG, README, PROSE, b"one line\nanother\n", b"", b"1,2\n3,4\n", b"a,b\n1\n2\n3\n"])
 def test_logs_notes_and_tables_without_names_are_none(head):
     assert not is_table(head)
 
@@ -92,6 +93,9 @@ def test_every_line_above_a_table_is_counted(rows, above):
         (b"text,spam\nBuy it,spam\nHello,ham\n", False),
         (b",Review Text,Class Name\n0,a cat,x\n1,a dog,y\n", False),  # an index, as pandas writes it
         (b",It broke again.,x\n,a cat,x\n,a dog,y\n", True),
+        (PROSE, True),
+        (b"gj04\t0\t\tOur friends, alas, came.\ngj04\t1\t*\tThey came, alas, late.\n", True),  # of CoLA: commas divide it, too
+        (b"text, label\na cat, x\na dog, y\n", False),
         (b"What is it?,spam\nBuy it,spam\nHello,ham\n", False),
     ],
 )

@@ -916,3 +916,27 @@ def test_an_object_that_holds_all_rows_gets_a_hint_that_works(tmp_path, whole, h
     with pytest.raises(UserError) as error:
         recognise([written(tmp_path, "data.json", json.dumps(whole))])
     assert hint in str(error.value)
+
+
+def test_lines_with_a_comma_each_are_text(tmp_path):
+    poem = "It rained for three days, then not\nThe sun was out, we left\nHe came, too late for us\n"
+    found = recognise([written(tmp_path, "poem.txt", poem)])
+    assert (found.choice.converter, len(found.records)) == ("text", 3)
+
+
+def test_the_choices_of_a_question_that_have_a_column_each_are_asked(tmp_path):
+    rows = [f"Who is number {n} there?,Ann {n},Bo,Cy,Di,{'ABCD'[n % 4]}" for n in range(20)]
+    found = recognise([written(tmp_path, "data.csv", table("question,A,B,C,D,answer", rows))])
+    asked, answer = found.records[1].fields["messages"]
+    assert (asked["content"], answer["content"]) == ("Who is number 1 there?\n\nA. Ann 1\nB. Bo\nC. Cy\nD. Di", "B")
+    assert not found.unread
+
+
+def test_a_label_that_was_predicted_and_a_year_come_last(tmp_path):
+    rows = emotions(emotion, lambda n: emotion(n + 1))
+    found = recognise([written(tmp_path, "data.csv", as_csv("sentence,pred_label,gold_label", rows))])
+    assert [one.options["label_key"] for one in (found.choice, *found.alternatives)] == ["gold_label", "pred_label"]
+    years = as_csv("headline,year", emotions(lambda n: 2000 + n % 5))
+    assert recognise([written(tmp_path, "years.csv", years)]).choice.record_type == "text"
+    days = as_csv("note,day", emotions(lambda n: ("Mon", "Tue")[n % 2]))
+    assert recognise([written(tmp_path, "days.csv", days)]).choice.options == {"text_key": "note", "label_key": "day"}
