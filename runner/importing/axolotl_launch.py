@@ -1,5 +1,6 @@
 """Translate keys about several processes: DeepSpeed, FSDP and Ray."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,7 @@ def put_deepspeed(draft: Draft, key: str, value: Any) -> None:
 
 def _settings(value: Any) -> tuple[int, bool, bool] | None:
     """Return the ZeRO stage, and whether optimizer states and weights are offloaded."""
-    if isinstance(value, str) and Path(value).is_file():
+    if isinstance(value, str) and os.path.isfile(value):
         try:
             value = orjson.loads(Path(value).read_bytes())
         except (OSError, ValueError) as error:

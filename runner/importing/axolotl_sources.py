@@ -190,7 +190,7 @@ def _hub_split(entry: dict[str, Any]) -> str | None:
 
 def _is_local(entry: dict[str, Any]) -> bool:
     path = str(entry.get("path") or "")
-    is_file = path.endswith(_FILES) or path.startswith((".", "/", "~")) or Path(path).exists()
+    is_file = path.endswith(_FILES) or path.startswith((".", "/", "~")) or os.path.exists(path)
     return is_file or not _HUB.fullmatch(path)
 
 

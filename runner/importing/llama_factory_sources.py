@@ -44,7 +44,7 @@ def put_datasets(draft: Draft, folder: Path) -> None:
         pictured: list[str] = []
         unread = [f"{name}: {why}" for name, why in found.items() if isinstance(why, str)]
         for name, source in found.items():
-            facts = _described(home, name) if (home / INFO).is_file() else None
+            facts = _described(home, name) if os.path.isfile(home / INFO) else None
             if media := [column for column in MEDIA if ((facts or {}).get("columns") or {}).get(column)]:
                 pictured.append(f"{name} has {' and '.join(media)}")
             if isinstance(source, dict):
@@ -65,7 +65,7 @@ def put_datasets(draft: Draft, folder: Path) -> None:
 
 def _source(home: Path, name: str, kind: str | None, folder: Path) -> dict[str, Any] | str:
     """Return the source of a dataset, or why there is none."""
-    if not (home / INFO).is_file():
+    if not os.path.isfile(home / INFO):  # False for a name that is too long, too
         return f"no such file: {home / 'dataset_info.json'}; import it in LLaMA-Factory's folder, or add the source yourself"
     if (facts := _described(home, name)) is None:
         return f"{home / 'dataset_info.json'} does not describe it"
@@ -118,7 +118,7 @@ def _may_have(facts: dict[str, Any], home: Path, key: str) -> bool:
     file = home / str(facts.get("file_name"))
     if facts.get("hf_hub_url") or file.suffix not in (".json", ".jsonl", ".csv"):
         return True
-    if not file.is_file():
+    if not os.path.isfile(file):
         return False
     with file.open("rb") as stream:
         head = stream.read(PEEK)

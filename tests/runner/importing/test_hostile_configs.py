@@ -53,3 +53,16 @@ def test_any_values_are_imported_or_refused(tmp_path: Path, tool: Tool, base: di
     assert isinstance(parse_yaml(found.text, "made.yml").data, dict)
     lines = path.read_text(encoding="utf-8").count("\n") + 1
     assert all(location.line <= lines and entry.status in STATUSES for location, entry in found.account)
+
+
+LONG = "x" * 3000
+NAMED: list[tuple[Tool, dict[str, Any]]] = [
+    ("axolotl", AXOLOTL | {"deepspeed": LONG}), ("axolotl", AXOLOTL | {"datasets": [{"path": LONG, "type": "chat_template"}]}),
+    ("llamafactory", FACTORY | {"deepspeed": LONG}), ("llamafactory", FACTORY | {"dataset_dir": LONG}), ("llamafactory", FACTORY | {"dataset": LONG}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tool", "values"), NAMED, ids=range(len(NAMED)))
+def test_a_name_that_no_file_can_have_is_the_name_of_none(tmp_path: Path, tool: Tool, values: dict[str, Any]) -> None:
+    (path := tmp_path / "config.yml").write_text(to_yaml(values), encoding="utf-8")
+    assert import_config(path, tool, "made", tmp_path).account
