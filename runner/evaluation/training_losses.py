@@ -11,7 +11,7 @@ from ..runtime.progress import loss_text
 
 STUCK_ABOVE = 2.0
 OVERFIT_ADVICE = "stop earlier (training.early_stopping_patience), raise training.lora_dropout, lower training.lora_r"
-STUCK_ADVICE = "raise training.learning_rate or training.num_epochs"
+STUCK_ADVICE = "raise training.learning_rate, or train longer (training.num_epochs, or training.max_steps)"
 DIVERGED_ADVICE = "lower training.learning_rate, raise training.warmup_ratio, lower training.max_grad_norm"
 LOSSES = ("loss", "eval_loss")
 DIVERGED = 2  # times the first loss
@@ -74,8 +74,9 @@ def is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float)
 
 
-def diagnosis(lines: list[dict[str, Any]]) -> Diagnosis:
-    """Diagnose whether the training overfits, is stuck or learns."""
+def diagnosis(lines: list[dict[str, Any]], of_texts: bool = False) -> Diagnosis:
+    """Diagnose whether the training overfits, is stuck or learns. `of_texts`: plain texts have no loss that must be reached, and a model
+    that has read similar ones gains little."""
     train, validation = _series(lines, "loss"), _series(lines, "eval_loss")
     if len(train) < 4:
         return Diagnosis("too_short", f"{len(train)} logged steps are too few for a diagnosis.")
@@ -99,6 +100,8 @@ def diagnosis(lines: list[dict[str, Any]]) -> Diagnosis:
                 f" while training loss kept falling. Advice: {OVERFIT_ADVICE}."
             )
             return Diagnosis("overfitting", sentence)
+    if of_texts:
+        return Diagnosis("learning", f"Training loss {went}; no overfitting seen.")
     still = not validation or min(value for _, value, _ in validation) > validation[0][1] * (1 - FALL)
     if end > STUCK_ABOVE and end > start * (1 - FALL) and still:
         return Diagnosis("stuck", f"Stuck: training loss {went}. Advice: {STUCK_ADVICE}.")

@@ -87,7 +87,8 @@ class ChatPage:
         settings, parts = self.session.settings, [str(self.session.settings)]
         if len(self.names) > 1 and not self.session.continues:
             parts.append(f"both get the same prompt, with the replies of {self.names[-1]} as history")
-        system = f" System prompt ({settings.system_note}): {settings.system}" if settings.system else ""
+        has_note = settings.system_note and not self.session.continues
+        system = f" System prompt ({settings.system_note}): {settings.system or 'none'}" if has_note else ""
         return "; ".join(parts) + "." + system
 
     def _asks_for(self) -> str:

@@ -79,8 +79,8 @@ class Scorer(NamedTuple):
 def read_scores(text: str, scales: Mapping[str, tuple[float, float]]) -> Scores | None:
     """Return the scores from the last JSON object that has all of them, each on its scale, or None.
 
-    For a single scale, the first number in the text counts too, but for those of the scale itself and of a list. The judge's reasoning,
-    with the scores that it considers, is no answer.
+    For a single scale, a number in the text counts too: one that the text begins with, that its name or "score" precedes, or that is the
+    only one. Those of the scale itself and of a list are none. The judge's reasoning, with the scores that it considers, is no answer.
     """
     found, answer = None, answer_of(text)
     if answer.lstrip().startswith("<think>"):
@@ -96,10 +96,21 @@ def read_scores(text: str, scales: Mapping[str, tuple[float, float]]) -> Scores 
     if found is None and len(scales) == 1:
         ((name, scale),) = scales.items()
         of_scale = _SCALE.format(*(re.escape(f"{end:g}") for end in scale))
-        if number := _NUMBER.search(re.sub(of_scale, "", _ITEM.sub("", answer) if _LIST.search(answer) else answer)):
-            score = float(number.group())
-            return {name: score} if _is_on(scale, score) else None
+        score = _only_number(re.sub(of_scale, "", _ITEM.sub("", answer) if _LIST.search(answer) else answer), name)
+        return {name: score} if score is not None and _is_on(scale, score) else None
     return found
+
+
+def _only_number(answer: str, name: str) -> float | None:
+    """Return the number that an answer in words gives; None if there is none, or several of which none is said to be the score."""
+    numbers = [match.group() for match in _NUMBER.finditer(answer)]
+    title = f"{re.escape(name)}|{re.escape(name.replace('_', ' '))}|score|rating"
+    named = re.findall(rf"(?i)(?<!\w)(?:{title})[^\w-]{{0,4}}({_NUMBER.pattern})", answer)
+    if numbers and answer.lstrip(" \n*_#(").startswith(numbers[0]):
+        return float(numbers[0])
+    if named or len(numbers) == 1:
+        return float((named or numbers)[-1])
+    return None
 
 
 def _is_on(scale: tuple[float, float], score: object) -> bool:

@@ -169,7 +169,7 @@ def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> 
     lines = read_lines(run / "metrics.jsonl")
     best_by = recipe.training.metric_for_best_model if recipe.training.load_best_model_at_end else None
     training = Training(run / "data" / "train.jsonl", {**losses(lines), "validation_loss": kept_loss(lines, best_by)})
-    facts = {**facts, "losses": training.losses, "diagnosis": diagnosis(lines)._asdict()}
+    facts = {**facts, "losses": training.losses, "diagnosis": diagnosis(lines, of_texts=recipe.data.type == "text")._asdict()}
     bits = recipe.training.weight_bits
     if bits and not facts["evaluated_with"]["bits"] and (trained := validation_scores(kept_evaluation(lines, best_by))):
         facts["as_trained"] = {"bits": bits, "scores": trained}

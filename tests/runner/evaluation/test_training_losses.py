@@ -38,6 +38,12 @@ def test_a_loss_that_falls_but_is_still_high_gets_the_same_advice():
     assert state == "learning" and "still above 2.0" in sentence
 
 
+@pytest.mark.parametrize("train", [[5.0, 4.0, 3.0], [3.3, 3.29, 3.28]])
+def test_plain_texts_have_no_loss_that_must_be_reached(train):
+    state, sentence = diagnosis(curve(train), of_texts=True)
+    assert state == "learning" and "Advice" not in sentence and "no overfitting seen" in sentence
+
+
 def test_a_falling_validation_loss_is_not_stuck():
     state, sentence = diagnosis(curve([2.9, 2.88, 2.87], [3.2, 2.8, 2.7]))
     assert state == "learning" and "still above 2.0" in sentence

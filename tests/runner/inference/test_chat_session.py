@@ -155,3 +155,10 @@ def test_a_chat_says_that_it_misses_the_prompts_of_the_training(capsys: pytest.C
     announce(ModelReference("m", "", "", "", "", ""), settings, Session([], settings, continues, RowStore()))
     told = "system    none (43 of 60 training rows have a system prompt; set one with --system)\n"
     assert (told in capsys.readouterr().err) == (not continues)
+
+
+def test_the_page_says_it_too() -> None:
+    web_page = pytest.importorskip("recipekit.runner.inference.web_page", reason="needs gradio")
+    settings = GREEDY._replace(system_note="43 of 60 training rows have a system prompt; set one with --system")
+    page = web_page.ChatPage(Session([], settings, False, RowStore()), "m")
+    assert page._how().endswith(" System prompt (43 of 60 training rows have a system prompt; set one with --system): none")

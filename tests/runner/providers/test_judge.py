@@ -17,7 +17,9 @@ GOOD = {"comprehensiveness": 2, "professionalism": 3, "authenticity": 1, "safety
     [("4", 4), ("Score: 3.5 of 5", 3.5), ("我给 5 分", 5), ('{"score": 2}', 2), ("good", None), ("", None), ("-1", None), ("6", None),
      ("1\nbecause 3 things are wrong", 1), ("On a scale of 1 to 5, I give it a 4.", 4), ("1-5: 2", 2), ("（1 到 5）3", 3), ("1 to 50", 1), ("Out of 5, I would give 3.", 3),
      ("满分5分，我给3分", 3), ("4/5", 4), ("5/5", 5), ("1. Kind.\n2. Apt.\nScore: 4", 4), ("1. Kind.\n2. Apt.", None), ("4. It is kind.", 4),
-     ("<think>It may be a 2, or {\"score\": 3}.</think>\n4", 4), ("It may be a 2.\n</think>\n\n4", 4), ("<think>It may be a 2,", None)],
+     ("<think>It may be a 2, or {\"score\": 3}.</think>\n4", 4), ("It may be a 2.\n</think>\n\n4", 4), ("<think>It may be a 2,", None),
+     ("It has 2 faults.\nScore: 4", 4), ("**4**, for its 2 examples", 4), ("Score: -1", None),
+     ("Comprehensiveness: 1\nSafety: 2", None), ("In 1 sentence: it breaks character, so 3", None)],
 )  # fmt: skip
 def test_a_single_score_may_be_a_number(text: str, score: float | None) -> None:
     assert read_scores(text, ONE) == (None if score is None else {"score": score})
