@@ -38,6 +38,7 @@ _CONTROL = re.compile(r"[\0-\x08\x0d-\x1f\x80-\x9f\ue000-\uf8ff\ufeff]")
 # The same in UTF-8. One pattern of both would take seven times as long.
 _LATIN_1, _PRIVATE = re.compile(rb"\xc2[\x80-\x9f]"), re.compile(rb"\xee[\x80-\xbf]|\xef[\x80-\xa3]")
 _GUTENBERG = "*** START OF TH"  # of the header of each of its books, which end with a licence
+_FORMULA = re.compile(r"=(?:[A-Z][A-Z.]+\(.*\)|[A-Z]{1,3}\d+(?:[-+*/&].*)?)", re.DOTALL)  # of a cell, whose value is not there
 _EXCEL_ESCAPE = re.compile(r"_x00[01][0-9A-F]_")  # how a worksheet's file writes a control character
 _NUMPY = re.compile(r"\[\s*[-+.\de]+(?:\s+(?:[-+.\de]+|\.\.\.))+\s*\]")  # an array, which may have left most of its numbers out
 _TEX_OR_PATH = re.compile(r"\$|\\[(\[]|\\[a-zA-Z]+[{_^]|\b[A-Za-z]:\\")
@@ -58,6 +59,8 @@ def may_have_artifacts(body: bytes, text: str, contents: list[str], shortest: in
     if "_" in text and ("_comma_" in text or "__eo" in text or "_x" in text):  # one character is found in a tenth of the time of two
         return True
     if "'" in text and "b'" in text or b'b\\"' in body or _LATIN_1.search(body):
+        return True
+    if "=" in text and any(map(_FORMULA.match, contents)):
         return True
     if "***" in text and _GUTENBERG in text:
         return True
@@ -80,14 +83,11 @@ def _of_text(text: str) -> Iterator[str]:
     if text.startswith(_BYTES) and len(text) > 2 and text[-1] == text[1]:
         yield "Python bytes"
     yield from (f"U+{ord(found):04X}" for found in _CONTROL.findall(text))
-    if len(text) == EXCEL_LIMIT:
-        yield f"{EXCEL_LIMIT:,} characters, where Excel cuts a cell"
+    yield from _of_a_sheet(text)
     if _LOST in text:
         yield "U+FFFD"
     if _GUTENBERG in text:
         yield "the header of Project Gutenberg"
-    if "_x" in text:
-        yield from _EXCEL_ESCAPE.findall(text)
     if "{{" in text:
         yield from (f"{{{{{name}}}}}" for name in _PLACEHOLDER.findall(text))
     if "&" in text:
@@ -98,6 +98,15 @@ def _of_text(text: str) -> Iterator[str]:
     yield from ("【†】" if "†" in found else found for found in _SOURCE.findall(text))
     if "\\" in text and "\n" not in text and not _TEX_OR_PATH.search(text):  # code has lines
         yield from _ESCAPE.findall(text)
+
+
+def _of_a_sheet(text: str) -> Iterator[str]:
+    if text[0] == "=" and _FORMULA.fullmatch(text):
+        yield "a formula"
+    if len(text) == EXCEL_LIMIT:
+        yield f"{EXCEL_LIMIT:,} characters, where Excel cuts a cell"
+    if "_x" in text:
+        yield from _EXCEL_ESCAPE.findall(text)
 
 
 def _markup(text: str) -> Iterator[str]:

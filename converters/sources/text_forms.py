@@ -25,7 +25,7 @@ _FORMS = tuple((re.compile(rf"\s*(?:{pattern})"), what) for pattern, what in (
      r"|\[?\s*\{\s*[a-z]\w*\s*:\s*[\"']",
      "data within a program, as in an archive of Twitter: remove all before the first bracket, and write it as JSON"),
     (r"(?:#.*\n|\s*\n)*\[\[?[\w.-]+\]\]?\s*\n\s*[\w.-]+\s*=", "settings (TOML or INI): write the texts as a table"),
-    (r"(?:%.*\n|\s*\n)*(?i:@relation\s)", "a table of Weka (ARFF): write it as CSV"),
+    (r"(?:%.*\n|\s*\n)*(?i:@relation\s)", "ARFF, as Weka writes a table: write it as CSV"),
     (r"(?:--.*\n|/\*.*\n|\s*\n)*(?:(?:CREATE|DROP) (?:TABLE|DATABASE)|INSERT INTO|PRAGMA \w+ ?=|BEGIN TRANSACTION|SET \w+ ?=|/\*!\d+) ?",
      "SQL: load it into its database, and export the table as CSV"),
     (r"(?:#.*\n|---\s*\n)*(?:- [\w\"'-]+:(?:\s.*)?\n\s+[\w\"'-]+:|version:\s*[\"']?\d.*\n\s*\w+:\s*\n)|## (?:intent|synonym|regex|lookup):",

@@ -64,7 +64,7 @@ _LABELLED_LINES = (
     (re.compile(rb".*\s(O|[BIES]-[A-Z]\w*)"), 50, "are words with their tags, as CoNLL has them", _JOIN),
     (re.compile(rb".*(\+\+\+\$\+\+\+|\|\|\||\x01).*"), None, "have cells with +++$+++, ||| or a control character between them",
      r"s/ *\(+++$+++\||||\|\x01\) */\t/g"),
-    (re.compile(rb"(.+?)(?:(?<!:)::(?!:)|(?<=\w)~(?=\w)).*"), _MANY, "have cells with :: or ~ between them", r"s/::\|~/\t/g"),
+    (re.compile(rb"(.+?)(?:(?<!:)::(?!:)|(?<=\S)~(?=\S)).*"), _MANY, "have cells with :: or ~ between them", r"s/::\|~/\t/g"),
     (re.compile(rb"(\".*\" \".*\"|'.*',\s?'.*')"), _MANY, "have cells in quotes",
      "write them as CSV: a comma between two cells, and quotes (\") around those that hold one"),
     (re.compile(rb"(\S.*?\S) {3,}\S.*"), _MANY, "have cells with blanks between them",

@@ -307,12 +307,14 @@ def test_rows_that_a_conversion_would_refuse_are_not_taken(tmp_path):
         ("From ann@b.org Thu Jan  1 00:00:00 2026\nSubject: Order\n\nWhere is it?\n", "a mailbox"),
         ("INTP\nENFP\nINTP\n", "no converter reads this file"),
         ("1::It rained for days.::bad\n2::The sun was out.::good\n", "between them"),
+        ("It rained for days.~bad\nThe sun was out!~good\n", "between them"),
         ('"text" "label"\n"1" "It rained for days." "bad"\n"2" "The sun was out." "good"\n', "have cells in quotes"),
         ("'text','label'\n'It rained, for days.','bad'\n'The sun was out.','good'\n", "have cells in quotes"),
         ("text                  label\nIt rained for days.   bad\nThe sun was out.      good\n", "blanks between them"),
         ("- text: It rained for days.\n  label: bad\n- text: The sun was out.\n  label: good\n", "holds YAML"),
         ("@UTF8\n@Begin\n@Languages:\teng\n*MOT:\tit rained for days .\n*CHI:\tyes .\n*MOT:\twe were wet .\n@End\n", "CHILDES"),
         ("+1 3:0.5 7:1.25\n-1 2:1 9:0.5\n", "holds vectors of features"),
+        ("% 1. Title: rain\n%\n@RELATION rain\n@DATA\n'It rained, alas.',bad\n'The sun was out.',good\n", "holds ARFF"),
     ],
 )  # fmt: skip
 def test_other_kinds_of_files_are_refused(tmp_path, text, what):
