@@ -6,6 +6,7 @@ from typing import Any
 
 from ..reading.records import GENERATED_BY, Drop, Row
 from ..sources.registry import Converter
+from ..sources.verdicts import CUT, RATED, REFUSED, VERDICTS, camel_case, is_false, is_rejected, is_true
 from .key_use import KeyUse, TrackedRow, is_ignored
 
 
@@ -13,12 +14,8 @@ def _filled(value: Any) -> bool:
     return value not in (None, "", [], {}) and not (isinstance(value, str) and value.strip() in ("", "[]", "{}", "null"))
 
 
-def _is_false(value: Any) -> bool:
-    return value is False or (isinstance(value, str) and value.strip().lower() == "false")
-
-
 def _is_bad(value: Any) -> bool:
-    return _is_false(value) or (value == 0 and not isinstance(value, float)) or value == "0"
+    return is_false(value) or (value == 0 and not isinstance(value, float)) or value == "0"
 
 
 _HELD_OUT = ("test", "testing", "validation", "valid", "val", "dev", "eval", "evaluation", "holdout", "held-out", "heldout",
@@ -27,14 +24,6 @@ _HELD_OUT = ("test", "testing", "validation", "valid", "val", "dev", "eval", "ev
 
 def _is_held_out(value: Any) -> bool:
     return isinstance(value, str) and value.strip().lower() in _HELD_OUT
-
-
-def _is_rejected(value: Any) -> bool:
-    return isinstance(value, str) and value.strip().lower() in ("reject", "rejected", "ignore", "discarded")
-
-
-def _is_true(value: Any) -> bool:
-    return value is True or value == 1 or (isinstance(value, str) and value.strip().lower() in ("true", "1"))
 
 
 def _is_below_one(value: Any) -> bool:
@@ -50,60 +39,71 @@ def _are_choices(value: Any) -> bool:
     return isinstance(texts, list) and bool(texts) and all(isinstance(text, str | list) for text in texts)
 
 
-def _camel_case(key: str) -> str:
-    first, *others = key.split("_")
-    return first + "".join(map(str.capitalize, others))
+def _has_text(value: Any) -> bool:
+    """Return whether something is there that is no list of numbers: Ollama's `context` holds tokens."""
+    return _filled(value) and not (isinstance(value, list) and all(isinstance(item, int) for item in value))
 
 
+def _is_reasoning(value: Any) -> bool:
+    """Return whether the value is a text of some words: `reasoning: high` is a setting."""
+    return len(value.split()) >= _SENTENCE if isinstance(value, str) else isinstance(value, list) and any(map(_is_reasoning, value))
+
+
+_SENTENCE = 4  # words
 _PREFERENCE = "preference data is not trained: keep only the preferred replies"
 _MEDIA = "only text is trained"
+_REASONING = "reasoning before the reply"
 _OTHER_SPLIT = "a row of a test or validation split: filter it into a source of its own"
+EARLIER = ("history", "chat_history", "conversation_history", "dialogue_history", "previous_messages", "previous_utterance")
 SPLITS = ("split", "data_split", "dataset_split", "split_name", "partition", "set", "set_type", "data_type", "dataset", "subset", "fold",
           "phase", "train_test", "usage", "ml_use")  # fmt: skip
 _CHOICES = "the choices of the question"
 _CUT = "a text that was cut off"
-_REFUSED = "the annotator's refusal of this row"
 # key -> (when its value is significant, why the row cannot be trained without it)
 MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("system", "system_prompt", "system_message", "system_instruction"), (_filled, "a system prompt")),
     **dict.fromkeys(("tools", "functions", "available_tools"), (_filled, "tools that the replies call")),
     "tool_calls": (_filled, "calls of tools"),
     "function_call": (_filled, "a call of a tool"),
-    "reasoning_content": (_filled, "reasoning before the reply"),
-    "thinking": (_filled, "reasoning before the reply"),
+    **dict.fromkeys(("reasoning_content", "thinking"), (_filled, _REASONING)),
+    **dict.fromkeys(
+        ("reasoning", "chain_of_thought", "complex_cot", "Complex_CoT", "cot", "thought", "thoughts", "thinking_trajectories"),
+        (_is_reasoning, _REASONING),
+    ),
+    **dict.fromkeys(("corrected", "revised"), (_is_reasoning, "a better reply")),
     **dict.fromkeys(("image", "images", "image_path", "image_paths", "video", "videos", "audio", "audios"), (_filled, _MEDIA)),
     "rejected": (_filled, _PREFERENCE),
     "rejected_response": (_filled, _PREFERENCE),
     "kto_tag": (_is_bad, "a reply that was labelled as bad"),
     "label": (_is_bad, "a reply that was labelled as bad"),
-    **dict.fromkeys(("answer", "status"), (_is_rejected, _REFUSED)),
-    **dict.fromkeys(("AssignmentStatus", "ASSIGNMENT:status"), (_is_rejected, _REFUSED)),  # of Mechanical Turk and Toloka
-    "truncated": (_is_true, _CUT),  # of Twitter
+    **VERDICTS,
+    **dict.fromkeys(("AssignmentStatus", "ASSIGNMENT:status"), (is_rejected, REFUSED)),  # of Mechanical Turk and Toloka
+    "truncated": (is_true, _CUT),  # of Twitter
     "truncated_cells": (_filled, _CUT),  # of the Hugging Face dataset viewer
-    **dict.fromkeys(("deleted", "is_deleted", "was_cancelled"), (_is_true, "a row that was taken back")),
     **dict.fromkeys(SPLITS, (_is_held_out, _OTHER_SPLIT)),
-    "is_test": (_is_true, _OTHER_SPLIT),
-    **dict.fromkeys(("is_validation", "is_val", "is_dev"), (_is_true, _OTHER_SPLIT)),
-    "is_valid": (_is_true, "a row of the validation split, as fastai marks it, or one that was checked"),
+    "is_test": (is_true, _OTHER_SPLIT),
+    **dict.fromkeys(("is_validation", "is_val", "is_dev"), (is_true, _OTHER_SPLIT)),
+    "is_valid": (is_true, "a row of the validation split, as fastai marks it, or one that was checked"),
     "is_train": (_is_bad, _OTHER_SPLIT),
-    **dict.fromkeys(("train", "trainable", "loss"), (_is_false, "a row that is not to be trained")),
+    **dict.fromkeys(("train", "trainable", "loss"), (is_false, "a row that is not to be trained")),
     **dict.fromkeys(("loss_mask", "assistant_masks", "completion_mask"), (_filled, "a mask of what is trained")),
     "weight": (_is_below_one, "a weight: rows of weight 0 are not to be trained"),
     "chat_template_kwargs": (_filled, "arguments of the chat template"),
-    "context": (_filled, "a context that the question refers to"),
-    "history": (_filled, "earlier turns"),
+    "context": (_has_text, "a context that the question refers to"),
+    **dict.fromkeys(EARLIER, (_filled, "earlier turns")),
     "documents": (_filled, "documents that the question refers to"),
     **dict.fromkeys(("choices", "options", "endings"), (_are_choices, _CHOICES)),
     **dict.fromkeys(("choice1", "choice2", "option1", "option2", "sol1", "sol2", "opa", "opb"), (_filled, _CHOICES)),
 }
 
 
-for _spelt in (str.capitalize, str.upper, _camel_case):
+for _spelt in (str.capitalize, str.upper, camel_case):
     MEANINGS |= {_spelt(key): meaning for key, meaning in MEANINGS.items() if _spelt(key) not in MEANINGS}
 _KEYS = frozenset(MEANINGS)
+OF_REPLIES = frozenset(key for key, (_, what) in MEANINGS.items() if what in (RATED, CUT))
 # They say which rows to train.
-_OF_ROWS = ("answer", "status", "assignmentstatus", "assignment:status", "deleted", "is_deleted", "was_cancelled", *SPLITS, "is_test",
-            "is_validation", "is_val", "is_dev", "is_valid", "is_train", "train", "trainable", "truncated")  # fmt: skip
+_OF_ROWS = (*VERDICTS, "assignmentstatus", "assignment:status", *SPLITS, "is_test", "is_validation", "is_val", "is_dev", "is_valid",
+            "is_train", "train", "trainable", "truncated")  # fmt: skip
 
 
 def key_use(module: Converter, ignore_keys: Iterable[str] = ()) -> KeyUse:
@@ -120,13 +120,13 @@ def _significant_keys(row: dict[str, Any], ignored: frozenset[str]) -> tuple[str
     return tuple(key for key, value in row.items() if key in MEANINGS and MEANINGS[key][0](value) and not is_ignored(key, ignored))
 
 
-def refusal(row: Row, converter: str) -> Drop | None:
-    """Return a drop if a significant key of the tracked row was not read, or None."""
+def refusal(row: Row, converter: str, is_chat: bool) -> Drop | None:
+    """Return a drop if a significant key of the tracked row was not read, or None. A class or a rating of a text judges no reply."""
     value: TrackedRow = row.value
     for key in MEANINGS if value.must_read else ():
         if key in value.must_read:
-            if converter == "table" and key == "label" and "text" in value:
-                continue  # the class of a text judges no reply
+            if converter == "table" and ((key == "label" and "text" in value) or (key in OF_REPLIES and not is_chat)):
+                continue
             how = "; keep_rows leaves such rows out" if converter == "table" and key.lower() in _OF_ROWS else ""
             return Drop(row, "key_not_read", f"{key!r} ({MEANINGS[key][1]}) is not read by the converter {converter}{how}")
     return None

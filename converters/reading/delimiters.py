@@ -121,8 +121,9 @@ def _recurs(header: list[str], rows: list[list[str]]) -> bool:
 
 
 def _are_sentences(header: list[str]) -> bool:
-    """Return whether each cell ends like a sentence, and one is not only an abbreviated word."""
-    return all(name.rstrip().endswith(_SENTENCE_ENDS) for name in header) and any(len(name.split()) > 1 for name in header)
+    """Return whether each cell ends like a sentence, or like the question that it answers, and one is not only an abbreviated word."""
+    ends = [name.rstrip()[-1:] for name in header]
+    return {*ends} <= {*_SENTENCE_ENDS, *"?？"} and not {*ends} <= {*"?？"} and any(len(name.split()) > 1 for name in header)
 
 
 def _key(cell: str) -> str:

@@ -50,7 +50,8 @@ class _Example(NamedTuple):
 def recognise_rows(rows: list[dict[str, Any]]) -> str:
     """Return why the rows come from this source: every value is a list of seeds."""
     lists = [seeds for row in rows for seeds in row.values()]
-    return "instructions by emotion" if all(isinstance(seeds, list) and seeds and "instruction" in seeds[0] for seeds in lists) else ""
+    seeded = all(isinstance(seeds, list) and seeds and isinstance(seeds[0], dict) and "instruction" in seeds[0] for seeds in lists)
+    return "instructions by emotion" if seeded else ""
 
 
 def convert(

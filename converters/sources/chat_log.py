@@ -5,8 +5,8 @@
 
 One person is the assistant, whose messages are trained; the others are the user. Messages that follow each other on one side become one. A
 conversation ends before a pause of `gap_minutes`, and with its file; with `thread_key`, the messages of a thread are one conversation. Rows
-without a text or a person, such as events, are left out and counted; so are messages that nobody answers, and those of the assistant that
-open a conversation. The text that WhatsApp exports is read as such rows (converters/reading/whatsapp.py).
+without a text or a person, such as events, and deleted messages are left out and counted; so are messages that nobody answers, and those of
+the assistant that open a conversation. The text that WhatsApp exports is read as such rows (converters/reading/whatsapp.py).
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,8 +20,9 @@ from ..reading.readers import Reader, Reads
 from ..reading.records import Drop, Record, Row, joined
 from ..reading.whatsapp import whatsapp_reader
 from .key_paths import NoValue, value_at
+from .verdicts import GONE, VERDICTS
 
-VERSION = 4
+VERSION = 5
 RECORD_TYPES = ("chat",)
 STATELESS = False  # a conversation has many rows
 _EVENTS = {  # that have a text: subtypes of Slack, types of Discord and Messenger
@@ -110,6 +111,8 @@ def _message(row: Row, assistant: str, speaker_key: str, text_key: str, time_key
         thread = value_at(value, thread_key) if thread_key else None
     except NoValue as why:
         return Drop(row, why.reason, str(why), filtered=why.filtered)
+    if any(key in value and VERDICTS[key][0](value[key]) for key in GONE):
+        return Drop(row, "taken_back", filtered=True)
     if not speaker or not text.strip() or not {str(value.get("subtype")), str(value.get("type"))}.isdisjoint(_EVENTS):
         return Drop(row, "no_message", filtered=True)
     if (at := seconds(time)) is None:
@@ -134,9 +137,9 @@ def seconds(time: Any) -> float | None:
     except (TypeError, ValueError):
         pass
     try:
-        found = datetime.fromisoformat(time)
+        found = datetime.fromisoformat(time.replace("/", "-"))
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-    except (TypeError, ValueError, OverflowError):
+    except (AttributeError, ValueError, OverflowError):
         return None
 
 

@@ -5,15 +5,15 @@
 
 `train` on a message says whether it is trained; without it, the recipe's `roles_to_train` decides. OpenAI's `weight` (0 or 1) means the
 same. A content may be a list of text parts, the list of messages may be JSON text (in a CSV cell), and a system prompt may be in a key of
-its own. A row may be the list of messages itself. Other keys of a message are refused, unless `ignore_message_keys` lists them. If each row
-is one message, `conversation_key` or `conversation_per_file` says which rows form a conversation.
+its own. A row may be the list of messages itself. Other keys of a message are refused, unless `ignore_message_keys` lists them; `rating`,
+`finish_reason`, `error` and the like only where they say that the message is no good. If each row is one message, `conversation_key` or
+`conversation_per_file` says which rows form a conversation.
 """
 
 import re
 from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
-from itertools import chain
 from operator import itemgetter
 from typing import Annotated, Any, Literal
 
@@ -22,8 +22,11 @@ import orjson
 from ...schemas.options import Text
 from ..reading.json_values import FAULTS, duplicate_key, parse_json
 from ..reading.records import Drop, Record, Row, joined
+from .key_paths import NoValue, is_path, value_at
+from .message_order import branch, fault_of_order, out_of_order
+from .verdicts import VERDICTS, is_verdict
 
-VERSION = 3
+VERSION = 4
 RECORD_TYPES = ("chat",)
 INPUT = "values"
 
@@ -32,16 +35,9 @@ ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assi
 _PLAIN = ("role", "content")
 _PLAIN_ONLY, _DICT, _TEXT = {_PLAIN}, {dict}, {str}
 _ROLE, _CONTENT = itemgetter("role"), itemgetter("content")
-_ORDER = (
-    *("turn", "turn_id", "turn_index", "turn_idx", "turn_number", "message_index", "utterance_idx", "index", "idx", "seq", "step"),
-    *("position", "order", "timestamp", "ts", "created_at", "create_time", "sent_at", "time", "date"),
-)
-_DATE, _NUMBER = re.compile(r"\d{4}-\d\d-\d\d"), re.compile(r"\d+(\.\d*)?")
-_PARENTS = ("parent_id", "parent_message_id", "parent_message_uuid", "parentMessageId", "parentId", "parent")
-_IDS = ("message_id", "messageId", "id", "uuid")
-_OF_ORDER = frozenset((*_PARENTS, *_ORDER))
 _ROUNDED = re.compile(r"\d(?:\.\d+)?E\+\d+")  # how Excel shows a number of more than eleven digits
 _PART = ("type", "text", "cache_control")  # the last says how an API is billed
+_TEXTS = (None, "text", "input_text", "output_text")  # the last two are of OpenAI's Responses
 
 
 def STATELESS(options: dict[str, Any]) -> bool:
@@ -54,7 +50,7 @@ def convert(
     record_type: str = "chat",
     known: Mapping[str, str] = ROLES,
     *,
-    messages_key: Annotated[Text, "Key of the list of messages."] = "messages",
+    messages_key: Annotated[Text, "Key of the list of messages, also within an object: `chat.messages`."] = "messages",
     role_key: Annotated[Text, "The key of a message's role."] = "role",
     content_key: Annotated[Text, "The key of a message's text."] = "content",
     system_key: Annotated[Text, "The key of a row's system prompt, outside its messages."] = "system",
@@ -83,7 +79,7 @@ def convert(
             is_plain = plain and {*map(type, turns)} == _DICT and {*map(tuple, turns)} == _PLAIN_ONLY
             is_plain = is_plain and {*map(type, map(_CONTENT, turns)), *map(type, map(_ROLE, turns))} == _TEXT
             is_plain = is_plain and {*map(_ROLE, turns)} <= ROLES.keys()
-            if not is_plain and (fault := _fault_of_order(turns)):
+            if not is_plain and (fault := fault_of_order(turns)):
                 raise Unsupported(*fault)
             messages = turns if is_plain else [message_of(turn, role_key, content_key, role_of, ignored) for turn in turns]
             if system := value.get(system_key):
@@ -146,6 +142,10 @@ def message_of(
                 raise Unsupported(f"weight is {value!r}: only 0 (not trained) and 1 (trained) are allowed", "bad_weight")
             if value == 0 or role == "assistant":  # 1 is the default: it does not train a question
                 message["train"] = bool(value)
+        elif is_verdict(key, value):
+            says, what = VERDICTS[key]
+            if says(value):
+                raise Unsupported(f"a message has {key}: {value!r:.40} ({what})", "bad_message")
         elif value not in (None, [], {}, ""):
             raise Unsupported(f"a message has {key!r}, which a chat record cannot hold")
     return message
@@ -171,7 +171,9 @@ def _joined(parts: list[Any]) -> Any:
     texts = []
     for part in parts:
         kind = part.get("type") if isinstance(part, dict) else None
-        if kind not in (None, "text"):
+        if isinstance(part, dict) and isinstance(part.get("text"), dict):  # OpenAI's Assistants: {"value": ..., "annotations": []}
+            part = {**part, **part["text"], "text": part["text"].get("value"), "value": None}
+        if kind not in _TEXTS:
             raise Unsupported(f"a content has a part of type {kind!r}: only text is trained", "content_not_text")
         if not isinstance(part, dict) or not isinstance(part.get("text"), str):
             return parts
@@ -184,6 +186,9 @@ def _joined(parts: list[Any]) -> Any:
 def _turns(row: Any, messages_key: str) -> list[Any]:
     """Return the row's messages, which a table holds as JSON text. Raises Unsupported if there are none."""
     turns = row.get(messages_key) if isinstance(row, dict) else None
+    if turns is None and is_path(messages_key) and isinstance(row, dict):
+        with suppress(NoValue):
+            turns = value_at(row, messages_key)
     if isinstance(text := turns, str):
         with suppress(*FAULTS):
             turns = parse_json(text)
@@ -233,10 +238,10 @@ def _grouped(
             where = f"{conversation_key} {values[0][conversation_key]!r} is in {' and '.join(files)}"
             detail = f"{where}: give every conversation a value of its own"
             yield Drop(row, "conversation_in_two_files", detail)
-        elif key := _out_of_order(values):
+        elif key := out_of_order(values):
             yield Drop(row, "not_in_order", f"the rows of the conversation are not in the order of {key!r}: sort them")
-        elif branch := _branch(values):
-            yield Drop(row, "branches", f"message {branch}: make each branch of the tree a conversation")
+        elif place := branch(values):
+            yield Drop(row, "branches", f"message {place}: make each branch of the tree a conversation")
         elif any(system != systems[0] for system in systems):
             yield Drop(row, "two_system_prompts", "the rows of the conversation have different system prompts")
         else:
@@ -248,45 +253,3 @@ def _one_or_all(found: list[Any]) -> Any:
     """Return the value that the rows of a conversation have, or the list of their different values."""
     different = [*{orjson.dumps(value, default=str): value for value in found}.values()]
     return different if len(different) > 1 else different[0]
-
-
-def _out_of_order(values: list[dict[str, Any]]) -> str:
-    """Return a key by which the rows of a conversation are numbered or dated in another order than theirs; "" if there is none."""
-    for key in _ORDER:
-        found: list[Any] = [_place(dict.get(value, key)) for value in values]  # looked at, not read: the key is still named as left out
-        if len({*map(type, found)}) == 1 and None not in found and found != sorted(found):
-            return key
-    return ""
-
-
-def _place(value: Any) -> float | str | None:
-    """Return a number, also one in a table's cell, or a date, by which rows can be sorted; None for any other value."""
-    if isinstance(value, str):
-        return float(value) if _NUMBER.fullmatch(value) else value if _DATE.match(value) else None
-    return float(value) if type(value) in (int, float) else None
-
-
-def _fault_of_order(turns: list[Any]) -> tuple[str, str] | None:
-    """Return why a list of messages is no conversation in its order, and the reason: branches of a tree, or the newest first."""
-    objects = [turn for turn in turns if isinstance(turn, dict)]
-    if _OF_ORDER.isdisjoint(chain.from_iterable(objects)):
-        return None
-    if branch := _branch(objects):
-        return f"message {branch}: make each branch of the tree a conversation", "branches"
-    for key in _ORDER:
-        found: list[Any] = [_place(dict.get(turn, key)) for turn in objects]
-        if None not in found and len({*map(type, found)}) == 1 and found[0] > found[-1] and found == sorted(found, reverse=True):
-            return f"the messages are in the reverse order of {key!r}: sort them", "newest_first"
-    return None
-
-
-def _branch(values: list[dict[str, Any]]) -> str:
-    """Return which message of a tree, such as those of OASST, does not answer the one before it; "" if each does."""
-    parents, ids = (
-        [next((found for key in keys if (found := dict.get(value, key)) is not None), None) for value in values]
-        for keys in (_PARENTS, _IDS)
-    )
-    for number, parent in enumerate(parents):
-        if parent is not None and parent in ids and parent != (ids[number - 1] if number else None):
-            return f"{ids[number]!r} answers {parent!r}, not the message before it"
-    return ""

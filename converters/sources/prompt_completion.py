@@ -15,7 +15,7 @@ from .alpaca import missing_keys
 from .messages import Unsupported, message_of, with_system
 from .turns import chat_messages, fill
 
-VERSION = 3
+VERSION = 4
 RECORD_TYPES = ("chat", "text")
 INPUT = "values"
 STATELESS = True

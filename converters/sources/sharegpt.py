@@ -15,7 +15,7 @@ from ..reading.records import Drop, Record, Row
 from . import messages
 from .messages import Role
 
-VERSION = 3
+VERSION = 4
 RECORD_TYPES = ("chat",)
 INPUT = "values"
 STATELESS = True

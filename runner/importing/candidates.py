@@ -1,45 +1,37 @@
-"""List ways to read rows, the most specific first: by keys that only one source has, as chats, as tables, as text."""
+"""List ways to read rows, the most specific first: by keys that only one source has, as chats, as tables."""
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePath
 from typing import Any
 
 import orjson
 
-from ...converters.reading.files import SourceFile
-from ...converters.sources.registry import CONVERTERS, converter, recognise_rows, recognise_text, signatures
+from ...converters.building.key_meanings import EARLIER
+from ...converters.sources.key_paths import is_path
+from ...converters.sources.registry import CONVERTERS, converter, recognise_rows, signatures
 from .annotations import annotated
 from .candidate import ENOUGH_OF_ONE_FORM, Candidate, changed
-from .chat_logs import logs_of_rows, logs_of_text
+from .chat_logs import logs_of_rows
 from .columns import (
     ASSISTANT,
-    ROWS_PER_LABEL,
     SYSTEM,
+    TEXT,
     USER,
     Columns,
-    words,
+    folded,
 )  # fmt: skip
-from .nested import all_levels, one_level
-from .speakers import chat_roles, unread_keys
+from .nested import all_levels, lists_within, most_words_are_elsewhere, one_level
+from .speakers import KNOWN, SYNONYMS, chat_roles, unread_keys
 from .table_candidates import labelled_within, tables_of, turns_note
 
-HEAD = 1 << 16
-LINES_PER_PARAGRAPH = 20  # with more, blank lines do not separate paragraphs
-_TIME = r"(?:\[?\d[\d/.,: \u202f-]{5,30}(?:[AP]M)?\]?[ -]*)?"  # before the speaker, in the export of a messenger
-_SPEAKER = re.compile(_TIME + r"[\W_]*([^\W\d][\w .'-]{0,30}?)[*_]*[:：][*_]*\s")
-_FRONT_MATTER = re.compile(rb"---[ \t]*\r?\n(?:[\w-]+:|[ \t#-]).*\n(?:.*\n){0,200}?---[ \t]*\r?\n")
-_SEPARATOR = re.compile(rb"<\|end_?of_?text\|>")  # between the texts of TinyStories and of other corpora in one file
-FILES = 20  # looked at for front matter
-FOLDERS = 20  # more folders are topics or dates, not labels
-SPEAKERS, SPOKEN = 6, 0.4  # a dialogue: at most so many names start at least this share of the lines
 _ONE_CHAT = ("prompt", "completion")  # columns of messages that belong together
 _LIST = re.compile(r'\s*\[\s*\{\s*"')  # of messages, in a cell
 _PRINTED = re.compile(r"\s*\[\s*\{'(?:role|content|from|value)'")  # the same as Python prints it
-ROLES = ("role", "from", "speaker", "author", "sender_type", "author_type", "sender", "participant")
+ROLES = ("role", "from", "speaker", "author", "sender_type", "author_type", "sender", "participant", "interlocutor")
+TURN_NUMBERS = ("turn", "turn_id", "turn_index", "turn_idx", "turn_number", "message_index", "utterance_idx", "utterance_index")
 LONGEST_PROMPT = 40  # characters shown
-CONTENTS = ("content", "value", "text", "message", "utterance", "body", "parts")
+CONTENTS = ("content", "value", "text", "message", "utterance", "body", "parts", "contentparts")
 
 
 def candidates(rows: list[dict[str, Any]]) -> Iterator[Candidate]:
@@ -62,18 +54,46 @@ def candidates(rows: list[dict[str, Any]]) -> Iterator[Candidate]:
     logs = [*logs_of_rows(rows)]
     yield from logs
     tables = [one for one in tables_of(flat) if not logs or not one.doubt]
-    if tables and all(one.record_type == "text" for one in tables):
+    if tables and not logs and all(one.record_type == "text" for one in tables):
         tables = [one._replace(doubt=True) for one in (*tables, *labelled_within(rows, tables[0]))]
     if not tables and len(rows) > 1:
         nested = Columns(all_levels(rows))
         tables = [one for one in tables_of(nested) if not one.doubt and not _is_of_a_message(one, nested.names)]
-    yield from tables
+        if flat.nested_answers():  # no other column takes their place
+            tables = [one for one in tables if one.record_type == "classification" or is_path(one.options.get("assistant_key", ""))]
+    within = [*_chats_within(rows)]
+    yield from (one for one in tables if (_asks_in(one, within) if within else not _is_beside_texts(one, rows)))
+    yield from within
+
+
+def _asks_in(candidate: Candidate, chats: list[Candidate]) -> bool:
+    """Return whether the candidate's questions are the messages of such chats, so that it reads more than these."""
+    lists = [one.options.get("messages_key", one.options.get("conversations_key")) for one in chats]
+    return any(candidate.options.get("user_key", "").startswith(f"{name}[]") for name in lists)
+
+
+def _chats_within(rows: list[dict[str, Any]]) -> Iterator[Candidate]:
+    """Yield candidates for lists of messages within objects: `chat.messages`."""
+    found = [lists_within(row) for row in rows]
+    chats = [*_chats(found, Columns(found))] if any(found) else []
+    yield from (one._replace(doubt=len(chats) > 1) for one in chats)
 
 
 def _is_of_a_message(candidate: Candidate, names: list[str]) -> bool:
-    """Return whether the candidate's text is that of a message within the rows, with its role beside it: a reply without its question."""
-    path = candidate.options.get("text_key", "") if candidate.record_type == "text" else ""
-    return f"{path.rpartition('.')[0]}.role" in names
+    """Return whether the candidate's text is that of a message within the rows, with its role beside it: a turn without the others."""
+    path = candidate.options.get("text_key", "") if candidate.record_type != "chat" else ""
+    steps = path.split(".")
+    return any(".".join([*steps[:end], "role"]).removesuffix("[]") in names for end in range(len(steps)))
+
+
+def _is_beside_texts(candidate: Candidate, rows: list[dict[str, Any]]) -> bool:
+    """Return whether the candidate reads a title or a summary, or two, and not the texts in lists and objects beside them."""
+    options = candidate.options
+    if candidate.record_type == "chat":
+        keys = [options.get("user_key", "user"), options.get("assistant_key", "assistant")]
+        return folded(keys[1]) not in ASSISTANT and most_words_are_elsewhere(rows, keys)
+    keys = [options.get("text_key", "text")]
+    return candidate.record_type == "text" and folded(keys[0]) not in TEXT and most_words_are_elsewhere(rows, keys)
 
 
 def _chats(rows: list[dict[str, Any]], columns: Columns) -> Iterator[Candidate]:
@@ -83,9 +103,11 @@ def _chats(rows: list[dict[str, Any]], columns: Columns) -> Iterator[Candidate]:
             if any(_PRINTED.match(row[key]) for row in rows if isinstance(row.get(key), str)):
                 yield Candidate("messages", "chat", changed(messages_key=(key, "messages")), f"{key} has messages", ENOUGH_OF_ONE_FORM)
             continue
-        role, content = _first(ROLES, chats[0][0]), _content(chats[0][0])
-        if not role or not content or key in _ONE_CHAT and {*_ONE_CHAT} <= {*columns.names}:
+        role, content = _role(chats[0][0]), _content(chats[0][0])
+        if not role or not content or isinstance(chats[0][0][role], dict) or key in _ONE_CHAT and {*_ONE_CHAT} <= {*columns.names}:
             continue
+        if folded(key) in EARLIER and columns.texts or len(rows) == 1 and _is_log(chats[0], role):
+            continue  # what was said before the question; a log, which has pauses
         system, extra = columns.named(SYSTEM), unread_keys((turn for chat in chats for turn in chat), (role, content))
         named, why = chat_roles(([turn.get(role) for turn in chat if isinstance(turn, dict)] for chat in chats), share_gpt=role == "from")
         why += _system_prompts(
@@ -131,6 +153,16 @@ def _system_prompts(contents: Iterable[Any]) -> str:
 def _one_message_per_row(columns: Columns) -> Iterator[Candidate]:
     """Yield candidates for rows with a role, a content and the id of their conversation."""
     role, content = columns.named(ROLES), columns.named(CONTENTS)
+    number = columns.named(TURN_NUMBERS)
+    if not role and number and content and not columns.named(ASSISTANT):
+        for group in columns.groups(columns.names):
+            options = changed(conversation_key=(group, None), content_key=(content, "content"))
+            why = f"each row is a message of the conversation {group}, the {number} is its place, and no column names its speaker"
+            yield Candidate("messages", "chat", options, why, ENOUGH_OF_ONE_FORM)
+    if role and content and not columns.groups(columns.names) and _are_roles(columns.values(role)):
+        named, why = chat_roles([columns.values(role)])
+        options = changed(role_key=(role, "role"), content_key=(content, "content"), roles=(named, None)) | {"conversation_per_file": True}
+        yield Candidate("messages", "chat", options, f"each row is a message of the file's conversation{why}", ENOUGH_OF_ONE_FORM)
     if role and content and columns.is_label(role):
         for group in columns.groups(columns.names):
             chats: dict[Any, list[Any]] = {}
@@ -153,60 +185,21 @@ def _turns(value: Any) -> list[dict[str, Any]] | None:
     return value if isinstance(value, list) and value and isinstance(value[0], dict) else None
 
 
-def text_candidates(files: list[SourceFile]) -> Iterator[Candidate]:
-    """Yield the candidates for files without rows: plain text."""
-    head = head_of(files[0])
-    yield from logs_of_text(head)
-    suffixes = {file.path.suffix for file in files}
-    for name in CONVERTERS:
-        if why := recognise_text(name, head, suffixes):
-            yield Candidate(name, converter(name).RECORD_TYPES[0], {}, why, ENOUGH_OF_ONE_FORM)
-    lines = [line.strip() for line in head.decode("utf-8", "replace").strip().splitlines()]
-    filled = [line for line in lines if line]
-    if not filled or sum(map(words, filled)) < 2 * len(filled):
-        return  # a list of names or labels
-    options = {"front_matter": False} if all(_has_front_matter(file) for file in files[:FILES]) else {}
-    without = ", without its front matter" if options else ""
-    spoken = _spoken(filled)
-    if found := _SEPARATOR.search(head):
-        separator = found.group().decode()
-        yield Candidate("text", "text", {"separators": [separator], **options}, f"plain text{without}, texts between {separator}")
-    elif len(files) > 1 or len(filled) == 1:
-        if labels := _folders(files):
-            yield Candidate("text", "classification", options, f"the files' folders are their labels: {', '.join(labels)}", doubt=True)
-        yield Candidate("text", "text", options, f"plain text{without}, one document per file{spoken}", doubt=True)
-    elif options:
-        yield Candidate("text", "text", options, f"plain text{without}")
-    elif 0 < lines.count("") and len(filled) / lines.count("") <= LINES_PER_PARAGRAPH:
-        yield Candidate("text", "text", {"sample_by": "paragraph"}, f"plain text, paragraphs between blank lines{spoken}")
-    else:
-        yield Candidate("text", "text", {"sample_by": "line"}, f"plain text, one record per line{spoken}")
+def _are_roles(names: list[Any]) -> bool:
+    """Return whether a column has the roles of a chat, and two of them at least."""
+    found = {str(name).lower() for name in names}
+    return len(found) > 1 and found <= {*SYNONYMS, *KNOWN}
 
 
-def _folders(files: list[SourceFile]) -> list[str]:
-    """Return the names of the folders if they may be labels: few, side by side, each with several files."""
-    folders = Counter(PurePath(file.name).parent for file in files)
-    side_by_side = len({folder.parent for folder in folders}) == 1 and PurePath() not in folders
-    few = 1 < len(folders) <= FOLDERS and min(folders.values()) >= ROWS_PER_LABEL
-    return sorted(folder.name for folder in folders) if side_by_side and few else []
+def _is_log(chat: list[Any], role: str) -> bool:
+    """Return whether the messages of a file are the log of a messenger: dated, by people."""
+    turns = [turn for turn in chat if isinstance(turn, dict)]
+    return not any(str(turn.get(role)).lower() in (*SYNONYMS, *KNOWN) for turn in turns) and any(logs_of_rows(turns))
 
 
-def _has_front_matter(file: SourceFile) -> bool:
-    return bool(_FRONT_MATTER.match(head_of(file)))
-
-
-def _spoken(lines: list[str]) -> str:
-    """Return a note if the lines are a conversation, which would be trained as plain text."""
-    names = Counter(found[1].strip() for line in lines if (found := _SPEAKER.match(line)))
-    if not 2 <= len(names) <= SPEAKERS or min(names.values()) < 2 or names.total() < SPOKEN * len(lines):
-        return ""
-    return f" (a conversation of {' and '.join(sorted(names))}: to train replies, write its turns as a list of messages)"
-
-
-def head_of(file: SourceFile) -> bytes:
-    """Return the first bytes of the file."""
-    with Path(file.path).open("rb") as stream:
-        return stream.read(HEAD)
+def _role(turn: dict[str, Any]) -> str | None:
+    """Return the key of a message's role; of LangChain's messages it is the type."""
+    return _first(ROLES, turn) or ("type" if str(turn.get("type")).lower() in (*SYNONYMS, *KNOWN) else None)
 
 
 def _content(turn: dict[str, Any]) -> str | None:

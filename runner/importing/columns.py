@@ -8,19 +8,20 @@ from typing import Any
 from ...schemas.base.words import CJK
 
 USER = (
-    "question", "prompt", "user", "query", "instruction", "input", "ask", "request", "problem", "human", "patient", "client", "source", "q",
-    "front",
+    "question", "prompt", "user", "query", "instruction", "input", "ask", "request", "problem", "human", "patient", "client", "source",
+    "inputs", "q", "front",
     "frage", "anfrage", "pregunta", "pergunta", "domanda", "vraag", "pytanie", "вопрос", "问题", "问", "質問", "질문",
 )  # fmt: skip
 ASSISTANT = (
-    "answer", "response", "reply", "assistant", "completion", "output", "solution", "target", "bot", "doctor", "therapist", "counselor",
-    "a", "answers", "antwort", "réponse", "reponse", "respuesta", "resposta", "risposta", "antwoord", "odpowiedź", "ответ", "回答", "答案",
-    "答", "답변", "back",
+    "answer", "response", "reply", "assistant", "completion", "output", "solution", "target", "targets", "bot", "doctor", "therapist",
+    "counselor", "a", "answers", "antwort", "réponse", "reponse", "respuesta", "resposta", "risposta", "antwoord", "odpowiedź", "ответ",
+    "回答", "答案", "答", "답변", "back",
 )  # fmt: skip
-NO_REPLIES = ("output", "target", "completion")  # of a text, these may be what is made of it
-CONTEXT = ("context", "passage", "input", "document", "background", "paragraph")
+NO_REPLIES = ("output", "target", "targets", "completion")  # of a text, these may be what is made of it
+CONTEXT = ("context", "passage", "input", "document", "background", "paragraph", "article", "story", "definition")
 TEXT = (
-    "text", "sentence", "review", "content", "comment", "body", "message", "tweet", "post", "document", "article", "story", "utterance",
+    "text", "sentence", "review", "content", "comment", "body", "message", "tweet", "post", "document", "article", "story",
+    "utterance", "mes", "msg",
     "kommentar", "nachricht", "rezension", "texte", "commentaire", "texto", "comentario", "testo", "текст", "отзыв", "文本", "内容", "评论",
 )  # fmt: skip
 LABEL = (
@@ -39,7 +40,7 @@ LABEL_ENDINGS = ("label", "class", "category", "sentiment", "emotion", "stars", 
 SYSTEM = ("system", "system_prompt", "systemprompt", "system_message", "systemmessage", "system_instruction", "systeminstruction")
 # Two texts that are judged together: a label describes both.
 PAIRS = (("premise", "hypothesis"), ("question", "passage"), ("question", "sentence"), ("claim", "evidence"), ("query", "document"))
-NUMBERED = re.compile(r"(.+?)_?(?:\d+|[ab])")
+NUMBERED = re.compile(r"(.+?)(?:_?(?:\d+|[ab])|_[a-z])")
 GROUP = re.compile(r"(?:^|_)(?:id|author|user|conversation|thread|dialog(?:ue)?|patient|customer|speaker|kunde|autor|auteur|cliente)$")
 MAX_LABELS = 200
 MAX_LEVELS = 20  # more different numbers with fractions are measured
@@ -49,12 +50,20 @@ QUESTIONS, FEWER_QUESTIONS = 0.4, 0.1  # shares of cells with a question mark, i
 MIN_WORDS = 4  # on average: a shorter text is a name, a date or a label
 LABEL_WORDS = 4  # at most, on average
 _TURNS = re.compile(
-    r"\[/INST\]|<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|(?:^|\n|###? ?)(?:Human|User|Assistant|Instruction|Response|Bot):"
+    r"\[/INST\]|<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|<\|(?:user|assistant|prompter)\|>"
+    r"|\[\|Human\|\]|\b(?:USER|ASSISTANT|HUMAN): "
+    r"|(?:^|\n|###? ?)(?:(?:Human|User|Assistant|Instruction|Response|Bot|Doctor|Patient|Therapist|Counselor|Client|Customer|Agent):"
+    r"|(?:用户|助手|医生|病人|患者|来访者|咨询师)[:：])"
 )
 _DATE = re.compile(r"\s*(?:\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\b|(?:19|20)\d\d\s*$)")
 PREDICTED = re.compile(r"(?:^|_)(?:pred(?:icted|iction)?|model|auto|suggest(?:ed|ion)?|weak)_")  # a label that nobody gave
-_TIME = re.compile(r"\s*\d{4}-\d\d-\d\d[T ]|1\d{9}(?:\d{3}){0,3}(?:\.\d+)?$")  # a date with its time, or seconds since 1970, or thousandths
-SPEAKERS = ("from", "speaker", "author", "sender", "sender_name", "user")
+# A date with its time, or seconds since 1970, or thousandths.
+_TIME = re.compile(r"\s*(\d{4})[-/]\d\d[-/]\d\d[T ]|1\d{9}(?:\d{3}){0,3}(?:\.\d+)?$")
+_WRITTEN_TIME = re.compile(r"(?=.*\b(?:19|20)\d\d\b).{0,30}\b\d\d?[:h] ?\d\d.{0,15}")  # as in `Monday, January 1, 2024 at 10:00 AM`
+SPEAKERS = (
+    "from", "speaker", "author", "sender", "sender_name", "user", "interlocutor", "creator", "display_name", "sender_full_name", "username",
+    "direction", "name",
+)  # fmt: skip
 _GENERIC = {"text", "value", "values", "content", "choice", "choices", "name", "str", "string"}  # last in the path of what has another name
 _STRUCTURED = re.compile(r"""\s*(?:[{[]\s*["'{[]|\((?:ROOT )?\s*\()""")  # JSON, a list of Python, a tree of words
 _CJK = re.compile(f"[{CJK}]")
@@ -106,7 +115,8 @@ class Columns:
     def texts(self) -> list[str]:
         """Return the columns of texts, the longest first."""
         lengths = {name: _mean_words(self.values(name)) for name in self.names}
-        found = [name for name in self.names if lengths[name] >= MIN_WORDS and folded(name) not in SYSTEM and not self._is_structured(name)]
+        found = [name for name in self.names if lengths[name] >= MIN_WORDS and folded(name) not in SYSTEM]
+        found = [name for name in found if not self._is_structured(name) and not self.is_time(name)]
         return sorted(found, key=lambda name: -lengths[name])
 
     def _is_structured(self, name: str) -> bool:
@@ -151,8 +161,8 @@ class Columns:
             name: sum("?" in str(value) or "？" in str(value) for value in self.values(name)) / len(self.values(name)) for name in pair
         }
         pair.sort(key=lambda name: -shares[name])
-        if len(pair) == 2 and folded(pair[1]) in CONTEXT:
-            return None  # what a question is about is not its answer
+        if len(pair) == 2 and (folded(pair[1]) in (*CONTEXT, *USER) or folded(pair[0]) in ASSISTANT):
+            return None  # what a question is about, or what was asked, is no answer
         return (pair[0], pair[1]) if len(pair) == 2 and shares[pair[0]] >= QUESTIONS and shares[pair[1]] <= FEWER_QUESTIONS else None
 
     def replied_to(self, answers: list[str]) -> str | None:
@@ -167,8 +177,13 @@ class Columns:
         return name if name and self.time() and self.is_label(name) else None
 
     def time(self) -> str | None:
-        """Return the column of dates with their times, or of seconds since 1970."""
-        return next((name for name in self.names if (found := self.values(name)) and all(_TIME.match(str(value)) for value in found)), None)
+        """Return the column of dates with their times, in any form, or of seconds since 1970."""
+        return next((name for name in self.names if self.is_time(name)), None)
+
+    def is_time(self, name: str) -> bool:
+        """Return whether every value of a column is a date with its time, or seconds since 1970."""
+        values = [*map(str, self.values(name))]
+        return bool(values) and any(all(map(form, values)) for form in (_TIME.match, _WRITTEN_TIME.fullmatch))
 
     def holds_several(self, name: str) -> bool:
         """Return whether most cells of a column hold several texts with a `|` between them."""
@@ -177,8 +192,7 @@ class Columns:
 
     def holds_turns(self, name: str) -> bool:
         """Return whether most texts of a column have the markers of a chat template, or of who speaks."""
-        values = self.values(name)
-        return sum(bool(_TURNS.search(str(value))) for value in values) > len(values) / 2
+        return have_turns(map(str, self.values(name)))
 
     def nested_answers(self) -> bool:
         """Return whether a column of answers, such as SQuAD's `answers`, holds lists or objects."""
@@ -206,6 +220,12 @@ class Columns:
             if len(values) == len(self.rows) and 10 <= different <= 0.9 * len(values):
                 found.append(name)
         return found
+
+
+def have_turns(texts: Iterable[str]) -> bool:
+    """Return whether most of the texts have the markers of a chat template, or of who speaks."""
+    found = [bool(_TURNS.search(text)) for text in texts]
+    return sum(found) > len(found) / 2
 
 
 def _last_name(name: str) -> str:

@@ -53,7 +53,7 @@ def field_of_rows(files: list[SourceFile]) -> str:
         counts = fields if file is files[0] else Counter({key: number + fields[key] for key, number in counts.items() if key in fields})
     field = max(counts, key=lambda key: counts[key], default="")
     first = next(read_file(files[0]._replace(field=field), "values")[1], None) if field else None
-    is_chat = isinstance(first, Row) and isinstance(first.value, dict) and {first.value.get("role"), first.value.get("from")} & {*KNOWN}
+    is_chat = isinstance(first, Row) and isinstance(first.value, dict) and any(first.value.get(key) in KNOWN for key in ("role", "from"))
     return "" if is_chat else field
 
 
@@ -61,6 +61,14 @@ def other_lists(file: SourceFile) -> dict[str, int]:
     """Return the number of objects in each further list of a JSON file, by its key: its field alone is read."""
     with open_source(file.path, file.encoding) as stream:
         return {key: number for key, number in fields_of(stream).items() if key != file.field}
+
+
+def other_keys(file: SourceFile) -> list[str]:
+    """Return the keys of a JSON file's object, other than lists of objects, that hold something: its field alone is read."""
+    whole = next(read_file(file._replace(field=None), "values")[1], None)
+    values = whole.value if isinstance(whole, Row) and isinstance(whole.value, dict) else {}
+    lists = (file.field, *other_lists(file))
+    return [key for key, value in values.items() if key not in lists and value not in (None, "", [], {})]
 
 
 def may_be_a_table(file: SourceFile, head: bytes) -> bool:

@@ -1,9 +1,10 @@
 """Show nested rows as tables, whose columns are named by the paths that the converter table reads: `data.text`, `labels[]`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ...converters.sources.key_paths import is_path, was_taken_back
+from .columns import MIN_WORDS, words
 
 MAX_DEPTH = 8
 MAX_COLUMNS = 200  # per row
@@ -19,6 +20,36 @@ def one_level(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def all_levels(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the rows with a column for every value in them."""
     return [_flat(row) for row in rows]
+
+
+def lists_within(row: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return the lists of objects within the row's objects, by their paths: `chat.messages`."""
+    found: dict[str, list[Any]] = {}
+    inner = {key: value for key, value in row.items() if isinstance(value, dict)}
+    for _ in range(MAX_DEPTH):
+        inner = {f"{path}.{key}": item for path, value in inner.items() for key, item in value.items() if not is_path(str(key))}
+        found |= {path: item for path, item in inner.items() if isinstance(item, list) and item and isinstance(item[0], dict)}
+        inner = {path: item for path, item in inner.items() if isinstance(item, dict)}
+    return found
+
+
+def most_words_are_elsewhere(rows: list[dict[str, Any]], keys: list[str]) -> bool:
+    """Return whether the lists and objects of the rows have more words than the columns, in texts that these do not repeat."""
+    if not all(key in row for row in rows[:1] for key in keys):
+        return False  # it is within the lists and objects
+    own = sum(words(row[key]) for row in rows for key in keys if isinstance(row.get(key), str))
+    others = (text for row in rows for text in _texts([value for key, value in row.items() if key not in keys])
+              if not any(text in str(row.get(key)) for key in keys))  # fmt: skip
+    return bool(own) and sum(count for text in others if (count := words(text)) >= MIN_WORDS) > own
+
+
+def _texts(values: Iterable[Any], depth: int = 0) -> Iterator[str]:
+    """Yield the texts in the lists and objects among the values."""
+    for value in values:
+        if isinstance(value, list | dict) and depth < MAX_DEPTH:
+            items = [*value.values()] if isinstance(value, dict) else value
+            yield from (item for item in items if isinstance(item, str))
+            yield from _texts(items, depth + 1)
 
 
 def _is_plain_list(value: Any) -> bool:

@@ -23,7 +23,8 @@ from ..resources.estimate_fit import estimate_fit
 from ..resources.fit import problems, warnings
 from ..resources.row_lengths import local_tokenizer, longest
 from ..runtime.machine import this_machine
-from .file_forms import other_lists
+from .columns import SYSTEM, folded
+from .file_forms import other_keys, other_lists
 from .recognise import Recognised, sum_row
 
 METRICS = {
@@ -188,6 +189,9 @@ def recognised_lines(found: Recognised) -> Iterator[tuple[str, str]]:
     if field := first_file.field:
         others = ", ".join(f"{key!r} ({counted(number, 'object')})" for key, number in other_lists(first_file).items())
         yield "rows", f"the list {field!r} in the file's object (field)" + f"; lists that are not read: {others}" * bool(others)
+        if beside := other_keys(first_file):
+            prompt = "; a system prompt is set by data.system_prompt" * any(folded(key) in SYSTEM for key in beside)
+            yield "", f"keys beside it that are not read: {_named(beside)}{prompt}"
     if len(found.files) > 1:
         kinds = Counter(file.path.suffix or "without suffix" for file in found.files)
         fewer = "; to read only some, use a glob such as 'FOLDER/**/*.txt'" if len(kinds) > 1 else ""

@@ -23,9 +23,11 @@ from ...converters.sources.text_forms import A_TABLE, form_of
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import UTF8, RecordType, Source
 from .candidate import ENOUGH, Candidate
-from .candidates import candidates, head_of, text_candidates
-from .columns import Columns
+from .candidates import candidates
+from .columns import NUMBERED, Columns, folded
 from .file_forms import field_of_rows, lines_to_skip, may_be_a_table, refuse_partitions, refuse_undeclared
+from .plain_texts import head_of, refuse_labelled_lines, text_candidates
+from .turns_without_speakers import hint_for_reply, hint_for_turns
 
 SUMS = (
     "total",
@@ -46,30 +48,16 @@ SUMS = (
 )
 SAMPLE = 500  # rows for trying a candidate
 TOOLS = ("tools", "functions")
-OUT_OF_ORDER = ("not_in_order", "branches", "newest_first")  # messages whose rows need only be sorted
+OUT_OF_ORDER = ("not_in_order", "branches", "newest_first", "no_time")  # messages whose rows need only be sorted, or dated
 
 
+_BETTER = ("winner", "winners", "preference", "preferred", "better", "best", "verdict", "vote")
 _PREFERRED, _REJECTED = ("chosen", "preferred", "accepted"), ("rejected", "dispreferred", "unpreferred", "non")
-SURE = 0.95  # share of the lines
-_MANY = 10_000  # different cells, where most are: nearly all lines have to be like it
-_JOIN = "only whole texts have labels here: join the words of a sentence, and leave the tags out"
-# A line, how many different labels such lines have at most, what they are, and what to do, or the sed command that writes them as a table.
-_LABELLED_LINES = (
-    (re.compile(rb"(__label__\S+).*"), None, "begin with labels in the form of fastText", r"s/^__label__\([^ ]*\) */\1\t/"),
-    (re.compile(rb"(\d|[A-Z]{2,}:[a-z]+) .*"), 50, "begin with labels", r"s/ /\t/"),
-    (re.compile(rb".*@([a-z]+)"), 10, "end with labels after @", r"s/\(.*\)@\(.*\)/\2\t\1/"),
-    (re.compile(rb"([A-Za-z_]\w*)\s*[,;|\t]\s*\S.*"), 10, "begin with labels", r"s/ *[,;|] */\t/"),
-    (re.compile(rb"(?:\S+/[A-Z.,:$]{1,5}\s+){2,}(\S+/[A-Z.,:$]{1,5})"), None, "are words with their tags", _JOIN),
-    (re.compile(rb"(\d+(?:[-.]\d+)?)(?:\t[^\t]*){9}"), None, "are words with their tags, as CoNLL-U has them", _JOIN),
-    (re.compile(rb".*\s(O|[BIES]-[A-Z]\w*)"), 50, "are words with their tags, as CoNLL has them", _JOIN),
-    (re.compile(rb".*(\+\+\+\$\+\+\+|\|\|\||\x01).*"), None, "have cells with +++$+++, ||| or a control character between them",
-     r"s/ *\(+++$+++\||||\|\x01\) */\t/g"),
-    (re.compile(rb"(.+?)(?:(?<!:)::(?!:)|(?<=\S)~(?=\S)).*"), _MANY, "have cells with :: or ~ between them", r"s/::\|~/\t/g"),
-    (re.compile(rb"(\".*\" \".*\"|'.*',\s?'.*')"), _MANY, "have cells in quotes",
-     "write them as CSV: a comma between two cells, and quotes (\") around those that hold one"),
-    (re.compile(rb"(\S.*?\S) {3,}\S.*"), _MANY, "have cells with blanks between them",
-     "write them as a table with a tab or a comma between two cells"),
-)  # fmt: skip
+_MARKS = re.compile(rb"\s*<\|\w+\|>")  # their | is no delimiter of a table
+
+
+class _UnreadableChats(UserError):
+    """Rows that are chats, but that the converter cannot use."""
 
 
 class Recognised(NamedTuple):
@@ -109,9 +97,12 @@ def recognise(paths: list[str], record_type: RecordType | None = None, encoding:
         if not (field := field_of_rows(files)):
             raise
         try:
-            return _recognised([file._replace(field=field) for file in files], paths[0], record_type)
-        except UserError:
-            raise error from None
+            found = _recognised([file._replace(field=field) for file in files], paths[0], record_type)
+        except UserError as within:
+            raise (error if isinstance(error, _UnreadableChats) or not isinstance(within, _UnreadableChats) else within) from None
+        if isinstance(error, _UnreadableChats) and found.choice.record_type != "chat":
+            raise
+        return found
 
 
 def _recognised(files: list[SourceFile], path: str, record_type: RecordType | None) -> Recognised:
@@ -125,7 +116,7 @@ def _recognised(files: list[SourceFile], path: str, record_type: RecordType | No
         hint = 'write one object per row, for example {"text": "..."} or {"question": "...", "answer": "..."}'
         raise UserError(Problem(path, f"its rows have no keys: each is a {kind}", hint, "unknown-data"))
     if not rows:
-        _refuse_labelled_lines(path, head_of(files[0]))
+        refuse_labelled_lines(path, head_of(files[0]))
     found = list(candidates(rows) if rows else text_candidates(files))
     wanted = [one for one in found if record_type in (None, one.record_type)]
     readable = [one for one in wanted if _reads(one, files)]
@@ -142,7 +133,7 @@ def _recognised(files: list[SourceFile], path: str, record_type: RecordType | No
     if not readable:
         unusable = _first_unusable(wanted[0], files) if wanted else None
         _refuse_broken_table(files[0], unusable)
-        raise _unknown(path, Columns(rows), found, record_type, f"; {unusable}" if unusable else "")
+        raise _unknown(path, Columns(rows), found, record_type, f"; {unusable}" if unusable else "", hint_for_turns(rows, files[0].path))
     choice = _with_the_first(readable[0], wanted[0], files)
     others = [one.on_one_line() for one in readable[1:] if one.doubt and choice.doubt]
     return _examined(choice, others, files, Columns(rows))
@@ -230,14 +221,20 @@ def _unreadable(candidate: Candidate, files: list[SourceFile], rows: list[dict[s
     drop = trial.unusable[0]
     what = f"{drop.reason.replace('_', ' ')}: {drop.detail}; {candidate.why}, but most rows cannot be used"
     hint = f"fix the rows, or set the converter's options in a recipe: recipe show --converter {candidate.converter}"
+    if drop.reason == "key_not_read":
+        hint = "choose another converter; to train without the key, write a recipe whose source lists it in ignore_keys"
+    if drop.reason in ("one_message", "last_not_assistant") and candidate.converter == "messages":
+        hint = hint_for_reply(rows, candidate.options, files[0].path) or hint
     if any(row.get(key) for row in rows for key in TOOLS):
         hint = "tool calls cannot be trained: remove the tools from the chats"
         if candidate.converter == "sharegpt":
             hint += "; to train calls as plain text, set `ignore_keys: [tools]` and `options: {roles: {function_call: assistant}}`"
-    return UserError(Problem(Location(drop.row.file, drop.row.line), what, hint, "unknown-data"))
+    return (_UnreadableChats if candidate.record_type == "chat" else UserError)(
+        Problem(Location(drop.row.file, drop.row.line), what, hint, "unknown-data")
+    )
 
 
-def _unknown(path: str, columns: Columns, found: list[Candidate], record_type: RecordType | None, why: str) -> UserError:
+def _unknown(path: str, columns: Columns, found: list[Candidate], record_type: RecordType | None, why: str, turns: str) -> UserError:
     shown = ", ".join(columns.names[:12]) + (f" and {len(columns.names) - 12} more" if len(columns.names) > 12 else "")
     if record_type and any(one.record_type != record_type for one in found):
         what, hint = f"cannot be read as {record_type} records (keys: {shown})", "omit --type to detect the type"
@@ -246,12 +243,14 @@ def _unknown(path: str, columns: Columns, found: list[Candidate], record_type: R
         hint = "see docs/converters.md; the converter table reads any columns that you name in its options, also within others: data.text"
     if len(columns.rows) == 1:
         hint = one_object_hint(columns.rows[0]) or hint
-    return UserError(Problem(path, what, hint, "unknown-data"))
+    return UserError(Problem(path, what, turns or hint, "unknown-data"))
 
 
 def _refuse_other_data(rows: list[dict[str, Any]], path: str) -> None:
     """Raise UserError for preference data, whose rejected replies would be trained too, and for the export of a whole Telegram account."""
-    if any(_has_word(row, *_PREFERRED) and _has_word(row, *_REJECTED) for row in rows):
+    if any(_are_compared(row) for row in rows):
+        what, hint = "is preference data (two replies, and which is better)", "write the better reply of each row as its answer"
+    elif any(_has_word(row, *_PREFERRED) and _has_word(row, *_REJECTED) for row in rows):
         what, hint = "is preference data (chosen and rejected)", "use the column of the preferred reply as the answer"
     elif any({"prompt", "completion", "label"} <= set(row) and isinstance(row["label"], bool) for row in rows):
         what, hint = "is preference data (a completion and whether it is good)", "keep the rows whose label is true, without the label"
@@ -263,6 +262,13 @@ def _refuse_other_data(rows: list[dict[str, Any]], path: str) -> None:
     raise UserError(Problem(path, what, f"recipes support supervised fine-tuning: {hint}", "unknown-data"))
 
 
+def _are_compared(row: dict[str, Any]) -> bool:
+    """Return whether the row has two replies, a and b, and which is better: `response_a`, `response_b`, `winner`, or a score of each."""
+    stems = [found[1] for key in row if (found := NUMBERED.fullmatch(folded(key)))]
+    pairs = {stem for stem in stems if stems.count(stem) == 2}
+    return bool(pairs) and (_has_word(row, *_BETTER) or "score" in pairs)
+
+
 def _has_word(row: dict[str, Any], *names: str) -> bool:
     """Return whether one of the row's keys has one of the words: `response_rejected`."""
     return any(not {*names}.isdisjoint(re.split(r"[^a-z]+", key.lower())) for key in row)
@@ -272,17 +278,10 @@ def _refuse_other_forms(file: SourceFile) -> None:
     """Raise UserError for a file that is neither text nor a table: its tags would be cells, or words of the text."""
     head = head_of(file)
     what = form_of(head.decode("utf-8-sig", "replace").lstrip().splitlines()) if sniff(head) in DELIMITERS else ""
+    if sniff(head) in DELIMITERS and _MARKS.match(head):
+        what = (
+            "turns with the marks of a chat template: write them as lists of messages, or set the converter text and keep_data in a recipe"
+        )
     if what and not what.startswith(A_TABLE):
         form, _, hint = what.partition(": ")
         raise UserError(Problem(Location(file.name, 1), f"holds {form}", hint, "unknown-data"))
-
-
-def _refuse_labelled_lines(path: str, head: bytes) -> None:
-    """Raise UserError for lines with a label, a tag or several cells, which would be trained as words of the text."""
-    lines = [line.strip() for line in head.splitlines() if line.strip()]
-    for pattern, most, what, how in _LABELLED_LINES:
-        found = [match[1] for line in lines if (match := pattern.fullmatch(line))]
-        if len(found) > len(lines) / 2 and (most is None or len(found) >= SURE * len(lines) and 1 < len({*found}) <= most):
-            hint = f"write them as a table (sed '{how}' FILE > rows.tsv) and name its columns, such as --column label --column text"
-            hint = hint if how.startswith("s/") else how
-            raise UserError(Problem(Location(path, 1), f"its lines {what}", hint, "unknown-data"))

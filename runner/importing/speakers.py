@@ -9,6 +9,7 @@ from ...converters.building.key_meanings import MEANINGS
 from ...converters.building.row_shapes import MAX_DEPTH
 from ...converters.sources.messages import ROLES as MESSAGES_ROLES
 from ...converters.sources.sharegpt import ROLES
+from ...converters.sources.verdicts import VERDICTS, is_verdict
 
 KNOWN = (*MESSAGES_ROLES, *ROLES)
 SYNONYMS = {**ROLES, "developer": "system", "ai": "assistant", "bot": "assistant"}
@@ -28,6 +29,8 @@ def chat_roles(chats: Iterable[list[Any]], share_gpt: bool = False) -> tuple[dic
     known = ROLES if share_gpt else MESSAGES_ROLES
     unknown = [low for low in reversed(written) if low not in known]
     roles = {low: SYNONYMS[low] for low in unknown if low in SYNONYMS}
+    if {*written} == {"user", "system"} and all(chat[0].lower() == "user" for chat in spoken if chat):
+        roles["system"] = "assistant"  # of a dialogue system, as in MultiWOZ
     taken = {SYNONYMS.get(low) for low in written}
     unclear, free = [low for low in unknown if low not in roles], [role for role in ("user", "assistant") if role not in taken]
     if len(unclear) > len(free):
@@ -49,7 +52,7 @@ def unread_keys(turns: Iterable[Any], read: tuple[str, str]) -> list[str]:
     values: dict[str, list[Any]] = {}
     for turn in turns:
         for key, value in turn.items() if isinstance(turn, dict) else ():
-            if key not in (*read, "train", "weight") and value not in (None, "", [], {}):
+            if key not in (*read, "train", "weight") and not is_verdict(key, value) and value not in (None, "", [], {}):
                 own = turn.get(read[1])
                 values.setdefault(str(key), []).append(_holds_text(value, own if isinstance(own, str) else ""))
     return [key for key, texts in values.items() if _plain(key) not in TRAINED and not any(texts)]
@@ -70,4 +73,4 @@ def _plain(key: str) -> str:
     return re.sub("[_-]", "", key).lower()
 
 
-TRAINED = {*map(_plain, (*MEANINGS, *OF_TRAINING))}
+TRAINED = {*map(_plain, MEANINGS)} - {*map(_plain, VERDICTS)} | {*map(_plain, OF_TRAINING)}

@@ -31,7 +31,7 @@ def tables_of(columns: Columns) -> Iterator[Candidate]:
     codes = [name for name in columns.names if columns.are_codes(name)]
     exact = columns.named(ASSISTANT, but=codes)
     user = columns.named(USER) or next(iter(asked), None) or columns.named(CONTEXT) or columns.replied_to([exact] if exact else answered)
-    answers = [exact] if exact and exact != user else answered or columns.numbered(ANSWER_ENDINGS)
+    answers = [exact, *_also(columns, exact)] if exact and exact != user else answered or columns.numbered(ANSWER_ENDINGS)
     assistant = next(iter(answers), None)
     named_labels = sorted(
         (name for name in columns.ending(LABEL_ENDINGS) if columns.is_label(name)), key=lambda name: bool(PREDICTED.search(folded(name)))
@@ -64,11 +64,21 @@ def tables_of(columns: Columns) -> Iterator[Candidate]:
         yield from (_questions(columns, pair[0], pair[1], doubt), _questions(columns, pair[1], pair[0], doubt))
 
 
+def _are_no_texts(values: list[Any]) -> bool:
+    return bool(values) and not any(isinstance(value, str) for value in values)
+
+
+def _also(columns: Columns, answer: str) -> list[str]:
+    """Return the other columns of long answers: a `solution` beside an `answer` that may be its last number."""
+    named = [columns.named((name,), but=(answer,)) for name in ("solution", "answer", "response")]
+    return [name for name in named if name and name in columns.texts]
+
+
 def _questions(columns: Columns, user: str, assistant: str, doubt: bool) -> Candidate:
     system = columns.named(SYSTEM)
     named = changed(user_key=(user, "user"), assistant_key=(assistant, "assistant"), system_key=(system, None))
     why = f"columns {user} and {assistant} are a question and its answer"
-    if context := columns.named(CONTEXT, but=(user, assistant)):
+    if (context := columns.named(CONTEXT, but=(user, assistant))) and not _are_no_texts(columns.values(context)):
         parts = (user, context) if folded(user) in ("instruction", "prompt", "request") else (context, user)
         named = {**named, "user_template": "\n\n".join(f"{{{part}}}" for part in parts)}
         del named["user_key"]

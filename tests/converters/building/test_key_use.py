@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recipekit.converters.building.conversion import Batch, Spec, convert_batch, convert_stream
-from recipekit.converters.building.key_meanings import MEANINGS, SPLITS
+from recipekit.converters.building.key_meanings import MEANINGS, OF_REPLIES, SPLITS
 from recipekit.converters.building.key_use import OTHERS, KeyCounts, KeyUse
 from recipekit.converters.reading.files import source_files
 from recipekit.converters.reading.readers import read_file
@@ -70,10 +70,15 @@ def test_a_key_that_a_converter_does_not_know_is_named_and_changes_nothing_else(
 
 
 MATTERS = {"kto_tag": False, "label": False, "weight": 0, **dict.fromkeys(SPLITS, "test"), "train": False, "trainable": False, "loss": False,
-           "answer": "reject", "status": "discarded", **dict.fromkeys(("deleted", "is_deleted", "was_cancelled", "is_test"), True),
-           "is_train": False, "choices": ["a", "b"], "options": {"A": "a", "B": "b"}, "endings": ["a", "b"],
-           **dict.fromkeys(("is_validation", "is_val", "is_dev", "is_valid", "truncated"), True),
-           **dict.fromkeys(("assignmentstatus", "assignment:status"), "Rejected")}  # fmt: skip
+           "answer": "reject", "status": "discarded", "is_train": False, "choices": ["a", "b"], "options": {"A": "a", "B": "b"},
+           "endings": ["a", "b"],
+           **dict.fromkeys(("is_test", "is_validation", "is_val", "is_dev", "is_valid", "truncated"), True),
+           **dict.fromkeys(("deleted", "is_deleted", "was_cancelled", "hidden", "is_hidden", "is_unsent", "error", "is_error"), True),
+           **dict.fromkeys(("unfinished", "interrupted", "is_truncated"), True),
+           **dict.fromkeys(("finish_reason", "stop_reason", "done_reason"), "length"),
+           **dict.fromkeys(("assignmentstatus", "assignment:status"), "Rejected"),
+           **dict.fromkeys(("rating", "vote", "thumbs"), -1), **dict.fromkeys(("user_rating", "annotation"), {"rating": -1}),
+           "feedback": "thumbs_down", "user_feedback": "Dislike", "liked": False, "is_liked": "false"}  # fmt: skip
 MATTERS |= {key.replace("_", ""): value for key, value in MATTERS.items()}  # isTest
 
 
@@ -83,7 +88,8 @@ def test_a_key_that_means_something_elsewhere_is_read_or_refused(case):
     if not rows:
         pytest.skip("its rows have no keys")
     own_keys = converter(case.parent.name).convert.__kwdefaults__.values()
-    for key in MEANINGS:
+    is_of_texts = case.parent.name == "table" and spec.record_type != "chat"  # their ratings judge no reply
+    for key in (key for key in MEANINGS if not (is_of_texts and key in OF_REPLIES)):
         others = [row for row in rows if key not in row.value]
         lines, drops, _ = converted(spec, others)
         marked = [row._replace(value={**row.value, key: MATTERS.get(key.lower(), "a matter of weight")}) for row in others]
@@ -105,11 +111,16 @@ def test_a_key_that_means_something_elsewhere_is_read_or_refused(case):
         ("dataset", "sst2"),
         ("AssignmentStatus", "Approved"),
         ("is_train", 1),
+        ("rating", 5),
+        ("feedback", "The opening hours are right."),
+        ("finish_reason", "stop"),
+        ("error", None),
+        ("reasoning", "high"),
     ],
 )
 def test_a_value_that_says_nothing_of_the_training_is_only_named(key, value):
     lines, drops, unread = messages(chat("a", **{key: value}))
-    assert (len(lines), drops) == (1, {}) and key in unread
+    assert (len(lines), drops) == (1, {}) and (key in unread) == (value is not None)
 
 
 @pytest.mark.parametrize("value", [None, "", [], {}], ids=repr)
@@ -270,3 +281,9 @@ def test_rows_are_duplicates_when_all_that_is_read_is_equal(first, second):
 @pytest.mark.parametrize("name", CONVERTERS)
 def test_the_unused_keys_of_a_converter_mean_nothing_elsewhere(name):
     assert not {*getattr(converter(name), "UNUSED_KEYS", ())} & {*MEANINGS}
+
+
+def test_the_rating_of_a_text_judges_no_reply():
+    spec = Spec("text", "table", {"text_key": "review"})
+    lines, drops, unread = converted(spec, [Row({"review": "The food was cold.", "rating": -1}, "f", 1)])
+    assert (len(lines), drops, unread) == (1, {}, {"rating": 1})

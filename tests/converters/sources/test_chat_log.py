@@ -74,6 +74,12 @@ def test_events_are_nobodys_words(event):
     assert contents(found) == [["q", "a"]] and [item.reason for item in found if isinstance(item, Drop)] == ["no_message"]
 
 
+def test_a_message_that_was_deleted_is_left_out_and_counted():
+    values = [{"from": who, "date": 60 * n, "text": who, "deleted": n == 1} for n, who in enumerate("ABB")]
+    found = [*convert_rows("chat_log", [Row(value, "log.json", n) for n, value in enumerate(values, 1)], "chat", {"assistant": "B"})]
+    assert [(item.row.line, item.reason, item.filtered) for item in found if isinstance(item, Drop)] == [(2, "taken_back", True)]
+
+
 @given(st.lists(st.tuples(st.sampled_from("ABC"), st.integers(0, 300), st.sampled_from(["x", "y", " ", "z\nz"]))))
 def test_every_message_is_in_a_conversation_or_dropped(log):
     found = converted(*log)

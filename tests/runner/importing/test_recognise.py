@@ -353,7 +353,7 @@ def test_messages_out_of_order_are_not_taken_for_texts(tmp_path, row, why):
 
 
 def test_of_two_conversations_each_is_an_alternative(tmp_path):
-    rows = [{"conversation_a": TURNS, "conversation_b": TURNS, "winner": "model_b"} for _ in range(5)]
+    rows = [{"conversation_a": TURNS, "conversation_b": TURNS} for _ in range(5)]
     found = recognise([written(tmp_path, "data.jsonl", lines(*rows))])
     assert [one.options for one in (found.choice, *found.alternatives)] == [{"messages_key": f"conversation_{one}"} for one in "ab"]
 

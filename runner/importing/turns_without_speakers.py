@@ -1,0 +1,63 @@
+"""Say how to write dialogues as messages whose turns have no speakers, such as lists of texts, or whose reply is a key of its own."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+from .columns import ASSISTANT, SPEAKERS, TEXT, USER, Columns
+
+_NAMED = re.compile(r"dialog|conv|utt|turn|mess|chat|hist|talk|context|^(?:data|content|log)$", re.IGNORECASE)
+_SPEAK = {*SPEAKERS, "role", "is_human", "is_user", "message_type", "agent", "incoming"}  # where a message has one, its turn says nothing
+_WORDS = 2  # on average: fewer are names, tags or labels
+_KEYS = ("text", "content", "message", "utterance", "body_text", *TEXT)
+
+
+def hint_for_turns(rows: list[dict[str, Any]], path: Path) -> str:
+    """Return the command that writes a key's turns as messages, if most rows have a list of texts there; "" if no key has one."""
+    columns = Columns(rows)
+    answer = columns.named(ASSISTANT)
+    for key in filter(_NAMED.search, columns.names):
+        forms = [_form(row.get(key)) for row in rows]
+        if not key.isidentifier() or sum(form is not None for form in forms) <= len(rows) / 2:
+            continue
+        turns = f".{key}[]{next(form for form in forms if form is not None)}"
+        if answer:
+            turns = ", ".join([turns, *(f".{name}" for name in (columns.named(USER, but=(answer, key)), answer) if name)])
+        messages = f'[[{turns}] | to_entries[] | {{role: ["user", "assistant"][.key % 2], content: .value}}]'
+        command = f"jq -c '{_items(path)}{{messages: {messages}}}' {shlex.quote(path.name)} > chats.jsonl"
+        return f"if {key!r} has the turns of a user and an assistant, in this order and nobody else's, write them as messages: {command}"
+    return ""
+
+
+def hint_for_reply(rows: list[dict[str, Any]], options: dict[str, Any], path: Path) -> str:
+    """Return the command that adds the reply in a column of its own to the messages; "" if there is no such column."""
+    columns = Columns(rows)
+    answer = columns.named((*ASSISTANT, "ideal"))
+    if not answer or not all(isinstance(value, str) for value in columns.values(answer)):
+        return ""
+    key, role, content = names = [options.get(f"{name}_key", name) for name in ("messages", "role", "content")]
+    if not all(name.replace(".", "_").isidentifier() for name in (*names, answer)):
+        return ""
+    filter_ = f'{_items(path)}.{key} += [{{{role}: "assistant", {content}: .{answer}}}] | del(.{answer})'
+    return f"if {answer!r} is the reply to them, add it: jq -c '{filter_}' {shlex.quote(path.name)} > chats.jsonl"
+
+
+def _form(value: Any) -> str | None:
+    """Return what follows a turn in jq's path to its text: "" in a list of texts, `[]` in one of pairs; None if there are no texts."""
+    if not isinstance(value, list) or len(value) < 2:
+        return None
+    form = ""
+    if all(isinstance(item, list) for item in value):
+        value, form = [text for pair in value for text in pair], "[]"
+    elif all(isinstance(item, dict) for item in value):
+        key = next((name for name in _KEYS if name in value[0] and not _SPEAK & {*value[0]}), None)
+        value, form = [item.get(key) for item in value], f".{key}"
+    texts = [item for item in value if isinstance(item, str)]
+    return form if len(texts) == len(value) and sum(len(text.split()) for text in texts) >= _WORDS * len(texts) else None
+
+
+def _items(path: Path) -> str:
+    """Return what precedes the object in jq's filter where the file is one array of rows."""
+    with path.open("rb") as stream:
+        return ".[] | " if stream.read(64).lstrip().startswith(b"[") else ""
