@@ -81,7 +81,7 @@ def _as_trained(trained: Mapping[str, Any] | None) -> Iterator[str]:
     """Return what the trainer measured with quantised weights, in addition to what is served and merged."""
     if trained:
         numbers = " and ".join(f"{name} {digits(value)}" for name, value in trained["scores"].items())
-        where = f"in {trained['bits']} bits, as trained, the tuned model has {numbers} on the validation rows"
+        where = f"in {trained['bits']} bits, as trained, the tuned model has {numbers} on all validation rows"
         yield f"Measured with the base model in full precision, as it is merged and served; {where}."
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ...schemas.base.errors import UserError
+from ...schemas.base.errors import Interrupted, UserError
 from ...schemas.sections import Recipe
 from ...schemas.yaml_writing import dotted, one_line
 from ..launch.plan import Plan
@@ -36,8 +36,8 @@ def train_until_killed(plan: Plan, run: RunFolder, display: Display) -> None:
 
     try:
         run_child(plan.executable(), run.path, {**plan.env, KILL_AFTER_SAVE: "1"}, "train.log", "training", follow)
-    except UserError:
-        if not killed:
+    except UserError as error:
+        if not killed or isinstance(error, Interrupted):  # Ctrl-C makes it write the checkpoint after which it kills itself
             raise
     display.clear()
     if killed:

@@ -123,6 +123,7 @@ def test_a_number_without_an_interval_is_explained():
 def test_quantised_measurements_have_a_footnote():
     text = printed({**METRICS, "as_trained": {"bits": 4, "scores": {"perplexity": 3.5}}})
     assert "in full precision, as it is merged and served; in 4 bits, as trained, the tuned model has perplexity 3.50" in text
+    assert "has perplexity 3.50 on all validation rows." in " ".join(text.split())
     assert "bits" not in printed(METRICS)
     assert "in 4 bits, as trained: in 16 bits it did not fit" in printed({**METRICS, "evaluated_with": {"bits": 4}})
     assert "bits" not in printed({**METRICS, "evaluated_with": {"bits": 0}})

@@ -1,12 +1,15 @@
 """What a smoke run prints about itself. test_smoke.py tests that it is killed and resumed."""
 
+import pytest
+from recipekit.runner.launch.plan import Plan
 from recipekit.runner.reporting.report import write_report
 from recipekit.runner.runtime.console import Display
 from recipekit.runner.runtime.run_files import SMOKE_KEYS
 from recipekit.runner.runtime.run_folder import RunFolder
-from recipekit.runner.stages.smoke_test import differences
+from recipekit.runner.stages.smoke_test import differences, train_until_killed
 from recipekit.runner.workflows import run
 from recipekit.runner.workflows.run import Outcome
+from recipekit.schemas.base.errors import Interrupted
 from recipekit.schemas.recipe import load_recipe
 
 from ...support.finished_runs import write_chat_run
@@ -53,3 +56,21 @@ def test_the_report_of_a_smoke_run_says_so_and_what_differs(tmp_path):
     page = write_report(shown).read_text()
     assert "A smoke run on a tiny model" in page and "1 keys differ" in page
     assert "model.base_model: a/&lt;b&gt; → tiny:a/&lt;b&gt;" in page
+
+
+INTERRUPTED_CHILD = """
+import os, signal, time
+def stop(number, frame):
+    open("progress.jsonl", "a").write('{"event": "smoke_kill", "time": 1.0, "step": 2}\\n')
+    os.kill(os.getpid(), signal.SIGKILL)
+signal.signal(signal.SIGTERM, stop)
+os.kill(os.getppid(), signal.SIGINT)
+time.sleep(60)
+"""
+
+
+def test_ctrl_c_before_the_kill_ends_the_run(tmp_path):
+    """The stopped trainer writes a checkpoint, and kills itself after its first one, as a smoke run has it do."""
+    plan = Plan({}, ("python", "-c", INTERRUPTED_CHILD), {})
+    with Display() as display, pytest.raises(Interrupted, match="training was stopped by SIGINT"):
+        train_until_killed(plan, RunFolder(tmp_path), display)
