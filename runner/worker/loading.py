@@ -20,7 +20,7 @@ from ..models.size import model_size, public_models
 from ..resources.evaluation_memory import evaluated_bits
 from ..runtime.machine import this_machine
 from .gpu import fastest_dtype
-from .model_checks import missing_weights, remember_missing_weights
+from .model_checks import has_sdpa, missing_weights, remember_missing_weights
 from .tokenization import prompt_ids, rendering
 from .tokenizers import damage_as_os_error
 
@@ -172,17 +172,25 @@ def _model(reference: ModelReference, head: Head, dtype: Any, device: str, bits:
         # Always set, as in training: a config.json may name another kernel, even one to download.
         "attn_implementation": attention_for(reference.attention, device, dtype, architecture(reference.base, reference.revision)),
     }
+    kind: Any = AutoModelForSequenceClassification if head == "classification" else AutoModelForCausalLM
+    if options["attn_implementation"] == ATTENTION and not has_sdpa(kind, _config_of(reference)):
+        options["attn_implementation"] = "eager"
     if bits:
         options |= {"quantization_config": _quantisation(bits, dtype), "device_map": {"": device}}
     if head == "classification" and reference.labels:
         options |= {"id2label": dict(enumerate(reference.labels)), "label2id": {name: i for i, name in enumerate(reference.labels)}}
-    kind: Any = AutoModelForSequenceClassification if head == "classification" else AutoModelForCausalLM
     remember_missing_weights()
     with damage_as_os_error("the model"):
         model = kind.from_pretrained(reference.base, **options)
     if lacking := missing_weights(model):
         raise UserError(Problem(Location(reference.name), lacking, "choose a model that has them", "no-model"))
     return (model if bits else model.to(device)).eval()
+
+
+def _config_of(reference: ModelReference) -> Any:
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(reference.base, revision=reference.revision or "main", trust_remote_code=reference.trust_remote_code)
 
 
 def attention_for(wanted: str, device: str, dtype: Any, model: Architecture | None) -> str:

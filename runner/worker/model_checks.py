@@ -41,10 +41,14 @@ def cannot_load(cfg: Any) -> str:
     if type(config) not in known._model_mapping:
         what = f"transformers has no causal language model of the type {config.model_type}: it encodes a question and decodes the answer"
         return f"model.base_model: {what}; choose another" if getattr(config, "is_encoder_decoder", False) else ""
-    kind = known._model_mapping[type(config)]
-    if cfg.attn_implementation == "sdpa" and not getattr(kind, "_supports_sdpa", True):
+    if cfg.attn_implementation == "sdpa" and not has_sdpa(known, config):
         return f"model.attn_implementation: a {config.model_type} has no sdpa, which is the default; set it to eager"
     return ""
+
+
+def has_sdpa(known: Any, config: Any) -> bool:
+    """Return whether transformers' model for this configuration, of an automatic class, takes sdpa; True if it is not transformers' own."""
+    return type(config) not in known._model_mapping or getattr(known._model_mapping[type(config)], "_supports_sdpa", True)
 
 
 def missing_weights(model: Any) -> str:

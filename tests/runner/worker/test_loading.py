@@ -280,3 +280,19 @@ def test_code_that_a_folder_offers_is_not_run(tiny_model, tmp_path) -> None:
     loaded = load(resolve_target(str(folder), tmp_path))
     assert loaded.prompt_ids([{"role": "user", "content": "hi"}])
     assert not ran.exists()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")  # of torch's own modules, where this test imports them first
+def test_a_model_without_sdpa_is_loaded_with_its_own_attention(tiny_model, tmp_path):
+    """As gpt-oss, whose sinks sdpa does not compute, and Mamba, which has no attention: nobody named one to chat with it."""
+    import transformers
+
+    config = transformers.GptOssConfig(vocab_size=512, hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4,
+                                       num_key_value_heads=2, head_dim=8, num_local_experts=2, num_experts_per_tok=1, pad_token_id=0)  # fmt: skip
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_model)
+    config.vocab_size = len(tokenizer)
+    transformers.GptOssForCausalLM(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    loaded = load(resolve_target(str(tmp_path), tmp_path), device="cpu")
+    assert loaded.model.config._attn_implementation == "eager"
+    assert loaded.model(input_ids=torch.tensor([[1, 2, 3]])).logits.isfinite().all()
