@@ -98,7 +98,7 @@ def kernels(session: Session, limit: float) -> dict[str, Any]:
 # What 15 minutes hold of this, by the seconds expected, is a speed of every method, its memory, and each way to share a training.
 ORDER = (
     "machine", "doctor", "parity", "qlora_recipekit", "qlora_axolotl", "qlora_trl", "full_recipekit", "lora_recipekit", "local", "fsdp2",
-    "zero2", "zero3", "full_axolotl", "lora_axolotl", "verify_resume", "ray", "kernels", "torchrun", "full_trl", "lora_trl",
+    "zero2", "zero3", "full_axolotl", "lora_axolotl", "verify_resume", "ray", "kernels", "full_trl", "lora_trl",
 )  # fmt: skip
 
 

@@ -82,11 +82,11 @@ def test_the_table_names_every_failure_and_no_number_that_was_not_measured(bench
         "ray": {"status": "skipped", "why": "needs a GPU"},
         "full_trl": {"status": "timeout", "why": "not finished after 180 s"},
     }
-    text = benchmark["results"].tables(lines, ["ray", "torchrun"])
+    text = benchmark["results"].tables(lines, ["ray", "lora_trl"])
     assert "| qlora | recipekit | 2.0 | 300 | - | 25% | - | 25% |" in text
     assert "| qlora_recipekit | 9.00 GB | 10.00 GB | -10% |" in text
     assert "| zero2 | checkpoint-3 | yes | 0.001 |" in text
-    assert "| torchrun | no time | the same call continues here |" in text and text.count("| ray |") == 1
+    assert "| lora_trl | no time | the same call continues here |" in text and text.count("| ray |") == 1
     assert "| full_trl | timeout | not finished after 180 s |" in text
     assert "trl | 2.0" not in text and "800.0 TFLOP/s" in text
 
