@@ -29,7 +29,7 @@ class MovementCheck:
     """
 
     def __init__(self) -> None:
-        self.steps = 0
+        self.steps, self.follows = 0, False
         self.pushed = self.moved = 0.0  # of all processes, in the steps before this one
         self.in_step = [0, 0]  # pushed and moved in this process
         self.samples: list[Sample] = []
@@ -39,6 +39,7 @@ class MovementCheck:
         """Watch each step of the innermost optimizer: accelerate and DeepSpeed wrap it."""
         while hasattr(optimizer, "optimizer"):
             optimizer = optimizer.optimizer
+        self.follows = True
         optimizer.register_step_pre_hook(self._before)
         optimizer.register_step_post_hook(self._after)
 
@@ -60,7 +61,7 @@ class MovementCheck:
 
     def after_step(self, device: torch.device) -> str:
         """Return why the training must stop, after the last checked step; else "". Every process must call this after each step."""
-        if self.steps >= CHECKED_STEPS:
+        if not self.follows or self.steps >= CHECKED_STEPS:
             return ""
         pushed, moved = (all_reduce_sum(count, device) for count in self.in_step)
         self.in_step = [0, 0]

@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
+from recipekit.runner.worker import weight_movement as module
 from recipekit.runner.worker.weight_movement import CHECKED_STEPS, MovementCheck
 
 from ...support.waiting import PATIENCE
@@ -70,6 +71,12 @@ def test_a_step_that_is_skipped_is_not_counted():
     check.follow(optimizer)
     assert [check.after_step(CPU) for _ in range(CHECKED_STEPS + 1)] == [""] * (CHECKED_STEPS + 1)
     assert check.steps == 0
+
+
+def test_without_an_optimizer_to_follow_the_processes_do_not_ask_each_other(monkeypatch):
+    """As under an adapter: it would be a message in every step to the end."""
+    monkeypatch.setattr(module, "all_reduce_sum", lambda *_: pytest.fail("asked"))
+    assert MovementCheck().after_step(CPU) == ""
 
 
 SHARDED = """
