@@ -91,7 +91,7 @@ class Display:
         elif kind in ("unsealed", "log"):
             self.say("", event["what"], "warning")
         elif kind == "stopping":
-            self.say("stopping", f"{event['signal']}: finishing the step and writing a checkpoint")
+            self.say("stopping", "finishing the step and writing a checkpoint; Ctrl-C now ends it at once")
 
     def show(self, description: str, total: int | None, done: int, facts: str) -> None:
         """Move the bar; without a terminal, print a line every few seconds."""

@@ -48,7 +48,7 @@ def test_without_a_terminal_there_is_a_plain_line_for_every_new_stage(shown):
     lines = [line.strip() for line in shown(EVENTS, terminal=False).splitlines()]
     assert "tokenising" in lines and "loading the model" in lines and "saving" in lines
     assert any(line.startswith("training 0/12 · 0:00 elapsed") for line in lines)
-    assert "stopping  SIGTERM: finishing the step and writing a checkpoint" in lines
+    assert "stopping  finishing the step and writing a checkpoint; Ctrl-C now ends it at once" in lines
     assert any(line.startswith("evaluating base 0/8") for line in lines) and any(line.startswith("evaluating tuned 4/8") for line in lines)
 
 
