@@ -25,7 +25,9 @@ _JOINT = re.compile(r"(?<=[^\W\d_])[-_](?=[^\W\d_])")
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
 _LONG = 28  # digits: the precision of Decimal
 _UNLABELLED = "-1"
-_PRINTED = re.compile(r"b'.*'|b\".*\"|(?:np\.|numpy\.)?\w*(?:int|float|str|bool|tensor|array)\w*\(.*\)|<\w+\.\w+(?:: .*)?>")  # by Python
+_PRINTED = re.compile(  # by Python
+    r"b'.*'|b\".*\"|(?:np\.|numpy\.)?\w*(?:int|float|str|bool|tensor|array)\w*\(.*\)|<\w+\.\w+(?:: .*)?>|\((?:'.*'|\".*\"|\d+),.*\)"
+)
 _SCORE = re.compile(r"\d+\s*/\s*(\d+)")  # 8/10
 _NONE = MISSING | {"unsup", "unlabeled", "unlabelled"}  # the first is a folder of IMDB's reviews
 _OPPOSITES = {"-": "+", "?": "!"}  # SNLI and Weka write the first for no label; beside the second it is a sign

@@ -111,11 +111,23 @@ def one_object_hint(row: dict[str, Any]) -> str:
     if "columns" not in row and (key := next((key for key, kinds in lists.items() if kinds == {list}), None)):
         command = f"jq -c '.[{orjson.dumps(key).decode()}][] | {{text: .[0], label: .[1]}}' FILE > rows.jsonl"
         return f"the file is one object; if the lists under {key!r} are its rows, name their values, e.g. {command}"
+    if path := _path_of_rows(row):
+        command = "jq -c '" + "".join(f".{orjson.dumps(key).decode()}" for key in path) + "[]' FILE > rows.jsonl"
+        return f"the file is one object; if its rows are under {'.'.join(path)!r}, write them one per line: {command}"
     if len(row) > 1 and all(isinstance(value, dict) and not all(map(str.isdecimal, value)) for value in row.values()):
         return "the file is one object: if its values are the rows, write them one per line, e.g. jq -c '.[]' FILE > rows.jsonl"
     if all(isinstance(value, list | dict) for value in row.values()):
         return "the file is one object, read as one row; pandas writes rows with to_json(PATH, orient='records', lines=True)"
     return ""
+
+
+def _path_of_rows(value: dict[str, Any], depth: int = 3) -> tuple[str, ...]:
+    """Return the keys that lead to the only list of objects within objects; none if there are several, or no list."""
+    found = [(key,) for key, inner in value.items() if isinstance(inner, list) and {*map(type, inner)} == {dict}]
+    inner = [
+        (key, *path) for key, inner in value.items() if depth and isinstance(inner, dict) and (path := _path_of_rows(inner, depth - 1))
+    ]
+    return found[0] if len(found) == 1 else inner[0] if not found and len(inner) == 1 else ()
 
 
 def _has_no_header(row: Row, files: Iterable[SourceFile]) -> bool:

@@ -8,7 +8,8 @@ from .columns import MIN_WORDS, words
 
 MAX_DEPTH = 8
 MAX_COLUMNS = 200  # per row
-_PROPOSED = ("predictions", "drafts")  # in Label Studio: what a model, or nobody yet, said beside the annotations
+_SAID = ("annotations", "responses")  # in Label Studio and Argilla
+_PROPOSED = ("predictions", "drafts", "suggestions")  # what a model, or nobody yet, said beside them
 _ENDS = (("start", "end"), ("start_offset", "end_offset"))  # of a part of the text
 
 
@@ -64,7 +65,7 @@ def _named(key: str, values: list[Any]) -> tuple[str, Any]:
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, list[Any]] = {}
     for key, value in row.items():
-        if key in _PROPOSED and "annotations" in row:
+        if key in _PROPOSED and any(said in row for said in _SAID):
             continue
         for path, leaf in _leaves(value, key, 0):
             if path in found or len(found) < MAX_COLUMNS:

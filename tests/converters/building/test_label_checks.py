@@ -92,7 +92,7 @@ def test_missing_value_words_are_not_labels(label):
     check_labels(places("joy", label), ("joy", label))
 
 
-@pytest.mark.parametrize("label", ["b'joy'", "np.int64(1)", "tensor(1)", "array([1])", "<Emotion.JOY: 1>", "<Emotion.JOY>"])
+@pytest.mark.parametrize("label", ["b'joy'", "np.int64(1)", "tensor(1)", "array([1])", "<Emotion.JOY: 1>", "<Emotion.JOY>", "('joy',)"])
 def test_values_as_python_prints_them_are_not_labels(label):
     with pytest.raises(UserError, match=f"{re.escape(ascii(label))} .rows.jsonl:2. is how Python prints a value"):
         check_labels(places("joy", label), None)

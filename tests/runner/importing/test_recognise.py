@@ -911,6 +911,7 @@ def test_a_column_in_the_names_of_folders_is_not_left_out(tmp_path):
         ({"text": {"0": "It rained.", "1": "It snowed."}, "label": {"0": "a", "1": "b"}}, "orient='records'"),
         ({"text": ["It rained.", "It snowed."], "label": ["a", "b"]}, "orient='records'"),
         ({"columns": ["text", "label"], "data": [["It rained.", "a"], ["It snowed.", "b"]]}, "orient='records'"),
+        ({"nlu": {"version": 2, "examples": [{"text": "It rained.", "intent": "a"}]}}, """jq -c '."nlu"."examples"[]' FILE"""),
         ({"train": [["It rained.", "a"]], "test": [["It snowed.", "b"]]}, """jq -c '.["train"][] |"""),
     ],
 )
@@ -942,3 +943,16 @@ def test_a_label_that_was_predicted_and_a_year_come_last(tmp_path):
     assert recognise([written(tmp_path, "years.csv", years)]).choice.record_type == "text"
     days = as_csv("note,day", emotions(lambda n: ("Mon", "Tue")[n % 2]))
     assert recognise([written(tmp_path, "days.csv", days)]).choice.options == {"text_key": "note", "label_key": "day"}
+
+
+def test_a_suggestion_beside_responses_is_no_label(tmp_path):
+    rows = [
+        {
+            "fields": {"text": text},
+            "suggestions": {"label": {"value": other}},
+            "responses": {"label": [{"value": name, "status": "submitted"}]},
+        }
+        for text, name, other in emotions(emotion, lambda n: emotion(n + 1))
+    ]
+    found = recognise([written(tmp_path, "data.jsonl", lines(*rows))])
+    assert found.choice.options == {"text_key": "fields.text", "label_key": "responses.label[].value"} and not found.alternatives
