@@ -13,7 +13,7 @@ from ...schemas.options import Positive, Text
 from ..reading.records import Drop, Record, Row
 from . import messages
 
-VERSION = 2
+VERSION = 3
 RECORD_TYPES = ("chat",)
 INPUT = "values"
 STATELESS = True

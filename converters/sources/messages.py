@@ -26,7 +26,7 @@ from .key_paths import NoValue, is_path, value_at
 from .message_order import branch, fault_of_order, out_of_order
 from .verdicts import VERDICTS, is_verdict
 
-VERSION = 4
+VERSION = 5
 RECORD_TYPES = ("chat",)
 INPUT = "values"
 
@@ -84,6 +84,9 @@ def convert(
             messages = turns if is_plain else [message_of(turn, role_key, content_key, role_of, ignored) for turn in turns]
             if system := value.get(system_key):
                 messages = with_system(messages, system)
+            fixed = ()
+            if messages[0].get("role") == "system" and isinstance(text := messages[0].get("content"), str) and not text.strip():
+                messages, fixed = messages[1:], ("blank_system_removed",)
         except Unsupported as error:
             yield Drop(row, error.reason, str(error))
             continue
@@ -92,7 +95,7 @@ def convert(
         meta = {key: value[key] for key in kept if key in value} if kept else {}
         if isinstance(dict.get(value, "meta"), dict):  # any other is left unread, and named
             meta = dict[str, Any](value["meta"]) | meta
-        yield record((row, {"messages": messages}, meta, ()))
+        yield record((row, {"messages": messages}, meta, fixed))
 
 
 class Unsupported(Exception):

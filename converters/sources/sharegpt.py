@@ -15,7 +15,7 @@ from ..reading.records import Drop, Record, Row
 from . import messages
 from .messages import Role
 
-VERSION = 4
+VERSION = 5
 RECORD_TYPES = ("chat",)
 INPUT = "values"
 STATELESS = True

@@ -142,7 +142,7 @@ def _other_chats(columns: Columns) -> Iterator[Candidate]:
 
 def _system_prompts(contents: Iterable[Any]) -> str:
     """Return a note on system messages, which may be a program's own: `Chat started`."""
-    prompts = Counter(map(str, contents))
+    prompts = Counter(content for content in map(str, contents) if content.strip())
     if not prompts:
         return ""
     first = prompts.most_common(1)[0][0]

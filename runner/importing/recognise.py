@@ -53,6 +53,7 @@ OUT_OF_ORDER = ("not_in_order", "branches", "newest_first", "no_time")  # messag
 
 _BETTER = ("winner", "winners", "preference", "preferred", "better", "best", "verdict", "vote")
 _PREFERRED, _REJECTED = ("chosen", "preferred", "accepted"), ("rejected", "dispreferred", "unpreferred", "non")
+_NOT_READ = "choose a converter that reads it; to train without the key, list it in ignore_keys in a recipe's source (--ignore-key)"
 _MARKS = re.compile(rb"\s*<\|\w+\|>")  # their | is no delimiter of a table
 
 
@@ -133,7 +134,8 @@ def _recognised(files: list[SourceFile], path: str, record_type: RecordType | No
     if not readable:
         unusable = _first_unusable(wanted[0], files) if wanted else None
         _refuse_broken_table(files[0], unusable)
-        raise _unknown(path, Columns(rows), found, record_type, f"; {unusable}" if unusable else "", hint_for_turns(rows, files[0].path))
+        hint = _NOT_READ if unusable and unusable.reason == "key_not_read" else hint_for_turns(rows, files[0].path)
+        raise _unknown(path, Columns(rows), found, record_type, f"; {unusable}" if unusable else "", hint)
     choice = _with_the_first(readable[0], wanted[0], files)
     others = [one.on_one_line() for one in readable[1:] if one.doubt and choice.doubt]
     return _examined(choice, others, files, Columns(rows))
@@ -222,7 +224,7 @@ def _unreadable(candidate: Candidate, files: list[SourceFile], rows: list[dict[s
     what = f"{drop.reason.replace('_', ' ')}: {drop.detail}; {candidate.why}, but most rows cannot be used"
     hint = f"fix the rows, or set the converter's options in a recipe: recipe show --converter {candidate.converter}"
     if drop.reason == "key_not_read":
-        hint = "choose another converter; to train without the key, write a recipe whose source lists it in ignore_keys"
+        hint = _NOT_READ
     if drop.reason in ("one_message", "last_not_assistant") and candidate.converter == "messages":
         hint = hint_for_reply(rows, candidate.options, files[0].path) or hint
     if any(row.get(key) for row in rows for key in TOOLS):
@@ -234,7 +236,7 @@ def _unreadable(candidate: Candidate, files: list[SourceFile], rows: list[dict[s
     )
 
 
-def _unknown(path: str, columns: Columns, found: list[Candidate], record_type: RecordType | None, why: str, turns: str) -> UserError:
+def _unknown(path: str, columns: Columns, found: list[Candidate], record_type: RecordType | None, why: str, better: str) -> UserError:
     shown = ", ".join(columns.names[:12]) + (f" and {len(columns.names) - 12} more" if len(columns.names) > 12 else "")
     if record_type and any(one.record_type != record_type for one in found):
         what, hint = f"cannot be read as {record_type} records (keys: {shown})", "omit --type to detect the type"
@@ -243,7 +245,7 @@ def _unknown(path: str, columns: Columns, found: list[Candidate], record_type: R
         hint = "see docs/converters.md; the converter table reads any columns that you name in its options, also within others: data.text"
     if len(columns.rows) == 1:
         hint = one_object_hint(columns.rows[0]) or hint
-    return UserError(Problem(path, what, turns or hint, "unknown-data"))
+    return UserError(Problem(path, what, better or hint, "unknown-data"))
 
 
 def _refuse_other_data(rows: list[dict[str, Any]], path: str) -> None:

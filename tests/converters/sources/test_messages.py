@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from recipekit.converters.reading.records import Drop, Row
+from recipekit.converters.reading.records import Drop, Record, Row
 from recipekit.converters.sources.messages import convert
 from recipekit.converters.sources.registry import is_stateless
 
@@ -21,6 +21,12 @@ def test_a_system_prompt_next_to_the_messages_comes_first():
     assert converted({"messages": [system, *HI], "system": "Be brief."}) == [[system, *HI]]
     assert converted({"messages": HI, "system": " "}) == [HI]
     assert converted({"messages": [system, *HI], "system": "Be long."})[0][0] == "two_system_prompts"
+
+
+def test_a_blank_system_message_is_left_out_and_counted():
+    """As in each of HuggingChat's exports."""
+    (record,) = convert([Row({"messages": [{"role": "system", "content": " "}, *HI]}, "f", 1)])
+    assert isinstance(record, Record) and (record.fields["messages"], record.fixed) == (HI, ("blank_system_removed",))
 
 
 def test_role_names_are_mapped_in_any_case():

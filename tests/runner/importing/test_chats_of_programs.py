@@ -175,7 +175,8 @@ def test_an_article_is_what_a_question_is_about(tmp_path):
 
 def test_reasoning_in_a_column_is_not_left_out(tmp_path):
     rows = [{"Question": asked, "Complex_CoT": "Let me think about the hours.", "Response": answered} for asked, answered in PAIRS]
-    assert "'Complex_CoT' (reasoning before the reply) is not read" in refused(tmp_path, rows).what
+    problem = refused(tmp_path, rows)
+    assert "'Complex_CoT' (reasoning before the reply) is not read" in problem.what and "ignore_keys" in problem.hint
 
 
 def test_a_system_prompt_of_a_file_is_named(tmp_path):
