@@ -62,7 +62,7 @@ def may_have_artifacts(body: bytes, text: str, contents: list[str], shortest: in
         return True
     if "=" in text and any(map(_FORMULA.match, contents)):
         return True
-    if "***" in text and _GUTENBERG in text:
+    if "*" in text and _GUTENBERG in text:
         return True
     if (b"\xee" in body or b"\xef" in body) and _PRIVATE.search(body):
         return True
