@@ -47,7 +47,7 @@ def prepared_runs(folder: Path) -> dict[str, Path]:
     from tests.support import tiny
 
     model = folder / "model"
-    subprocess.run([sys.executable, tiny.__file__, "llama", model], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", tiny.__name__, "llama", model], cwd=ROOT, check=True, capture_output=True)
     runs = {}
     for kind, settings in axolotl_probes.KINDS.items():
         home = folder / kind
