@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from ....schemas.base.errors import UserError
 from ...runtime.run_folder import find_run
 from ..options import json_option, print_json, runs_dir_option
 
@@ -18,7 +17,7 @@ from ..options import json_option, print_json, runs_dir_option
 def command(runs: tuple[str, ...], root: Path, html: Path | None, join: bool, as_json: bool) -> None:
     """Compare evaluated RUNS with the first one. Each is a run's directory or a recipe's name (its newest run)."""
     if len(runs) < 2:
-        raise UserError("a comparison needs at least two runs", hint="`recipe runs` lists them")
+        raise click.UsageError("needs at least two RUNS; recipe runs lists them")
     if join:
         from ...reporting.joined_labels import join_runs as compare
     else:
