@@ -58,6 +58,8 @@ def architecture(path: str, revision: str | None = None) -> Architecture | None:
         return None
     heads, hidden = config.get("num_attention_heads") or config.get("n_head"), config.get("hidden_size") or config.get("n_embd")
     family = config.get("model_type", "")
+    if isinstance(hidden, list) or isinstance(heads, list):  # one for each layer
+        hidden = heads = 0
     head = config.get("head_dim") or (hidden // heads if heads and hidden else 0)
     sliding = config.get("sliding_window") and config.get("use_sliding_window", not family.startswith("qwen"))
     changes = config.get("final_logit_softcapping") or config.get("logits_scaling") or config.get("logit_scale")

@@ -130,11 +130,15 @@ def shrunk(config: dict[str, Any]) -> dict[str, Any]:
     layers, width, heads = (_field(config, names) for names in (_LAYERS, _WIDTH, _HEADS))
     many = config[heads]
     groups = config.get("num_key_value_heads") or many
+    if lists := [key for key in ("num_key_value_heads", "head_dim") if isinstance(config.get(key), list)]:
+        raise KeyError(f"single {lists[0]}")
     shared = gcd(many, groups)
     least = ceil(HEADS * shared / many)
     small_heads = many // shared * least
     small_width = small_heads * HEAD_DIM
-    inner = {key: _aligned(small_width * config[key] / config[width]) for key in _INNER if config.get(key)}
+    inner = {
+        key: _aligned(small_width * config[key] / config[width]) for key in _INNER if config.get(key) and not isinstance(config[key], list)
+    }
     changes = {layers: min(LAYERS, config[layers]), width: small_width, heads: small_heads, **inner}
     if "num_key_value_heads" in config:
         changes["num_key_value_heads"] = groups // shared * least

@@ -82,7 +82,7 @@ REAL: list[dict[str, Any]] = [
     {"intermediate_size": [64, 128]}, {"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, {"rope_parameters": {"full_attention": {"factor": 8}}},
     {"rope_scaling": {"factor": float("inf")}}, {"rope_scaling": {"factor": 1e308}}, {"rope_scaling": {"factor": float("nan")}},
     {"rope_scaling": {"factor": 2, "original_max_position_embeddings": "many"}}, {"model_type": "roberta", "pad_token_id": [1]},
-    {"num_key_value_heads": [1, 2]}, {"hidden_act": None}, {"text_config": {"max_position_embeddings": 64}},
+    {"num_key_value_heads": [1, 2]}, {"hidden_size": [1, 2]}, {"num_attention_heads": [1, 2]}, {"hidden_act": None}, {"text_config": {"max_position_embeddings": 64}},
 ]  # fmt: skip
 
 
@@ -119,3 +119,10 @@ def test_any_configuration_is_read_or_refused(tmp_path: Path, values: dict[str, 
         shrunk(from_folder("x", tmp_path).config)
     except (UserError, KeyError):
         pass
+
+
+@pytest.mark.parametrize(
+    "values", [{"intermediate_size": [64] * CONFIG["num_hidden_layers"]}, {"intermediate_size": [0]}], ids=["of Gemma 3n", "one"]
+)
+def test_a_width_of_each_layer_is_kept_for_the_layers_that_are_left(values: dict[str, Any]) -> None:
+    assert len(shrunk(CONFIG | values)["intermediate_size"]) <= 2
