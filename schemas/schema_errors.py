@@ -3,11 +3,11 @@
 Imported only for invalid documents: importing `jsonschema` takes longer than a successful check.
 """
 
+import json  # orjson takes no number beyond 64 bits
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, cast
 
-import orjson
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 from jsonschema.validators import extend
@@ -52,11 +52,10 @@ def _without_misspelt(problems: list[Problem]) -> list[Problem]:
 
 def _unique_items(validator: Any, wanted: bool, instance: Any, schema: Any) -> Iterator[ValidationError]:
     """Compare hashed items: jsonschema compares every pair of items that cannot be sorted, which takes minutes for a hostile list."""
-    if wanted and isinstance(instance, list) and len({orjson.dumps(item, option=_SORTED) for item in instance}) < len(instance):
+    if wanted and isinstance(instance, list) and len({json.dumps(item, sort_keys=True) for item in instance}) < len(instance):
         yield ValidationError("duplicate item")
 
 
-_SORTED = orjson.OPT_SORT_KEYS
 _Validator = extend(Draft202012Validator, {"uniqueItems": _unique_items})
 
 

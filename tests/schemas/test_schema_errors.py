@@ -144,6 +144,12 @@ def test_a_hostile_document_is_explained_soon(name: str) -> None:
     assert sum(len(str(problem)) for problem in problems) < 100_000
 
 
+def test_numbers_beyond_64_bits_in_a_list_are_refused_like_others() -> None:
+    assert of_training("trackers: [100000000000000000000, 1]")[0].startswith(
+        "r.yml:8:14: training.trackers.0: 100000000000000000000 is not allowed"
+    )
+
+
 def test_a_long_list_of_problems_is_cut_with_a_note() -> None:
     problems = explain(Document({f"k{i}": i for i in range(500)}, {}, {}), schema("recipe"))
     assert len(problems) == MAX_PROBLEMS + 1
