@@ -34,7 +34,7 @@ _ROLES = {
 _SPEAKERS = {name.lower(): role for role, names in _ROLES.items() for name in names.split()}
 _NAMES = "|".join(sorted(_SPEAKERS, key=len, reverse=True))
 _TAG = re.compile(
-    rf"(?:^|(?<=\s))(?:[#>*\-]+[ \t]*|\d+[.、)][ \t]*)*({_NAMES})(?:[ \t]*[（(][^）)\n]{{0,12}}[）)])?"
+    rf"(?:^|(?<=\s))(?:[#>*\-][ \t]*|\d+[.、)][ \t]*)*({_NAMES})(?:[ \t]*[（(][^）)\n]{{0,12}}[）)])?"
     r"[ \t]*\*{0,2}[ \t]*[:：][ \t]*\*{0,2}[ \t]*",
     re.MULTILINE | re.IGNORECASE,
 )
