@@ -17,6 +17,7 @@ from recipekit.converters.building.row_encoder import (
 )
 from recipekit.converters.building.row_hashes import WIDTH
 from recipekit.converters.reading.records import Record, Row
+from recipekit.converters.sources.registry import converter
 from recipekit.schemas.validation import validator
 
 
@@ -36,7 +37,7 @@ def test_a_line_says_where_its_record_came_from():
     assert row == {
         "id": "a.jsonl:3",
         "text": "t",
-        "meta": {"origin": {"file": "a.jsonl", "line": 3, "converter": "messages@3"}},
+        "meta": {"origin": {"file": "a.jsonl", "line": 3, "converter": f"messages@{converter('messages').VERSION}"}},
     }
 
 

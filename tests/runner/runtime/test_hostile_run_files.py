@@ -88,7 +88,7 @@ LINE = st.fixed_dictionaries(
 def test_any_predictions_are_read_or_named(tmp_path: Path, predicted: list[dict[str, Any]], judged: list[dict[str, Any]]) -> None:
     for name, lines in (("predictions.jsonl", predicted), ("rows.jsonl", predicted), ("judgements.jsonl", judged)):
         (tmp_path / name).write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
-    tried(lambda: read_predictions(tmp_path / "predictions.jsonl", tmp_path / "rows.jsonl"), tmp_path / "predictions.jsonl")
+    tried(lambda: read_predictions(tmp_path / "predictions.jsonl"), tmp_path / "predictions.jsonl")
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=ONCE)
