@@ -7,6 +7,7 @@ results must be those of the whole run, bit for bit. What it prints may only dif
 import json
 import re
 import signal
+from difflib import unified_diff
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +16,11 @@ from recipekit.schemas.base.hashing import SEAL
 
 from .run_files import CLOCK
 
-# What differs each time: times, free memory and disk, ports, the name of a new run, and how far a bar has come.
-CLOCKED = re.compile(r"[\d.,]+ ?(s|GB|MB|kB|minutes?|it\/s|tokens\/s)\b|:\d+/v1|\d{8}-\d{6}-[0-9a-f]{6}|\d+:\d\d elapsed.*|\d+/\d+.*left.*")
+# What differs each time: times, memory (also in per cent of what was predicted) and disk, ports, the name of a new run, and how far a bar
+# has come.
+CLOCKED = re.compile(
+    r"[\d.,]+ ?(s|GB|MB|kB|minutes?|it\/s|tokens\/s)\b|\([+-]\d+%\)|:\d+/v1|\d{8}-\d{6}-[0-9a-f]{6}|\d+:\d\d elapsed.*|\d+/\d+.*left.*"
+)
 REPORTED = re.compile(r"damaged|changed|missing|cannot be read|not what|regular file|edited by hand")
 WEIGHTS = (".safetensors", "tokenizer.json")
 # What a command shows of a training under way is what its log says; the log is sealed when the training has ended.
@@ -97,7 +101,13 @@ def verdict_of_results(whole: Ended, found: Ended, name: str) -> str:
         return ""
     if differing:
         return f"other results, {'named' if named else 'believed'}: {', '.join(differing)}: {found.output[-400:]}"
-    return "" if named or is_same(whole, found) else f"done again without a word: {found.output[-600:]}"
+    return "" if named or is_same(whole, found) else f"done again without a word: {differing_lines(whole, found)}"
+
+
+def differing_lines(whole: Ended, found: Ended) -> str:
+    """What it printed otherwise, as a diff."""
+    printed = [CLOCKED.sub("", ended.output).splitlines() for ended in (whole, found)]
+    return "\n".join(unified_diff(*printed, "whole", "damaged", n=0, lineterm="")) or "the report differs"
 
 
 def is_same(whole: Ended, found: Ended) -> bool:
