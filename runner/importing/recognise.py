@@ -29,23 +29,8 @@ from .file_forms import field_of_rows, lines_to_skip, may_be_a_table, refuse_par
 from .plain_texts import head_of, refuse_labelled_lines, text_candidates
 from .turns_without_speakers import hint_for_reply, hint_for_turns
 
-SUMS = (
-    "total",
-    "totals",
-    "grand total",
-    "sum",
-    "summe",
-    "gesamt",
-    "totale",
-    "suma",
-    "somme",
-    "totaal",
-    "gesamtergebnis",
-    "total general",
-    "итого",
-    "合计",
-    "总计",
-)
+SUMS = ("total", "totals", "grand total", "sum", "summe", "gesamt", "totale", "suma", "somme", "totaal", "gesamtergebnis",
+        "total general", "итого", "合计", "总计")  # fmt: skip
 SAMPLE = 500  # rows for trying a candidate
 TOOLS = ("tools", "functions")
 OUT_OF_ORDER = ("not_in_order", "branches", "newest_first", "no_time")  # messages whose rows need only be sorted, or dated
@@ -281,9 +266,7 @@ def _refuse_other_forms(file: SourceFile) -> None:
     head = head_of(file)
     what = form_of(head.decode("utf-8-sig", "replace").lstrip().splitlines()) if sniff(head) in DELIMITERS else ""
     if sniff(head) in DELIMITERS and _MARKS.match(head):
-        what = (
-            "turns with the marks of a chat template: write them as lists of messages, or set the converter text and keep_data in a recipe"
-        )
+        what = "turns with the marks of a chat template: write them as lists of messages, or set converter: text and keep_data in a recipe"
     if what and not what.startswith(A_TABLE):
         form, _, hint = what.partition(": ")
         raise UserError(Problem(Location(file.name, 1), f"holds {form}", hint, "unknown-data"))

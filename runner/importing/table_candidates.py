@@ -19,7 +19,7 @@ from .columns import (
     USER,
     Columns,
     folded,
-)  # fmt: skip
+)
 from .nested import all_levels
 
 
