@@ -141,9 +141,9 @@ def test_a_hub_that_is_gone_in_the_middle_of_an_upload(tmp_path, monkeypatch):
 
     def behave(exchange):
         files = [{"path": "README.md", "uploadMode": "lfs", "shouldIgnore": False}]
-        exchange.send(OK, {"url": f"{server.url}/a/b", "files": files, **FACTS}, connection="close")
-        if "/preupload/" in exchange.path:
+        if "/preupload/" in exchange.path:  # before the reply: a fast client asks for the next thing as soon as it has it
             server.close()
+        exchange.send(OK, {"url": f"{server.url}/a/b", "files": files, **FACTS}, connection="close")
         exchange.sock.shutdown(socket.SHUT_RDWR)
 
     with serving(behave) as server:
