@@ -78,7 +78,7 @@ DAMAGES: dict[str, Damage] = {
 }
 # What a command needs besides the run. A command that is not named gets the run as each of its arguments.
 ARGUMENTS = {
-    "compare": ["RUN", "OTHER"], "export": ["RUN", "--gguf", "--out", "OUT/x.gguf"], "merge": ["RUN", "--out", "OUT/merged"],
+    "compare": ["RUN", "OTHER"], "export": ["RUN", "--out", "OUT/x.gguf"], "merge": ["RUN", "--out", "OUT/merged"],
     "push": ["RUN", "me/tiny", "--dry-run"], "predict": ["RUN", "RUN/data/validation.jsonl", "--out", "OUT/p.jsonl"],
     "explain": ["RUN/recipe.yml", "training.learning_rate"], "serve": ["RUN", "--port", "0"], "benchmarks": ["RUN"],
     "data inspect": ["RUN/data", "--out", "OUT/page"], "data leaks": ["RUN/data/train.jsonl", "RUN/data/validation.jsonl"],

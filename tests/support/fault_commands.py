@@ -206,7 +206,7 @@ training: {{adapter: lora, learning_rate: 1e-4}}
 
 LOOPS: dict[str, Callable[[Path], Loop]] = {
     "report": of_finished("report", "tiny"),
-    "export": of_finished("export", "tiny", "--gguf", "--out", "out.gguf"),
+    "export": of_finished("export", "tiny", "--out", "out.gguf"),
     "score": of_finished("eval", "tiny", *SCORED_AGAIN),
     "eval": of_finished("eval", "tiny", *OTHER_EVALUATION),
     "merge": of_finished("merge", "tiny", "--out", "merged-again"),
