@@ -172,7 +172,7 @@ def row(found: dict) -> str:
     if found["state"] != "done":
         return f"| {found['recipe']} | {found['seconds']} | {found['state']} | | | | |"
     numbers = [f"{value:.4f}" for key in ("losses", "eval_losses") for value in (found[key][0], found[key][-1])]
-    model = found["model"].removeprefix("a tiny model like ").partition(", random")[0]
+    model = found["model"].removeprefix("a tiny random ")
     return f"| {found['recipe']} | {found['seconds']} | {' | '.join(numbers)} | {model} |"
 
 

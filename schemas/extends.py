@@ -69,13 +69,21 @@ def _local_recipes() -> list[Path]:
 
 
 def recipe_files(name: str) -> list[Path]:
-    """Return the recipes of an argument: a file, a shipped recipe, or a folder with recipes. Raises UserError if there is none."""
-    if not os.path.isdir(name):
-        return [find_recipe(name)]
-    found = [path for path in yaml_files(Path(name)) if is_recipe_file(path)]
-    if not found:
-        raise UserError(Problem(name, "no recipes in this folder", "a recipe is a .yml file with `recipe: 1`", "no-such-recipe"))
-    return found
+    """Return the recipes of an argument: a file, a recipe's name, or a folder with recipes. Raises UserError if there is none.
+
+    A name that a recipe and a folder have is the recipe's, as in every other command; `NAME/` is the folder.
+    """
+    path = find_recipe(name)
+    if not path.is_dir():
+        return [path]
+    if found := recipes_in(path):
+        return found
+    raise UserError(Problem(name, "no recipes in this folder", "a recipe is a .yml file with `recipe: 1`", "no-such-recipe"))
+
+
+def recipes_in(folder: Path) -> list[Path]:
+    """Return the recipes and prompts in the folder, at any depth."""
+    return [path for path in yaml_files(folder) if is_recipe_file(path)]
 
 
 def yaml_files(folder: Path) -> list[Path]:

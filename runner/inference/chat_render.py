@@ -76,7 +76,7 @@ class SideBySideRenderer:
 
 def side_by_side(made: Sequence[ReplyStream], width: int) -> RenderableType:
     """Return the current replies, each under its model's name."""
-    cells = [(Text(speech.speaker.name, style="bold"), Text(printable(speech.text.strip()) or "…")) for speech in made]
+    cells = [(Text(speech.speaker.name, style="bold"), Text(printable(speech.shown))) for speech in made]
     if width < NARROW:
         return Group(*(part for cell in cells for part in cell))
     table = Table.grid(expand=True, padding=(0, 3, 0, 0))

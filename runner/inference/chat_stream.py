@@ -43,6 +43,11 @@ class ReplyStream:
         """Return the text so far."""
         return self.growing.text
 
+    @property
+    def shown(self) -> str:
+        """Return the text without white space at its ends; while there is none "…", and at the end that there is none."""
+        return self.text.strip() or ("(no text)" if self.finish else "…")
+
     def grow(self, token_ids: list[int], finish: str) -> None:
         """Add what the decoding thread produced. Raises the error that ended it, if any."""
         if self.speaker.error:

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -187,10 +188,23 @@ def create_app(
 
 
 def guarded(routes: list[Route], hosts: tuple[str, ...]) -> Starlette:
-    """Return an application of the routes that accepts only these host names."""
-    app = Starlette(routes=routes, middleware=[Middleware(HostGuard, hosts=hosts)])
+    """Return an application of the routes that accepts only these host names. Whatever is wrong is answered in OpenAI's format."""
+    there = ", ".join(f"{' or '.join(sorted((route.methods or set()) - {'HEAD'}))} {route.path}" for route in routes)
+
+    async def refused(request: Request, error: Any) -> Response:
+        what = f"there is no {request.method} {request.url.path} here: this server answers {there}"
+        response = error_response(error.status_code, what, None, "unknown_url")
+        response.headers.update(error.headers or {})
+        return response
+
+    handlers: dict[Any, Any] = {HTTPException: refused, Exception: _failed}
+    app = Starlette(routes=routes, middleware=[Middleware(HostGuard, hosts=hosts)], exception_handlers=handlers)
     app.state.parsing = asyncio.Lock()
     return app
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return JSONResponse(error_body("the server failed; see its log", "server_error"), status_code=500)
 
 
 def model_card(name: str) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class ChatPage:
             for _ in growing:
                 turn.messages = history
                 turn.remember(line, made)
-                panes = [[*messages, _text("assistant", reply.text.strip() or "…")] for messages, reply in zip(asked, made, strict=True)]
+                panes = [[*messages, _text("assistant", reply.shown)] for messages, reply in zip(asked, made, strict=True)]
                 yield "", turn.messages, _state(made), *panes, *panes
 
     def clear(self) -> tuple[Any, ...]:

@@ -26,14 +26,13 @@ VERSION = 1
 
 class TinySource(NamedTuple):
     """The source of a tiny model. `tokens` and `chat_template` are added to the tokenizer in the folder `tokenizer`, unless `tokens` is
-    None."""
+    None; `lacks` says what is not the model's own, to follow its name, or is ""."""
 
     config: dict[str, Any]
     tokenizer: str
     tokens: dict[str, Any] | None
     chat_template: str | None
-    config_from: str
-    tokenizer_from: str
+    lacks: str = ""
 
 
 class TinyModel(NamedTuple):
@@ -55,16 +54,12 @@ def tiny_model(model: Model, name: str, folder: Path | None, stand_in: Callable[
     except KeyError as error:
         raise _impossible(name, f"its configuration has no {error.args[0]}") from None
     versions = {"tiny": VERSION, "tokenizer": _digest(Path(source.tokenizer))}
-    key = sha256(orjson.dumps([*source._replace(tokenizer=""), small, versions], option=orjson.OPT_SORT_KEYS)).hexdigest()
+    key = sha256(orjson.dumps([*source._replace(tokenizer="", lacks=""), small, versions], option=orjson.OPT_SORT_KEYS)).hexdigest()
     place = cache / "tiny-models" / f"{name.rpartition('/')[2].lower().replace(':', '-')[:60]}-{key[:8]}"
     if not (place / COMPLETE).is_file():
         with new_folder(place, COMPLETE) as temporary:
             _build(temporary, name, source._asdict() | {"config": small})
-    size = description(source.config, small)
-    architecture = source.config["architectures"][0]
-    made_of = f"configuration {source.config_from}; tokenizer {source.tokenizer_from}"
-    note = f"a tiny model like {name}: {architecture}, {size}, random weights; {made_of}"
-    return TinyModel(place, f"{name} tiny-{key}", note)
+    return TinyModel(place, f"{name} tiny-{key}", f"a tiny random {name}{source.lacks}")
 
 
 def from_folder(name: str, folder: Path) -> TinySource:
@@ -75,7 +70,7 @@ def from_folder(name: str, folder: Path) -> TinySource:
         raise _impossible(name, f"its config.json cannot be read: it {error.problems[0].what}") from None
     if not config.get("architectures"):
         raise _impossible(name, "its config.json names no architecture")
-    return TinySource(config, str(folder), None, None, "its own", "its own")
+    return TinySource(config, str(folder), None, None)
 
 
 def _from_hub(name: str, revision: str | None, stand_in: Callable[[], Path]) -> TinySource:
@@ -90,8 +85,7 @@ def _from_hub(name: str, revision: str | None, stand_in: Callable[[], Path]) -> 
         return from_folder(name, found)
     if known is None:
         raise _impossible(name, why)
-    what = "in Llama's format, because the hub's version needs its own code" if known.get("remote_code") else f"as published ({why})"
-    return TinySource(known["config"], str(stand_in()), known["tokens"], known["chat_template"], what, "SmolLM2's, with its special tokens")
+    return TinySource(known["config"], str(stand_in()), known["tokens"], known["chat_template"], " with SmolLM2's tokenizer")
 
 
 def _build(folder: Path, name: str, request: dict[str, Any]) -> None:
@@ -152,12 +146,6 @@ def shrunk(config: dict[str, Any]) -> dict[str, Any]:
         }
     per_layer = {key: value[: changes[layers]] for key, value in config.items() if isinstance(value, list) and len(value) == config[layers]}
     return {key: value for key, value in config.items() if key not in ("auto_map", "quantization_config")} | per_layer | changes
-
-
-def description(config: dict[str, Any], small: dict[str, Any]) -> str:
-    """Format as `2 of 32 layers, width 64 of 4,096, 4 of 32 heads`."""
-    layers, width, heads = (_field(config, names) for names in (_LAYERS, _WIDTH, _HEADS))
-    return f"{small[layers]} of {config[layers]} layers, width {small[width]} of {config[width]:,}, {small[heads]} of {config[heads]} heads"
 
 
 def _field(config: dict[str, Any], names: tuple[str, ...]) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from ...schemas.base.counted import counted
 from ...schemas.base.errors import Problem, UserError
-from ...schemas.extends import is_recipe_file, recipe_files, yaml_files
+from ...schemas.extends import is_recipe_file, recipe_files, recipes_in, yaml_files
 from ...schemas.recipe import check_recipe
 
 
@@ -25,6 +26,7 @@ class Checked(NamedTuple):
 def check_recipes(names: Iterable[str], settings: tuple[str, ...], with_data: bool, recipes_only: bool) -> Checked:
     """Check every recipe once, `with_data` also the first rows of its sources. A name without a recipe is a problem, and counts as one."""
     paths, skipped, problems, invalid = [], 0, [], 0
+    notes: list[str] = []
     for name in names:
         if recipes_only and Path(name).is_file() and not is_recipe_file(Path(name)):
             skipped += 1
@@ -35,11 +37,14 @@ def check_recipes(names: Iterable[str], settings: tuple[str, ...], with_data: bo
             problems += error.problems
             invalid += 1
             continue
-        skipped += len(yaml_files(Path(name))) - len(found) if Path(name).is_dir() else 0
+        if Path(name).is_dir():
+            if found[0].is_relative_to(name):
+                skipped += len(yaml_files(Path(name))) - len(found)
+            elif inside := recipes_in(Path(name)):
+                notes.append(f"{name} is the recipe {found[0]}; for {counted(len(inside), 'recipe')} in the folder: recipe check {name}/")
         paths += found
     recipes, rows = invalid, 0
     unread: list[str] = []
-    notes: list[str] = []
     different = list(dict.fromkeys(paths))
     for path in different:
         of_path = check_recipe(path, settings)

@@ -90,8 +90,9 @@ def reproduce(run: RunFolder, root: Path, steps: int | None, display: Display) -
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".reproduce-", dir=root) as scratch:
         inputs = compare_inputs(run, loaded, root, Path(scratch) / "data")
-        for part, differences in inputs.differences.items():
-            display.say(part, "; ".join(differences) or "identical", "warning" if differences else "")
+        for what, changed in (("identical", False), ("different", True)):
+            if parts := [part for part, differences in inputs.differences.items() if bool(differences) is changed]:
+                display.say(what, ", ".join(parts), "warning" if changed else "")
         if not wanted or inputs.planned is None or inputs.data is None:
             why = (
                 "not requested"

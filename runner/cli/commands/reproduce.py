@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ....schemas.base.counted import counted
 from ....schemas.base.errors import GateError, Problem
 from ...runtime.run_folder import find_run
 from ..options import json_option, print_json, runs_dir_option
@@ -12,6 +13,8 @@ from .run import require_train_extra
 
 if TYPE_CHECKING:
     from ...workflows.reproduce import Reproduction
+
+DIFFERENT = "different"
 
 
 @click.command("reproduce")
@@ -34,8 +37,8 @@ def command(run: str, steps: int | None, root: Path, as_json: bool) -> None:
     else:
         _print(found)
     if found.differences:
-        hint = f"the new run is {found.again.path}" if found.again else ""
-        raise GateError(*(Problem("", f"{part}: {what}", hint, "not-the-same") for part, what in found.differences))
+        *others, last = (Problem("", f"{part}: {what}", rule="not-the-same") for part, what in found.differences)
+        raise GateError(*others, last.replaced(hint=f"the new run is {found.again.path}" if found.again else ""))
 
 
 def _facts(found: "Reproduction") -> dict[str, Any]:
@@ -50,13 +53,15 @@ def _facts(found: "Reproduction") -> dict[str, Any]:
 
 
 def _print(found: "Reproduction") -> None:
+    """Print a table of what is the same; what differs is told by the error."""
     from ....schemas.base.screen import Screen
 
     rows = {
-        part: "\n".join(differences) or ", ".join(filter(None, ("identical", found.notes.get(part))))
+        part: DIFFERENT if differences else ", ".join(filter(None, ("identical", found.notes.get(part))))
         for part, differences in found.inputs.items()
     }
-    rows["losses"] = found.losses.summary() if found.losses else found.trained
+    rows["losses"] = (DIFFERENT if found.losses.first else found.losses.summary()) if found.losses else found.trained
     if found.losses:
-        rows["weights"] = f"not compared: only {found.steps} steps" if found.weights is None else found.weights or "bit-identical"
+        only = f"not compared: only {counted(found.steps, 'step')}"
+        rows["weights"] = only if found.weights is None else DIFFERENT if found.weights else "bit-identical"
     Screen().print_table({"part": [*rows], f"{found.run.path} and now": [*rows.values()]})

@@ -11,15 +11,18 @@ from recipekit.schemas.base.screen import Screen
 pytest.importorskip("torch", reason="needs the extra [train]")
 
 from recipekit.runner.inference.chat_render import JsonRenderer, PlainRenderer, SideBySideRenderer, side_by_side
+from recipekit.runner.inference.chat_stream import ReplyStream
 
 from ...support.terminal import screen_text
 
 
 def reply(name: str, text: str, finish: str = "stop") -> Any:
-    return SimpleNamespace(
-        speaker=SimpleNamespace(name=name), text=text, part=text, finish=finish, token_ids=[1, 2, 3], seconds=0.5,
-        reply=SimpleNamespace(prompt_ids=[5, 6], seed=9),
-    )  # fmt: skip
+    tokenizer = SimpleNamespace(decode=lambda ids, **_: text)
+    speaker: Any = SimpleNamespace(name=name, served=SimpleNamespace(tokenizer=tokenizer))
+    made = ReplyStream(speaker, SimpleNamespace(prompt_ids=[5, 6], seed=9))  # pyright: ignore[reportArgumentType]
+    made.growing.text = made.part = text
+    made.finish, made.token_ids, made.seconds = finish, [1, 2, 3], 0.5
+    return made
 
 
 TWO = [reply("base", "The cat is an animal that sleeps a great deal of the day, wherever it is warm."), reply("tuned", "In the barn 🌙.")]
@@ -40,6 +43,12 @@ def test_a_narrow_terminal_shows_replies_below_each_other() -> None:
     lines = printed(50)
     assert lines[0] == "base" and lines[-2:] == ["tuned", "In the barn 🌙."]
     assert " ".join(lines[1:-2]) == TWO[0].text
+
+
+def test_a_reply_without_text_says_so_once_it_has_ended() -> None:
+    """A small model may reply with line breaks alone; "…" would promise more."""
+    shown = screen_text(lambda screen: screen.print(side_by_side([reply("base", " \n"), reply("tuned", "\n", finish="")], 50)), 50)
+    assert shown.split("\n")[:4] == ["base", "(no text)", "tuned", "…"]
 
 
 def test_long_replies_are_shown_in_full(capsys: pytest.CaptureFixture[str]) -> None:

@@ -139,7 +139,16 @@ def test_a_wrong_request_is_shown_what_is_wrong(server, name: str) -> None:
 def test_it_is_reached_by_loopbacks_own_names_only(server) -> None:
     status, _ = raw(f"{server[0]}/models", headers={"host": "evil.example.org"})
     assert status == 400
-    assert raw(f"{server[0]}/chat/completions", method="GET")[0] == 405
+
+
+def test_what_the_server_does_not_have_is_answered_in_openais_format(server) -> None:
+    for method, path, code in (("POST", "completions", 404), ("GET", "chat/completions", 405)):
+        status, answer = raw(f"{server[0]}/{path}", method=method)
+        assert (status, answer["error"]["code"]) == (code, "unknown_url")
+        assert answer["error"]["message"].startswith(f"there is no {method} /v1/{path} here: this server answers GET /health")
+        assert "POST /v1/chat/completions" in answer["error"]["message"]
+    with pytest.raises(openai.NotFoundError, match="there is no POST /v1/embeddings here"):
+        openai.OpenAI(base_url=server[0], api_key="none", max_retries=0).embeddings.create(model=server[1], input="cat")
 
 
 def test_a_web_page_from_elsewhere_is_refused(server) -> None:

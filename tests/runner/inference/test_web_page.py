@@ -142,7 +142,7 @@ class Page:
 
 def shown(text: str) -> str:
     """The text as a pane shows it, with control characters as escapes; space aside."""
-    return " ".join(printable(text).split()) or "…"
+    return " ".join(printable(text).split()) or "(no text)"
 
 
 def test_base_and_tuned_answer_as_without_a_page_and_markup_stays_text(browser, chat, python_replies):

@@ -2,7 +2,7 @@
 
 import pytest
 from recipekit.runner.models.size import public_models
-from recipekit.runner.models.tiny import HEADS, LAYERS, description, shrunk
+from recipekit.runner.models.tiny import HEADS, LAYERS, shrunk
 
 CONFIGS = {name: model["config"] for name, model in public_models().items()}
 
@@ -49,8 +49,3 @@ def test_code_and_quantisation_of_the_real_weights_are_left_out():
 def test_a_configuration_without_a_size_cannot_be_shrunk():
     with pytest.raises(KeyError, match="num_hidden_layers"):
         shrunk({"model_type": "odd", "hidden_size": 64})
-
-
-def test_the_description_says_how_much_is_left():
-    config = CONFIGS["meta-llama/Llama-2-7b-hf"]
-    assert description(config, shrunk(config)) == "2 of 32 layers, width 64 of 4,096, 4 of 32 heads"

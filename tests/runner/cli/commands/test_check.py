@@ -77,6 +77,24 @@ def test_a_folder_without_recipes_is_a_problem(command_line: Recipe, tmp_path: P
     assert "no recipes in this folder" in outcome.err
 
 
+def test_a_name_is_the_recipes_also_where_a_folder_has_it(command_line: Recipe, good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(good.parent)
+    folder = good.parent / "quickstart"
+    folder.mkdir()
+    (folder / "rows.jsonl").write_text("{}\n")
+    for name in ("quickstart", good.stem):
+        (good.parent / name).mkdir(exist_ok=True)
+        outcome = command_line("check", name)
+        assert (outcome.code, outcome.err.count("\n")) == (0, 1), "a folder of data is not meant"
+    (folder / "mine.yml").write_text("recipe: 1\n")
+    outcome = command_line("check", "quickstart")
+    assert outcome.code == 0
+    assert "quickstart is the recipe " in outcome.err and "for 1 recipe in the folder: recipe check quickstart/" in " ".join(
+        outcome.err.split()
+    )
+    assert command_line("check", "quickstart/").code == 1, "the folder's recipe is incomplete"
+
+
 def test_set_is_applied_before_checking(command_line: Recipe, good: Path) -> None:
     outcome = command_line("check", good, "--set", "training.lora_rank=8", "--set", "data.sources.0.path=x.jsonl")
     assert outcome.code == 1
