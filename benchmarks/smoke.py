@@ -51,7 +51,7 @@ class Forked:
     def _become(argv: Sequence[str], cwd: Path, env: dict[str, str], log: int, preexec_fn: Work) -> None:
         os.setsid()
         preexec_fn()
-        for number in filter(lambda one: callable(signal.getsignal(one)), signal.valid_signals()):
+        for number in (one for one in signal.valid_signals() if callable(signal.getsignal(one))):
             signal.signal(number, signal.SIG_DFL)  # as in a process that is started: its own pools wait for children that ignore SIGTERM
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.chdir(cwd)
