@@ -152,8 +152,6 @@ def _against_varlen(recipe: Recipe, machine: Machine, model: Architecture) -> It
         yield "axolotl.sdpa_varlen: false"
     if precision(recipe.training, machine) == "fp32":
         yield "torch's kernel does not support fp32 queries"
-    if recipe.training.adapter == "none" and recipe.launch.is_sharded:
-        yield "not tested with sharded weights"
     if model.head > VARLEN_HEAD or model.head % VARLEN_MULTIPLE:
         yield f"torch's kernel supports heads of up to {VARLEN_HEAD} that are a multiple of {VARLEN_MULTIPLE}, this model has {model.head}"
     if model.sliding:

@@ -126,6 +126,8 @@ def test_rows_without_padding_are_kept_apart_by_torchs_varlen_kernel(used):
     found = used()
     assert found["attention"].used == "sdpa, torch's varlen kernel" and found["batches"].used == "rows without padding"
     assert used({"training.adapter": "none"})["batches"].used == "rows without padding", "fp32 weights under autocast: worker/varlen.py"
+    for launch in ({"engine": "torchrun", "fsdp": True}, {"engine": "deepspeed", "zero_stage": 3}):
+        assert used({"training.adapter": "none", "launch": launch})["batches"].used == "rows without padding"
     packed = used({"training.sample_packing": True})
     assert packed["attention"].used == "sdpa, torch's varlen kernel" and packed["batches"].used == "rows packed into blocks"
 
@@ -133,7 +135,6 @@ def test_rows_without_padding_are_kept_apart_by_torchs_varlen_kernel(used):
 @pytest.mark.parametrize(
     ("changes", "machine", "model", "why"),
     [
-        ({"training.adapter": "none", "launch": {"engine": "torchrun", "fsdp": True}}, H100, LLAMA, "not tested with sharded weights"),
         ({"training.adapter": "none", "training.precision": "fp32"}, H100, LLAMA, "fp32 queries"),
         ({"training.precision": "fp32"}, H100, LLAMA, "torch's kernel does not support fp32 queries"),
         ({"model.attn_implementation": "eager"}, H100, LLAMA, "eager does not read where rows end"),
