@@ -100,7 +100,7 @@ class Lock(TypedDict):
 
 
 class SmokeKeys(TypedDict):
-    """The keys that a smoke run changed, each as [value in the recipe, value in the smoke run]."""
+    """The keys that a smoke run changed: key -> {"full": its value in the full run, "smoke": its value in the smoke run}."""
 
     keys: dict[str, Any]
 

@@ -107,50 +107,80 @@ def take_over_base(run: RunFolder, previous: list[RunFolder], keys: dict[str, st
 
 
 def reuse_predictions(context: RunContext, key: str) -> EvaluationRequest | None:
-    """Fill evaluating/ with predictions of this key, from an interrupted evaluation or the last one; return their request. Print which
-    cannot be used: they are made again.
+    """Fill evaluating/ with the predictions of this key that there are: those of an interrupted evaluation, or a copy of the last one's.
 
-    Predictions on further sets are taken over too.
+    Return their request; None, with no evaluating/, if there are none. Predictions on further sets come with them. A warning names what
+    cannot be used and is made again.
     """
-    run = context.run
-    for folder, file in ((EVALUATING, EVALUATION_REQUEST), (EVALUATION, LAST_REQUEST)):
-        try:
-            request = run.find(file)
-            usable = request is not None and request["key"] == key
-            faults = seal_faults(run / folder) if usable and folder == EVALUATION else []
-            if request is None and folder == EVALUATING and any((run / folder).rglob(_PREDICTIONS)):
-                faults = [f"{Path(file.name).name} is missing"]
-            dropped = _drop_changed(run / folder) if usable and folder == EVALUATING else []
-        except (OSError, UserError) as error:
-            context.warn("evaluate", f"{error}: not used")
-            continue
-        for fault in faults + dropped:
-            context.warn("evaluate", f"{run / folder}: {fault}: not used")
-        if request is None or not usable or faults:
-            continue
-        if folder == EVALUATION:
-            with replacing_folder(run / EVALUATING) as copy:
-                shutil.copytree(run / EVALUATION, copy, dirs_exist_ok=True)
-                (copy / SEAL).unlink(missing_ok=True)  # the rest is written again
-                seal_files(copy, _kept(copy))
-                for path in copy.rglob(_PREDICTIONS):
-                    write_sums(path)
-        if dropped:
-            request.pop("complete", None)
+    if request := _interrupted_request(context, key):
         return request
-    remove_folder(run / EVALUATING)
+    if request := _last_request(context, key):
+        _copy_last_evaluation(context.run)
+        return request
+    remove_folder(context.run / EVALUATING)
     return None
 
 
+def _interrupted_request(context: RunContext, key: str) -> EvaluationRequest | None:
+    """Return the request of an interrupted evaluation of this key, without what was changed in evaluating/ since; None if there is none."""
+    folder = context.run / EVALUATING
+    try:
+        request = context.run.find(EVALUATION_REQUEST)
+        if request is None and any(folder.rglob(_PREDICTIONS)):
+            _warn_of([f"{Path(EVALUATION_REQUEST.name).name} is missing"], folder, context)
+        if request is None or request["key"] != key:
+            return None
+        dropped = _drop_changed(folder)
+    except (OSError, UserError) as error:
+        context.warn("evaluate", f"{error}: not used")
+        return None
+    _warn_of(dropped, folder, context)
+    if dropped:
+        request.pop("complete", None)
+    return request
+
+
+def _last_request(context: RunContext, key: str) -> EvaluationRequest | None:
+    """Return the request of the last evaluation if it has this key and eval/ is as it was written."""
+    folder = context.run / EVALUATION
+    try:
+        request = context.run.find(LAST_REQUEST)
+        if request is None or request["key"] != key:
+            return None
+        faults = seal_faults(folder)
+    except (OSError, UserError) as error:
+        context.warn("evaluate", f"{error}: not used")
+        return None
+    _warn_of(faults, folder, context)
+    return None if faults else request
+
+
+def _warn_of(faults: list[str], folder: Path, context: RunContext) -> None:
+    for fault in faults:
+        context.warn("evaluate", f"{folder}: {fault}: not used")
+
+
+def _copy_last_evaluation(run: RunFolder) -> None:
+    """Replace evaluating/ by a copy of eval/, in which only what another evaluation does not write again is sealed."""
+    with replacing_folder(run / EVALUATING) as copy:
+        shutil.copytree(run / EVALUATION, copy, dirs_exist_ok=True)
+        (copy / SEAL).unlink(missing_ok=True)
+        seal_files(copy, _kept(copy))
+        for path in copy.rglob(_PREDICTIONS):
+            write_sums(path)
+
+
 def _kept(folder: Path) -> list[str]:
-    """Return the files that another evaluation continues with, and that are written at once: rows, and results of probes."""
+    """Return the files that another evaluation takes over as they are: rows, and results of probes. Each is written in one go."""
     names = ("rows.jsonl", *(Path(probe.file.name).name for probe in PROBES.values()))
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.name in names)
 
 
 def _drop_changed(folder: Path) -> list[str]:
-    """Remove from an unfinished evaluation what is not as it was written; return what that was. Of the rest, only what another evaluation
-    continues with stays sealed: it writes everything else again."""
+    """Remove from an unfinished evaluation what is not as it was written; return what that was.
+
+    Of the rest, only what another evaluation takes over stays sealed: it writes everything else again.
+    """
     found = []
     for path in sorted(folder.rglob(_PREDICTIONS)):
         if count := drop_changed_lines(path):

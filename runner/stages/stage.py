@@ -16,9 +16,8 @@ from .context import RunContext
 class Stage(Protocol):
     """A module in this folder. It writes its OUTPUTS, and sometimes OPTIONAL_OUTPUTS, to the run's folder.
 
-    A run that has completed a FINAL stage keeps it, whatever has changed since: its data and its model define the run. The other stages
-    replace their outputs as a whole, and unseal them just before: until then the old ones, if nobody has changed them, are covered by the
-    run's seal.
+    A run that has completed a FINAL stage keeps its outputs, whatever has changed since: its data and its model define the run. The other
+    stages may run again. They replace their outputs as a whole, and unseal the old ones only just before they do.
     """
 
     @property
@@ -51,10 +50,13 @@ def key_of_stage(stage: Stage, context: RunContext) -> str | None:
 
 
 def find(stage: Stage, context: RunContext) -> RunFolder | None:
-    """Return the run with the outputs that this recipe would make now: this one, or an earlier one with the same key."""
+    """Return the run whose outputs can be used for this recipe: this run, or an earlier one, that completed the stage with the same key."""
     for run in context.runs:
         recorded = _recorded_key(stage, run, context)
-        if recorded is None or (not (stage.FINAL and context.is_own(run)) and recorded != key_of_stage(stage, context)):
+        if recorded is None:
+            continue
+        is_kept = stage.FINAL and context.is_own(run)
+        if not is_kept and recorded != key_of_stage(stage, context):
             continue
         if faults := output_faults(stage, run):
             for fault in faults:
@@ -118,31 +120,36 @@ def _unusable(stage: Stage, run: RunFolder) -> UserError:
 
 
 def complete(stages: Iterable[Stage], context: RunContext) -> None:
-    """Put each stage's outputs into the run's folder: its own, those of an earlier run, or new ones.
+    """Put each stage's outputs into the run's folder: leave those that are there, or take those of an earlier run, or run the stage.
 
-    New outputs are sealed before the stage counts as complete. Raises UserError if a finished run has lost its data or model: no command
-    trains it again.
+    Raises UserError if a finished run has lost its data or model: no command trains it again.
     """
     for stage in stages:
-        source = find(stage, context)
-        if source is not None and context.is_own(source):
-            context.outcomes[stage.NAME] = "done before"
-            continue
-        if source is None and stage.FINAL and context.run.is_finished:
-            raise _unusable(stage, context.run)
-        if stage.FINAL or source is not None or output_faults(stage, context.run):
-            _remove_changed(stage, context.run)
-            unseal_files(context.run.path, (*stage.OUTPUTS, *stage.OPTIONAL_OUTPUTS))
-        if source is not None and _reuse_unchanged(source, stage, context):
-            context.display.say(stage.NAME, f"unchanged since {source.path.name}: reused")
-            context.outcomes[stage.NAME] = "reused"
-        else:
-            stage.run(context)
-            context.outcomes[stage.NAME] = "done"
-        context.found[stage.NAME] = context.run
-        if key := key_of_stage(stage, context):
-            seal_files(context.run.path, _single_files(stage, context.run))
-            context.run.update(stages=context.run.stages | {stage.NAME: key})
+        context.outcomes[stage.NAME] = _complete(stage, context)
+
+
+def _complete(stage: Stage, context: RunContext) -> str:
+    """Complete one stage; return how: "done before", "reused" or "done". New outputs are sealed before the stage counts as complete."""
+    run, source = context.run, find(stage, context)
+    if source is not None and context.is_own(source):
+        return "done before"
+    if source is None and stage.FINAL and run.is_finished:
+        raise _unusable(stage, run)
+    # Good outputs of a stage that runs again stay sealed until it replaces them: they are the run's if it is killed before that.
+    if stage.FINAL or source is not None or output_faults(stage, run):
+        _remove_changed(stage, run)
+        unseal_files(run.path, (*stage.OUTPUTS, *stage.OPTIONAL_OUTPUTS))
+    if source is not None and _reuse_unchanged(source, stage, context):
+        context.display.say(stage.NAME, f"unchanged since {source.path.name}: reused")
+        outcome = "reused"
+    else:
+        stage.run(context)
+        outcome = "done"
+    context.found[stage.NAME] = run
+    if key := key_of_stage(stage, context):
+        seal_files(run.path, _single_files(stage, run))
+        run.update(stages=run.stages | {stage.NAME: key})
+    return outcome
 
 
 def _remove_changed(stage: Stage, run: RunFolder) -> None:
@@ -153,17 +160,17 @@ def _remove_changed(stage: Stage, run: RunFolder) -> None:
 
 
 def _reuse_unchanged(source: RunFolder, stage: Stage, context: RunContext) -> bool:
-    """Give the run the source's outputs; return whether another process has not replaced them meanwhile, as an evaluation does. The outputs
-    of a FINAL stage are never replaced."""
+    """Give the run the source's outputs. Return whether they can be used: they cannot if another process replaced them meanwhile, as an
+    evaluation of that run does. Outputs of a FINAL stage are never replaced."""
     reuse(source, context.run, stage)
-    if stage.FINAL or not (output_faults(stage, source) or source.stages.get(stage.NAME) != context.keys[stage.NAME]):
+    if stage.FINAL or (source.stages.get(stage.NAME) == context.keys[stage.NAME] and not output_faults(stage, source)):
         return True
     context.display.say(stage.NAME, f"{source.path.name} was changed by another process: not used", "yellow")
     return False
 
 
 def finished_run(stages: Iterable[Stage], context: RunContext) -> RunFolder | None:
-    """Return the finished run in which every stage is as it would be now: the loop above, without running anything."""
+    """Return the finished run whose stages all have the keys that they would have now; None if there is none. Nothing is run."""
     for stage in stages:
         if find(stage, context) is None and key_of_stage(stage, context) is not None:
             return None

@@ -56,17 +56,14 @@ def run_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
         raise UserError(*problems)
     loaded = pin_pairs(pin_commits(loaded))
     context = RunContext(loaded, root, display, previous=all_runs(root, loaded.recipe.name))
-    smoke_keys = smoke_test.differences(loaded.full, loaded.recipe) if loaded.full else {}
     if loaded.full:
-        smoke_test.announce(smoke_keys, display)
+        smoke_test.announce(smoke_test.differences(loaded.full, loaded.recipe), display)
     if done := _already_done(context):
         return done
     require_model_of(loaded, root)
     require_sentiment_model_of(loaded, root)
     context.begin(_new_run(loaded, root))
-    if loaded.full:
-        context.run.write(SMOKE_KEYS, {"keys": smoke_keys})
-    return _execute(context)
+    return _run_stages(context)
 
 
 def run_or_resume(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
@@ -76,8 +73,10 @@ def run_or_resume(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome
 
 
 def resume_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome | None:
-    """Resume the newest run of the recipe; None if that is finished. Raises UserError if there is none, or if its values differ: a training
-    resumes with the values that it started with."""
+    """Resume the newest run of the recipe, and return its outcome; None if that run is finished.
+
+    Raises UserError if there is no run, or if the recipe has other values now: a training resumes with the values that it started with.
+    """
     run = find_run(loaded.recipe.name, root, with_smoke=True)
     if run.is_done:
         return None
@@ -96,23 +95,23 @@ def resume_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome
 
 
 def with_commits_of(pinned: Recipe, recipe: Recipe) -> Recipe:
-    """Return the recipe with its hub datasets at the commits that the other run used for the same branches and tags."""
+    """Return the recipe with each branch or tag of a hub dataset replaced by its commit in `pinned`, the recipe of an earlier run."""
     data = recipe.data._replace(sources=_at_commits_of(pinned.data.sources, recipe.data.sources))
-    before = pinned.evaluation.also
-    also = {
-        name: found._replace(sources=_at_commits_of(before[name].sources, found.sources)) if name in before else found
-        for name, found in recipe.evaluation.also.items()
-    }
+    also = dict(recipe.evaluation.also)
+    for name in also.keys() & pinned.evaluation.also.keys():
+        also[name] = also[name]._replace(sources=_at_commits_of(pinned.evaluation.also[name].sources, also[name].sources))
     return recipe._replace(data=data, evaluation=recipe.evaluation._replace(also=also))
 
 
 def _at_commits_of(pinned: tuple[Source, ...], given: tuple[Source, ...]) -> tuple[Source, ...]:
     if len(given) != len(pinned):
         return given
-    return tuple(
-        now._replace(revision=then.revision) if is_on_hub(now) and is_on_hub(then) and not is_commit(now.revision) else now
-        for now, then in zip(given, pinned, strict=True)
-    )
+    return tuple(_at_commit_of(then, now) for then, now in zip(pinned, given, strict=True))
+
+
+def _at_commit_of(pinned: Source, given: Source) -> Source:
+    moves = is_on_hub(given) and not is_commit(given.revision)  # a branch or a tag
+    return given._replace(revision=pinned.revision) if moves and is_on_hub(pinned) else given
 
 
 def _resume_hint(run: RunFolder) -> str:
@@ -121,11 +120,11 @@ def _resume_hint(run: RunFolder) -> str:
 
 def resume_run(run: RunFolder, loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
     """Complete the run's remaining stages."""
-    if not run.is_in_use():  # it is refused
+    if not run.is_in_use():  # a run in use is refused when it is locked
         display.say("resume", f"{loaded.recipe.name} ({run.path}), {run.state} before")
     context = RunContext(loaded, root, display, run)
     _say_changed_sources(context)
-    return _execute(context)
+    return _run_stages(context)
 
 
 def _say_changed_sources(context: RunContext) -> None:
@@ -134,7 +133,7 @@ def _say_changed_sources(context: RunContext) -> None:
         return
     try:
         current = data_stage.key(context)
-    except UserError:  # they no longer exist, and the run does not need them
+    except UserError:  # the sources no longer exist, and the run does not need them
         return
     if current != recorded:
         context.display.say("data", "the sources have changed; the run keeps the rows that it converted before", "warning")
@@ -142,7 +141,7 @@ def _say_changed_sources(context: RunContext) -> None:
 
 def execute(run: RunFolder, loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
     """Run the stages that the recipe needs and the run has not completed."""
-    return _execute(RunContext(loaded, root, display, run))
+    return _run_stages(RunContext(loaded, root, display, run))
 
 
 def reload(run: RunFolder, settings: tuple[str, ...] = ()) -> LoadedRecipe:
@@ -153,37 +152,40 @@ def reload(run: RunFolder, settings: tuple[str, ...] = ()) -> LoadedRecipe:
 
 
 def _already_done(context: RunContext) -> Outcome | None:
-    """Return the outcome of the finished run of exactly this recipe, data and model, if there is one; rewrite its report if outdated."""
+    """Return the outcome of the finished run of exactly this recipe, data and model, if there is one. Rewrite its report if an earlier
+    version of recipekit wrote it."""
     if not any(run.is_done for run in context.previous) or prerequisite.needed(context.loaded, context.root):
         return None
     recipe, say = context.recipe, context.display.say
-    same = finished_run((*data_stages(recipe), *set_stages(recipe), *model_stages(recipe)), context)
-    if same is None:
+    done = finished_run((*data_stages(recipe), *set_stages(recipe), *model_stages(recipe)), context)
+    if done is None:
         return None
-    metrics, outdated = same.read(METRICS), is_outdated(same)
-    if evaluate.faults(same) or same.stages.get(evaluate.NAME) != context.keys[evaluate.NAME]:
-        say(evaluate.NAME, f"{same.path.name} was changed by another process: not used", "yellow")
+    metrics, outdated = done.read(METRICS), is_outdated(done)
+    if evaluate.faults(done) or done.stages.get(evaluate.NAME) != context.keys[evaluate.NAME]:
+        say(evaluate.NAME, f"{done.path.name} was changed by another process: not used", "yellow")
         return None
     if outdated:
-        with same.locked():
-            write_report(same)
-    say("done", f"nothing has changed since {same.path}: no stage was run")
-    return Outcome(same, dict.fromkeys(same.stages, "reused"), metrics)
+        with done.locked():
+            write_report(done)
+    say("done", f"nothing has changed since {done.path}: no stage was run")
+    return Outcome(done, dict.fromkeys(done.stages, "reused"), metrics)
 
 
 def _new_run(loaded: LoadedRecipe, root: Path) -> RunFolder:
-    """Create a run's directory with the recipe and no completed stage."""
+    """Create a run's directory with the recipe, the origin of its values, and no completed stage."""
     run = create(loaded.recipe.name, key_of(loaded.document.data), root)
     write_atomically(run / "recipe.yml", to_yaml(loaded.document.data).encode())
     run.write(ORIGINS, {dotted(path): found.origin_text for path, found in effective_values(loaded).items()})
     seal_files(run.path, ("recipe.yml", ORIGINS.name))
     run.update(recipe=loaded.recipe.name, file=str(loaded.path.absolute()), state="running", stages={}, started=round(time.time(), 3),
                smoke=loaded.is_smoke)  # fmt: skip
+    if loaded.full:
+        run.write(SMOKE_KEYS, {"keys": smoke_test.differences(loaded.full, loaded.recipe)})
     return run
 
 
-def _execute(context: RunContext) -> Outcome:
-    """Run the stages; status.json records how they ended in any case."""
+def _run_stages(context: RunContext) -> Outcome:
+    """Run the stages that are not complete, or submit them to Slurm. However they end, status.json says how."""
     run, recipe, display = context.run, context.recipe, context.display
     if train.NAME not in run.stages:
         require_startable(context.loaded, this_machine())

@@ -1,6 +1,7 @@
 """`recipe run --resume` trains what the recipe says, or says where the unfinished run differs from it."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from recipekit.runner.runtime.console import Display
@@ -21,7 +22,7 @@ COMMIT = "c" * 40
 class Unfinished:
     """A recipe with a run that was interrupted, and what was resumed since."""
 
-    folder: object
+    folder: Path
     run: object
     resumed: list
 
@@ -133,7 +134,7 @@ def test_sources_that_have_changed_since_are_named_when_a_run_is_resumed(tmp_pat
     run = create("tiny", "abcdef", tmp_path / "runs")
     converted = data.key(RunContext(loaded, tmp_path / "runs", Display(), run))
     run.update(recipe="tiny", state="interrupted", stages={"data": converted}, smoke=False)
-    monkeypatch.setattr(workflow, "_execute", lambda context: None)
+    monkeypatch.setattr(workflow, "_run_stages", lambda context: None)
     workflow.resume_run(run, loaded, tmp_path / "runs", Display())
     assert "sources have changed" not in capsys.readouterr().err
     (source,) = {path for path in tmp_path.glob("*.jsonl")}
