@@ -27,7 +27,7 @@ from recipekit.schemas.values import built
 
 from .support.hostile_replies import bodies, raw_replies, say, stream_of
 from .support.jsonl import write_jsonl
-from .support.llm_server import OK, Quiet, chunk, completion, serving
+from .support.llm_server import OK, Quiet, chunk, completion, reserved_port, serving
 from .support.waiting import PATIENCE
 
 SCORES = json.dumps({"comprehensiveness": 2, "professionalism": 3, "authenticity": 1, "safety": 1})
@@ -146,7 +146,7 @@ def test_a_hub_that_is_gone_in_the_middle_of_an_upload(tmp_path, monkeypatch):
         exchange.send(OK, {"url": f"{server.url}/a/b", "files": files, **FACTS}, connection="close")
         exchange.sock.shutdown(socket.SHUT_RDWR)
 
-    with serving(behave) as server:
+    with reserved_port() as port, serving(behave, port) as server:
         monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.url)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)

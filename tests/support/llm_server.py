@@ -61,7 +61,7 @@ class Server:
         self.asked, self.answered = [], []
         self.sent, self.seen = 0, set()  # for a behaviour: bytes sent, and what was asked before
         self.lock = threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", port), backlog=1024)
+        self.listener = socket.create_server(("127.0.0.1", port), backlog=1024, reuse_port=port != 0)
         self.port = self.listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/v1"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -98,7 +98,17 @@ class Server:
 
 
 @contextmanager
+def reserved_port():
+    """A port for servers of `serving`, one after the other: while there is none, nobody else gets it, and connections are refused."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+@contextmanager
 def serving(behave, port=0):
+    """A server that behaves so, on any port or on a reserved one, until the block ends."""
     server = Server(behave, port)
     try:
         yield server

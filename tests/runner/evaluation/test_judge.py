@@ -15,7 +15,7 @@ from recipekit.schemas.values import built
 
 from ...support import llm_server as servers
 from ...support.jsonl import write_jsonl
-from ...support.llm_server import KEY, Quiet, reply, serving, status, then
+from ...support.llm_server import KEY, Quiet, reply, reserved_port, serving, status, then
 from ...support.waiting import PATIENCE
 
 for package in ("openai", "numpy", "httpx2"):
@@ -42,17 +42,16 @@ def run(tmp_path) -> RunFolder:
 def judging(run, monkeypatch):
     """Judges the run's replies by a server that behaves so, at one address for the whole test; gives the result and the server."""
     monkeypatch.setenv("PLANTED_API_KEY", KEY)
-    ports = [0]
+    with reserved_port() as port:
 
-    def judge(behave, limits=(), **provider):
-        with serving(behave, ports[-1]) as server:
-            ports.append(server.port)
-            section = {"provider": "openai_compatible", "model": "j", "base_url": server.url, "key_name": "PLANTED_API_KEY"} | provider
-            bounds = {"concurrency": 2, "timeout": PATIENCE, "retries": 1, "attempts": 2} | dict(limits)
-            judge = built(Judge, {"prompt": "judge_counsellor", "provider": section, "limits": bounds})
-            return judge_all(run, judge, 42, Quiet()), server
+        def judge(behave, limits=(), **provider):
+            with serving(behave, port) as server:
+                section = {"provider": "openai_compatible", "model": "j", "base_url": server.url, "key_name": "PLANTED_API_KEY"} | provider
+                bounds = {"concurrency": 2, "timeout": PATIENCE, "retries": 1, "attempts": 2} | dict(limits)
+                judge = built(Judge, {"prompt": "judge_counsellor", "provider": section, "limits": bounds})
+                return judge_all(run, judge, 42, Quiet()), server
 
-    return judge
+        yield judge
 
 
 def judgements(run):

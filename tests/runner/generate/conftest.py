@@ -7,7 +7,7 @@ from recipekit.runner.generate.generate import generate_rows
 from recipekit.schemas.generate_sections import Generate
 from recipekit.schemas.values import built
 
-from ...support.llm_server import KEY, Quiet, serving
+from ...support.llm_server import KEY, Quiet, reserved_port, serving
 from ...support.waiting import PATIENCE
 
 
@@ -58,13 +58,12 @@ def planted(monkeypatch):
 @pytest.fixture
 def generating(tmp_path, quiet, section, questions, planted):
     """Runs a job against a server that behaves so, at one address for the whole test; returns the manifest and the server."""
-    ports = [0]
+    with reserved_port() as port:
 
-    def run(behave, count=3, **changes):
-        questions(count)
-        with serving(behave, ports[-1]) as server:
-            ports.append(server.port)
-            manifest = generate_rows(section(server.url, **changes), tmp_path / "out", tmp_path / "requests.sqlite", tmp_path, quiet, "key")
-        return manifest, server
+        def run(behave, count=3, **changes):
+            questions(count)
+            with serving(behave, port) as server:
+                job = section(server.url, **changes)
+                return generate_rows(job, tmp_path / "out", tmp_path / "requests.sqlite", tmp_path, quiet, "key"), server
 
-    return run
+        yield run

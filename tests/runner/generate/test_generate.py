@@ -9,10 +9,12 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from recipekit.runner.generate.generate import generate_rows
+from recipekit.runner.providers.dispatcher import Dispatcher
 from recipekit.runner.providers.limits import Pace
 from recipekit.schemas.base.errors import GateError, Interrupted, UserError
 
@@ -68,7 +70,14 @@ WRONG = {
 
 
 def test_a_single_failure_is_retried(generating, tmp_path) -> None:
-    manifest, server = generating(then(*WRONG.values(), reply()), count=4, limits={"concurrency": 8})
+    together = threading.Barrier(8)
+
+    def when_all_have_asked(exchange):
+        if exchange.number < 8:  # a request that is tried again meanwhile would fail twice
+            together.wait(PATIENCE)
+        then(*WRONG.values(), reply())(exchange)
+
+    manifest, server = generating(when_all_have_asked, count=4, limits={"concurrency": 8})
     assert manifest["rows_kept"] == 8
     assert used(manifest)["retried"] == len(WRONG)
     assert len(server.asked) == 8 + len(WRONG)
@@ -249,7 +258,7 @@ class Killable:
 
     def answered(self) -> int:
         try:
-            with sqlite3.connect(f"file:{self.folder / 'requests.sqlite'}?mode=ro", uri=True) as log:
+            with closing(sqlite3.connect(f"file:{self.folder / 'requests.sqlite'}?mode=ro", uri=True)) as log:
                 return log.execute("select count(*) from replies").fetchone()[0]
         except sqlite3.OperationalError:
             return 0
@@ -292,19 +301,26 @@ def test_sigkill_repeats_no_answered_request(tmp_path, questions, section) -> No
 
 
 def test_repeated_kills_repeat_only_open_requests(tmp_path, questions, section) -> None:
+    gate = {"open": 0}
+
     def behave(exchange):
+        with exchange.server.lock:
+            allowed = gate["open"] > 0
+            gate["open"] -= 1
         time.sleep(0.03)
-        reply(named)(exchange)
+        (reply(named) if allowed else llm_server.hang)(exchange)
 
     section("http://127.0.0.1/v1")
     chance = random.Random(7)
     with serving(behave) as server:
         job = Killable(tmp_path, server.url, tmp_path / "prompt.yml", questions(30), runs=4)
         for _ in range(3):
+            gate["open"] = 30  # however late the kill comes, there is something left to ask for
             process = job.start()
             job.wait_for(job.answered() + chance.randint(5, 25))
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
+        gate["open"] = 10**9
         last = job.start()
         _, output = last.communicate()
         assert last.returncode == 0, output.decode()
@@ -328,11 +344,14 @@ def test_ctrl_c_waits_for_the_replies_in_flight_and_keeps_them(tmp_path, questio
         assert job.answered() == len(server.asked) == len(server.answered) < 120
 
 
-def test_a_second_ctrl_c_does_not_wait_for_replies(generating) -> None:
+def test_a_second_ctrl_c_does_not_wait_for_replies(generating, monkeypatch) -> None:
+    heeded, stop = [], Dispatcher._stop
+    monkeypatch.setattr(Dispatcher, "_stop", lambda self, why: heeded.append(stop(self, why)))
+
     def behave(exchange):
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+        for count, number in enumerate((signal.SIGINT, signal.SIGTERM, signal.SIGINT), 1):
             os.kill(os.getpid(), number)
-            time.sleep(0.1)  # two at once would be one
+            wait_until(lambda: len(heeded) == count)  # noqa: B023 - waited for here; two at once would be one
         llm_server.hang(exchange)
 
     with pytest.raises(Interrupted, match="stopped by"):

@@ -1,5 +1,6 @@
 """Connections that send no whole request are closed, however many there are, and leave nothing behind."""
 
+import asyncio
 import socket
 import threading
 import urllib.request
@@ -8,8 +9,7 @@ import pytest
 
 uvicorn = pytest.importorskip("uvicorn", reason="needs the extra [serve]")
 
-from recipekit.runner.inference import bounded_protocol
-from recipekit.runner.inference.bounded_protocol import BoundedProtocol
+from recipekit.runner.inference.bounded_protocol import HEADER_SECONDS, BoundedProtocol
 
 from ...support.waiting import PATIENCE, wait_until
 
@@ -20,15 +20,33 @@ async def application(scope, receive, send):
         await send({"type": "http.response.body", "body": b"ok"})
 
 
+class HurriedLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock can be put forward: a timeout is over at once, and not before the test says so."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead
+
+    def put_forward(self, seconds: float) -> None:
+        """Let so many seconds pass; called in another thread."""
+        self.call_soon_threadsafe(setattr, self, "ahead", self.ahead + seconds)
+
+
 @pytest.fixture
-def server(monkeypatch):
-    monkeypatch.setattr(bounded_protocol, "HEADER_SECONDS", 0.3)
+def server():
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     running = uvicorn.Server(uvicorn.Config(application, http=BoundedProtocol, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
+    loop = HurriedLoop()
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(running.serve(sockets=[listener]))
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     wait_until(lambda: running.started)
-    yield running, listener.getsockname()
+    yield running, listener.getsockname(), loop
     running.should_exit = True
     thread.join()
     listener.close()
@@ -41,10 +59,17 @@ REQUEST = b"GET / HTTP/1.1\r\nhost: localhost\r\n"
     "part", [b"", b"G", REQUEST, REQUEST + b"\r\n" + REQUEST], ids=["silent", "a letter", "half", "half of a second one"]
 )
 def test_a_request_without_an_end_is_closed(server, part) -> None:
-    running, address = server
+    running, address, loop = server
     connections = [socket.create_connection(address, timeout=PATIENCE) for _ in range(200)]
     for connection in connections:
         connection.sendall(part)
+    begun = part.rpartition(b"\r\n\r\n")[2]
+
+    def has_come(protocol: BoundedProtocol) -> bool:
+        return protocol.conn.trailing_data[0] == begun and not protocol._is_answering()
+
+    wait_until(lambda: sum(map(has_come, [*running.server_state.connections])) == len(connections))
+    loop.put_forward(HEADER_SECONDS)
     for connection in connections:
         while connection.recv(4096):
             pass
@@ -54,7 +79,7 @@ def test_a_request_without_an_end_is_closed(server, part) -> None:
 
 
 def test_thousands_of_connections_leave_nothing_behind(server) -> None:
-    running, address = server
+    running, address, _ = server
     for number in range(3000):
         with socket.create_connection(address, timeout=PATIENCE) as connection:
             connection.sendall([b"", REQUEST, REQUEST + b"\r\n"][number % 3])

@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 from recipekit.runner.launch.slurm import SCRIPT, must_submit, script, submit
@@ -52,12 +51,6 @@ def job(minimal):
     return build
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """A Slurm of one machine: its real daemons, in a folder of their own."""
@@ -65,23 +58,30 @@ def cluster(tmp_path_factory):
     if os.geteuid() or not all(map(shutil.which, programs)):
         pytest.skip("a Slurm of one machine needs root and the packages slurm-wlm and munge")
     folder = tmp_path_factory.mktemp("slurm")
-    host, port = socket.gethostname().partition(".")[0], free_port()
+    host = socket.gethostname().partition(".")[0]
+    port = 20_000 + os.getpid() % 5_000 * 2  # below those that the system gives to whoever asks for any
     (folder / "state").mkdir()
-    (folder / "slurm.conf").write_text(CONF.format(host=host, folder=folder, port=port, next_port=free_port()))
+    (folder / "slurm.conf").write_text(CONF.format(host=host, folder=folder, port=port, next_port=port + 1))
     (folder / "munge.key").write_bytes(secrets.token_bytes(128))
     (folder / "munge.key").chmod(0o400)
     env = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
     munge = [f"--{name}={folder}/munge.{ending}" for name, ending in
              (("key-file", "key"), ("socket", "sock"), ("pid-file", "pid"), ("log-file", "log"), ("seed-file", "seed"))]  # fmt: skip
-    daemons = [["munged", "--foreground", "--force", *munge], ["slurmctld", "-D"], ["slurmd", "-D", "-N", host]]
+
+    def said(*argv: str) -> str:
+        return subprocess.run(argv, env=env, capture_output=True, text=True, check=False).stdout
+
+    daemons = [  # each needs the one before, and when it is ready
+        (["munged", "--foreground", "--force", *munge], (folder / "munge.sock").exists),
+        (["slurmctld", "-D"], lambda: " is UP" in said("scontrol", "ping")),
+        (["slurmd", "-D", "-N", host], lambda: "idle" in said("sinfo", "-h", "-o", "%t")),
+    ]
     with (folder / "log").open("w") as log:
         running = []
         try:
-            for argv in daemons:
+            for argv, is_ready in daemons:
                 running.append(subprocess.Popen(argv, env=env, stdout=log, stderr=log))
-                time.sleep(1)
-            nodes = ["sinfo", "-h", "-o", "%t"]
-            wait_until(lambda: "idle" in subprocess.run(nodes, env=env, capture_output=True, text=True, check=False).stdout, running[-1])
+                wait_until(is_ready, running[-1])
             yield env["SLURM_CONF"]
         finally:
             for process in reversed(running):

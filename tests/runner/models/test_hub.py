@@ -15,6 +15,7 @@ from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.yaml_writing import to_yaml
 
 from ...support.hub_server import listening
+from ...support.llm_server import reserved_port
 
 FILES = ("config.json", "tokenizer.json")
 INSTEAD = "or set model.base_model to a folder or embedded:smollm2-135m-instruct"
@@ -26,7 +27,7 @@ def ask(tmp_path, monkeypatch):
 
     def asked(api, file=(200, ""), token="", name="someone/model", revision=None):
         class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_):
+            def log_message(self, format, *args):
                 pass
 
             def do_GET(self):
@@ -62,7 +63,7 @@ def ask(tmp_path, monkeypatch):
         assert "\n" not in problem.what and INSTEAD in problem.hint
         return problem
 
-    asked.refused = refused
+    asked.refused = refused  # pyright: ignore[reportFunctionMemberAccess]
     return asked
 
 
@@ -104,9 +105,8 @@ def test_a_page_that_is_not_a_hub_response_is_reported(ask):
 
 
 def test_a_refused_connection_names_the_address(ask):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    assert f"cannot be reached (http://127.0.0.1:{port})" in ask.refused(f"http://127.0.0.1:{port}").what
+    with reserved_port() as port:
+        assert f"cannot be reached (http://127.0.0.1:{port})" in ask.refused(f"http://127.0.0.1:{port}").what
 
 
 def test_a_hub_that_never_answers_times_out(ask, monkeypatch):
@@ -132,9 +132,10 @@ def slow(handler):
 @pytest.mark.parametrize("behave", [silent, slow])
 def test_a_stalled_download_times_out(ask, monkeypatch, behave):
     monkeypatch.setattr(hub, "WHOLE_SECONDS", 1)
+    before = {*threading.enumerate()}  # of other tests
 
     class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_):
+        def log_message(self, format, *args):
             pass
 
         def do_HEAD(self):
@@ -152,7 +153,7 @@ def test_a_stalled_download_times_out(ask, monkeypatch, behave):
 
     with listening(Handler) as url:
         assert "cannot be reached" in ask.refused(url).what
-    assert [thread for thread in threading.enumerate() if not thread.daemon] == [threading.main_thread()], "the command would not end"
+    assert [thread for thread in threading.enumerate() if not (thread.daemon or thread in before)] == [], "the command would not end"
 
 
 def test_a_hub_whose_name_is_unknown_cannot_be_reached(ask):

@@ -12,7 +12,7 @@ from recipekit.runner.providers.endpoints import endpoint
 from recipekit.runner.providers.requests import ProviderRequest, Reply
 from recipekit.schemas.generate_sections import Provider, Sampling
 
-from ...support.llm_server import chunk, completion, redirect, reply, serving, status, streamed
+from ...support.llm_server import chunk, completion, redirect, reply, reserved_port, serving, status, streamed
 from ...support.waiting import PATIENCE
 
 ASKED = ProviderRequest("p", "m", ({"role": "user", "content": "Hi"},), Sampling(0.5, 0.9, 33, 1.1), 7)
@@ -152,10 +152,8 @@ def test_an_address_without_the_interface_is_explained() -> None:
 
 
 def test_a_lost_server_is_retried() -> None:
-    with serving(reply()) as server:
-        pass
-    with pytest.raises(CallFailed, match="ConnectError") as failed:
-        asyncio.run(reply_of(endpoint(Provider("openai_compatible", "m", base_url=server.url)), ASKED))
+    with reserved_port() as port, pytest.raises(CallFailed, match="ConnectError") as failed:
+        asyncio.run(reply_of(endpoint(Provider("openai_compatible", "m", base_url=f"http://127.0.0.1:{port}/v1")), ASKED))
     assert failed.value.retryable
 
 
