@@ -16,11 +16,12 @@ from .support.recipe_process import environment
 NOTEBOOK = ROOT / "docs" / "quickstart.ipynb"
 # Whoever runs the tests has installed the package; %pip would do it again.
 EXECUTE = """if True:
-    import sys, nbclient, nbformat
+    import sys, nbclient, nbformat, traitlets.config
     notebook = nbformat.read(sys.argv[1], 4)
     nbformat.validate(notebook)
     notebook.cells = [cell for cell in notebook.cells if "install" not in cell.metadata.get("tags", ())]
-    nbclient.NotebookClient(notebook, timeout=None, kernel_name="python3").execute()
+    config = traitlets.config.Config(KernelManager={"transport": "ipc"})  # a port of its choice may be another's when the kernel takes it
+    nbclient.NotebookClient(notebook, timeout=None, kernel_name="python3", config=config).execute()
     nbformat.write(notebook, sys.argv[1])
 """
 

@@ -2,7 +2,6 @@
 
 import os
 import pty
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from ...support.jsonl import write_jsonl
 from ...support.recipe_process import COMMAND
 from ...support.tiny import emogpt_rows
-from ...support.waiting import PATIENCE, wait_until
+from ...support.waiting import PATIENCE
 
 ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 # What writes to a terminal before and after it was closed, and then to a file.
@@ -55,13 +54,31 @@ def test_work_goes_on_after_its_terminal_was_closed(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_text() == "done"
 
 
+# A command whose terminal is closed while it converts rows.
+HUNG_UP = """
+import os, signal
+from recipekit.converters.building import workers
+from recipekit.runner.cli.main import main
+
+convert_batch = workers.convert_batch
+
+def hang_up(*arguments):
+    print(len(os.listdir()), flush=True)
+    os.kill(os.getpid(), signal.SIGHUP)
+    return convert_batch(*arguments)
+
+workers.convert_batch = hang_up
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may themselves run under nohup
+main()
+"""
+
+
 def test_a_closed_terminal_ends_a_conversion_without_leaving_files(tmp_path: Path) -> None:
     """As Ctrl-C does: the temporary folder is removed. nohup keeps it running."""
-    rows = write_jsonl(tmp_path / "rows.jsonl", emogpt_rows() * 1000)
-    process = subprocess.Popen([*COMMAND, "convert", "--converter", "emogpt", str(rows), "--out", str(tmp_path / "out")])
-    wait_until(lambda: len([*tmp_path.iterdir()]) == 2, process)
-    process.send_signal(signal.SIGHUP)
-    assert process.wait(PATIENCE) == 130
+    write_jsonl(tmp_path / "rows.jsonl", emogpt_rows())
+    arguments = ["convert", "--converter", "emogpt", "rows.jsonl", "--out", "out", "--processes", "1"]
+    ended = subprocess.run([sys.executable, "-c", HUNG_UP, *arguments], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert (ended.returncode, ended.stdout) == (130, "2\n"), "the rows and the temporary folder"
     assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
 
 
