@@ -16,10 +16,10 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "RECIPEKIT_DEVICE": "cpu", "PYTHONSAFEPATH": "1", **more}
 
 
-def start(*arguments: object, cwd: Path | None = None, stdout: int = subprocess.DEVNULL, **more: str) -> subprocess.Popen[str]:
+def start(*arguments: object, cwd: Path | None = None, **more: str) -> subprocess.Popen[str]:
     """Start `recipe ...`; what it says can be read from its stderr."""
-    argv = [*COMMAND, *map(str, arguments)]
-    return subprocess.Popen(argv, cwd=cwd, env=environment(**more), stdout=stdout, stderr=subprocess.PIPE, text=True)
+    argv, env = [*COMMAND, *map(str, arguments)], environment(**more)
+    return subprocess.Popen(argv, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for_step(root: Path, step: int, process: subprocess.Popen[str]) -> Path:

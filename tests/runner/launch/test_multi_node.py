@@ -18,6 +18,7 @@ from recipekit.runner.runtime.run_folder import create
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Launch
 
+from ...support.held_training import held_at
 from ...support.recipe_process import COMMAND, environment
 from ...support.single_process import ROWS, SAME, losses, settings
 from ...support.tiny import write_recipe
@@ -83,9 +84,9 @@ def workplace(tmp_path_factory, tiny_model) -> Path:
     return folder
 
 
-def on(machine: tuple[str, str], workplace: Path, *arguments: str) -> subprocess.Popen:
+def on(machine: tuple[str, str], workplace: Path, *arguments: str, **more: str) -> subprocess.Popen:
     name, interface = machine
-    argv, env = ["ip", "netns", "exec", name, *COMMAND, *arguments], environment(GLOO_SOCKET_IFNAME=interface)
+    argv, env = ["ip", "netns", "exec", name, *COMMAND, *arguments], environment(GLOO_SOCKET_IFNAME=interface, **more)
     return subprocess.Popen(argv, cwd=workplace, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
@@ -95,7 +96,7 @@ def story(machines, workplace) -> dict:
     root = workplace / "two"
     first = on(machines[0], workplace, "run", "tiny.yml", *settings(*SAME, *TWO), "--runs-dir", "two")
     run = wait_until(lambda: next(iter(root.glob("tiny/*/launch.json")), None), first).parent
-    second = on(machines[1], workplace, "join", str(run), "--node", "1")
+    second = on(machines[1], workplace, "join", str(run), "--node", "1", **held_at(4, workplace / "site"))
     wait_until(lambda: (run / "metrics.jsonl").exists() and len(losses(run)) >= 4, first)
     for pid in subprocess.run(["ip", "netns", "pids", machines[1][0]], capture_output=True, text=True, check=True).stdout.split():
         os.kill(int(pid), signal.SIGKILL)

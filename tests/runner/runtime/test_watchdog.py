@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from functools import partial
 
 import pytest
@@ -19,6 +18,17 @@ class Clock:
     now = 0.0
 
     def __call__(self) -> float:
+        return self.now
+
+
+class Ticking:
+    """A clock that stands still until the child hangs; then each look at it takes a fifth of a second, on a machine of any load."""
+
+    def __init__(self, folder) -> None:
+        self.folder, self.now = folder, 0.0
+
+    def __call__(self) -> float:
+        self.now += 0.2 * (self.folder / "hangs").exists()
         return self.now
 
 
@@ -101,7 +111,7 @@ waits_for_ever()
     ids=["ends when it is asked to", "ends when it is killed", "is slow to answer"],
 )
 def test_a_hanging_trainer_is_ended_with_its_stack(tmp_path, monkeypatch, watched_by, habit):
-    watched_by(lambda: time.monotonic() if (tmp_path / "hangs").exists() else 0.0)
+    watched_by(Ticking(tmp_path))
     monkeypatch.setattr("recipekit.runner.runtime.child_process._PATIENCE_SECONDS", 0.5)
     pids = []
     text = HANGING.replace("HABIT", habit)
@@ -123,7 +133,7 @@ def test_processes_waiting_for_a_dead_trainer_end(tmp_path, watched_by):
         f"open('progress.jsonl', 'a').write(json.dumps({{'event': 'train', 'pid': {gone.pid}}}) + '\\n')\n"
         "open('hangs', 'w')\ntime.sleep(600)"
     )
-    watched_by(lambda: time.monotonic() if (tmp_path / "hangs").exists() else 0.0)
+    watched_by(Ticking(tmp_path))
     with pytest.raises(UserError, match="training made no progress for 1 seconds"):
         run_child((sys.executable, "-c", text), tmp_path, {}, "x.log", "training", lambda event: None, 1)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from recipekit.runner.resources.forward_pass import PADDED_TO
 
+from ...support.held_training import held_at
 from ...support.jsonl import write_jsonl
 from ...support.recipe_process import start, wait_for_step
 from ...support.tiny import emogpt_rows, write_recipe
@@ -203,8 +204,8 @@ def test_a_gate_that_is_not_met_exits_3_and_keeps_the_run(finished, workplace, r
 
 
 @pytest.mark.long
-def test_a_training_killed_outright_resumes_to_the_same_bits(finished, workplace, recipe):
-    process = start("run", "tiny.yml", "--runs-dir", "killed", cwd=workplace)
+def test_a_training_killed_outright_resumes_to_the_same_bits(finished, workplace, recipe, tmp_path):
+    process = start("run", "tiny.yml", "--runs-dir", "killed", cwd=workplace, **held_at(6, tmp_path / "site"))
     run = wait_for_step(workplace / "killed", 6, process)
     trainer = int(subprocess.run(["pgrep", "-f", "-P", str(process.pid), "axolotl"], capture_output=True, text=True).stdout.split()[0])
     os.kill(trainer, signal.SIGKILL)
@@ -218,9 +219,9 @@ def test_a_training_killed_outright_resumes_to_the_same_bits(finished, workplace
     assert weights(run) == weights(folder_of(finished, workplace))
 
 
-def test_a_stopped_training_resumes_bit_identical(finished, workplace, recipe):
-    process = start("run", "tiny.yml", "--runs-dir", "stopped", cwd=workplace)
-    run = wait_for_step(workplace / "stopped", 1, process)  # early: it must not have ended when the signal comes
+def test_a_stopped_training_resumes_bit_identical(finished, workplace, recipe, tmp_path):
+    process = start("run", "tiny.yml", "--runs-dir", "stopped", cwd=workplace, **held_at(1, tmp_path / "site"))
+    run = wait_for_step(workplace / "stopped", 1, process)
     process.send_signal(signal.SIGTERM)
     output = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 130
@@ -235,12 +236,12 @@ def test_a_stopped_training_resumes_bit_identical(finished, workplace, recipe):
 
 
 @pytest.mark.long
-def test_a_stop_before_a_due_evaluation_changes_nothing(workplace, recipe):
+def test_a_stop_before_a_due_evaluation_changes_nothing(workplace, recipe, tmp_path):
     """With an evaluation after each step, a signal always skips one; an evaluation draws random numbers, and so does the dropout."""
     each = ["--set", "training.eval_steps=1", "--set", "training.max_steps=8"]
     whole = recipe("run", "tiny.yml", *each, "--runs-dir", "whole", "--json", cwd=workplace)
     assert whole.returncode == 0, whole.stderr
-    process = start("run", "tiny.yml", *each, "--runs-dir", "cut", cwd=workplace)
+    process = start("run", "tiny.yml", *each, "--runs-dir", "cut", cwd=workplace, **held_at(2, tmp_path / "site"))
     run = wait_for_step(workplace / "cut", 2, process)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=PATIENCE)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from recipekit.runner.runtime.checkpoints import fault
 
+from ...support.held_training import held_at
 from ...support.recipe_process import start, wait_for_step
 from ...support.single_process import ROWS, SAME, losses, settings
 from ...support.tiny import write_recipe
@@ -64,13 +65,13 @@ def workplace(tmp_path_factory, tiny_model) -> Path:
 @pytest.fixture(scope="module")
 def story(workplace, recipe) -> dict:
     """One run of two processes: stopped by SIGTERM, resumed, one process killed, resumed to the end."""
-    root = workplace / "two"
-    process = start("run", "tiny.yml", *settings(*SAME, *TWO), "--runs-dir", "two", cwd=workplace)
+    root, site = workplace / "two", workplace / "site"
+    process = start("run", "tiny.yml", *settings(*SAME, *TWO), "--runs-dir", "two", cwd=workplace, **held_at(1, site))
     run = wait_for_step(root, 1, process)
     process.send_signal(signal.SIGTERM)
     results = {"run": run, "stopped": (process.communicate(timeout=PATIENCE)[1], process.returncode), "ended": all_end(run)}
     results["checkpoints"] = {path.name: fault(path) for path in (run / "checkpoints").glob("checkpoint-*")}
-    process = start("resume", str(run), cwd=workplace)
+    process = start("resume", str(run), cwd=workplace, **held_at(5, site, rank="1"))
     wait_for_step(root, 5, process)
     os.kill(workers(run)[1], signal.SIGKILL)
     results["killed"] = (process.communicate(timeout=PATIENCE)[1], process.returncode)
@@ -148,7 +149,8 @@ def test_processes_that_abort_once_everything_is_saved_have_trained(workplace, r
 
 
 def test_a_launcher_that_is_killed_takes_its_processes_along(workplace):
-    process = start("run", "tiny.yml", *settings(*SAME, *TWO), "--runs-dir", "launcher", cwd=workplace)
+    held = held_at(1, workplace / "site")
+    process = start("run", "tiny.yml", *settings(*SAME, *TWO), "--runs-dir", "launcher", cwd=workplace, **held)
     run = wait_for_step(workplace / "launcher", 1, process)
     os.kill(parent_of(workers(run)[0]), signal.SIGKILL)
     process.communicate(timeout=PATIENCE)

@@ -7,10 +7,10 @@ import signal
 import pytest
 import yaml
 
+from ...support.held_training import held_at
 from ...support.jsonl import write_jsonl
-from ...support.recipe_process import start
+from ...support.recipe_process import start, wait_for_step
 from ...support.tiny import emogpt_rows, write_text
-from ...support.waiting import wait_until
 
 pytestmark = pytest.mark.train
 CHAT = """recipe: 1
@@ -45,8 +45,8 @@ def run(recipe, workplace, name: str) -> dict:
 @pytest.fixture(scope="module")
 def fine_tuned(workplace, recipe) -> dict:
     """The second stage, which runs the first; interrupted in the first stage's training, and gone on with."""
-    process = start("run", "chat.yml", cwd=workplace)
-    wait_until(lambda: list(workplace.glob("runs/tiny_text/*/metrics.jsonl")), process)
+    process = start("run", "chat.yml", cwd=workplace, **held_at(1, workplace / "site"))
+    wait_for_step(workplace / "runs", 1, process)
     process.send_signal(signal.SIGTERM)
     output = process.communicate()[1]
     assert process.returncode == 130, output
