@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from .base.counted import counted
 from .findings import Finding, Rule
 from .sections import AUTO, Recipe
 
@@ -56,7 +57,7 @@ def rows_of_a_step(recipe: Recipe) -> Iterator[Finding]:
         yield Finding(("training", "gradient_accumulation_steps"), "is computed from global_batch_size", hint)
     at_once, factors = (processes, "") if micro == AUTO else (micro * processes, f"micro_batch_size {micro} x ")
     if rows % at_once:
-        what = f"{rows} rows per step are not a multiple of {factors}{processes} process{'es' * (processes > 1)}"
+        what = f"{counted(rows, 'row')} per step {'is' if rows == 1 else 'are'} not a multiple of {factors}{counted(processes, 'process')}"
         yield Finding(("training", "global_batch_size"), what, f"use a multiple of {at_once}")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from .base.counted import counted
 from .findings import Finding, Rule, no_effect
 from .sections import Recipe
 
@@ -69,7 +70,7 @@ def hosts_of_another_number(recipe: Recipe) -> Iterator[Finding]:
     if launch.engine != "deepspeed":
         yield no_effect(("launch", "hosts"), f" with engine: {launch.engine}", "set engine: deepspeed, or use main_address")
     elif launch.hosts and len(launch.hosts) != launch.num_nodes:
-        yield Finding(("launch", "hosts"), f"lists {len(launch.hosts)} machines, but num_nodes is {launch.num_nodes}",
+        yield Finding(("launch", "hosts"), f"lists {counted(len(launch.hosts), 'machine')}, but num_nodes is {launch.num_nodes}",
                       f"set num_nodes: {len(launch.hosts)}")  # fmt: skip
 
 

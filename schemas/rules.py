@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
+from .base.counted import counted
 from .batch import BATCH_RULES
 from .encodings import encoding_hint, is_encoding
 from .evaluation_rules import EVALUATION_RULES
@@ -90,7 +91,11 @@ def warmup_longer_than_the_run(recipe: Recipe) -> Iterator[Finding]:
     training = recipe.training
     if training.warmup_steps and training.max_steps and training.warmup_steps >= training.max_steps:
         hint = "use about a tenth of the steps: otherwise the full learning rate is never reached"
-        yield Finding(("training", "warmup_steps"), f"{training.warmup_steps} steps of {training.max_steps} are warm-up", hint)
+        yield Finding(
+            ("training", "warmup_steps"),
+            f"{counted(training.warmup_steps, 'step')} of warm-up, but the run takes {training.max_steps}",
+            hint,
+        )
     if training.warmup_ratio is not None and training.warmup_steps is not None:
         yield Finding(("training", "warmup_steps"), "cannot be combined with warmup_ratio", "keep one of them")
     if training.warmup_ratio == 1:

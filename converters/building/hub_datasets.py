@@ -11,6 +11,7 @@ from functools import cache
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from ...schemas.base.counted import counted
 from ...schemas.base.errors import Location, Problem, UserError, first_line
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Source
@@ -131,7 +132,7 @@ class HubRows:
                 value = next(rows, None)
             except Exception as error:  # ten formats and the network, each with its own errors
                 hint = "try again; no output was written"
-                raise UserError(Problem(location, f"failed after {self.given:,} rows: {error}", hint, "unreadable")) from None
+                raise UserError(Problem(location, f"failed after {counted(self.given, 'row')}: {error}", hint, "unreadable")) from None
             if value is None:
                 return
             self.given += 1

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import orjson
 
+from ...schemas.base.counted import counted
 from ...schemas.base.errors import GateError, Problem
 from ...schemas.sections import SPLITS, RecordType, SplitName
 from .manifest import NearDuplicates
@@ -88,7 +89,7 @@ def refuse(pairs: Iterable[Pair], lines: Path, splits: Sequence[int]) -> None:
     ids = ids_of([lines], {row for pair in shown for row in (pair.first, pair.second)})
     leaks = [Leak(kind, ids[first], split_name(splits[first]), ids[second], split_name(splits[second])) for kind, first, second in shown]
     hint = "group the rows with data.split.group_by, remove duplicates with data.dedup, or remove the fixed split of a source"
-    raise leak_error(leaks, count, f"{count} leaks between splits", hint)
+    raise leak_error(leaks, count, f"{counted(count, 'leak')} between splits", hint)
 
 
 def leak_error(shown: Iterable[Leak], count: int, what: str, hint: str) -> GateError:

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from ...schemas.base.counted import counted, listed
+from ...schemas.base.counted import counted, counted_of, listed
 from ...schemas.base.errors import SUMMARY, GateError, Location, Problem, UserError
 from ...schemas.sections import Data
 from ..reading.delimited import NO_HEADER
@@ -30,8 +30,8 @@ def check_budget(ledger: Ledger, allowed: float, files: Iterable[SourceFile] = (
     for drop in ledger.examples:
         alike.setdefault((drop.row.file, drop.reason, drop.detail), []).append(drop.row)
     problems = [_unusable(reason, detail, rows) for (_, reason, detail), rows in alike.items()]
-    more = f" (the first {len(ledger.examples)} are listed)" if ledger.unusable > len(ledger.examples) else ""
-    summary = f"{ledger.unusable} of {ledger.rows_in} rows cannot be used{more}"
+    more = f" (the faults of the first {len(ledger.examples)} are listed)" if ledger.unusable > len(ledger.examples) else ""
+    summary = f"{counted_of(ledger.unusable, ledger.rows_in, 'row')} cannot be used{more}"
     hint = _budget_hint(ledger)
     if ledger.unusable == ledger.rows_in and len({reason for _, reason, _ in alike}) == 1:
         hint = _NO_ROW_HINTS.get(ledger.examples[0].reason, hint)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from ...schemas.base.counted import counted
 from ...schemas.base.errors import Location, Problem, UserError
 from .bounded_lines import bounded_lines
 from .encodings import encoding_hint
@@ -107,7 +108,7 @@ def _names(header: list[str]) -> list[str]:
 
 def _row(cells: list[str], header: list[str], names: list[str], name: str, line: int) -> Row | Drop:
     if len(cells) != len(header):
-        return Drop(Row(None, name, line), "ragged_row", f"{len(cells)} cells, {len(header)} columns")
+        return Drop(Row(None, name, line), "ragged_row", f"{counted(len(cells), 'cell')}, {counted(len(header), 'column')}")
     if fault := _text_fault(cells):
         return Drop(Row(None, name, line), fault)
     if cells[-1] == header[-1] and len(cells) > 1 and cells[1:] == header[1:] and cells[0].removeprefix("\ufeff") == header[0]:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
+from ...schemas.base.counted import counted
 from ...schemas.options import Positive, Share
 from ..reading.contents import sniff
 from ..reading.readers import Reads
@@ -77,7 +78,7 @@ def _line(row: Row, text: str, meta: dict[str, Any], min_words: int) -> Record |
     if not cleaned:
         return Drop(row, "blank", filtered=True)
     if (count := len(cleaned.split())) < min_words:
-        return Drop(row, "too_short", f"{count} words, at least {min_words} required", filtered=True)
+        return Drop(row, "too_short", f"{counted(count, 'word')}, at least {min_words} required", filtered=True)
     return Record(row, {"text": cleaned}, meta, ("line_cleaned",) if cleaned != text else ())
 
 

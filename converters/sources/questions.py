@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeGuard
 
+from ...schemas.base.counted import counted
 from ..reading.records import Drop, Part, Row
 from .emotion_words import is_refusal, merge_runs, parse_emotions
 
@@ -109,7 +110,7 @@ def _add_merged(question: Question, statistics: Any) -> tuple[str, str] | None:
     for word, detail in details.items():
         count = detail.get("count") if isinstance(detail, dict) else None
         if not _is_count(count) or count > total:
-            return "wrong_statistics", f"{word}: a count of {count} in {total} runs"
+            return "wrong_statistics", f"{word}: a count of {count} in {counted(total, 'run')}"
         frequency = detail.get("frequency", count / total)
         if not isinstance(frequency, int | float) or abs(frequency - count / total) > _ROUNDING:
             return "wrong_statistics", f"{word}: {count} of {total} runs is not a frequency of {frequency!r}"

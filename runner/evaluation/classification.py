@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
+from ...schemas.base.counted import counted_of
 from ...schemas.base.words import WORD
 from ...schemas.sections import Evaluation
 from ..runtime.progress import read_lines
@@ -49,7 +50,7 @@ def score_classified(
     baseline = max((model for model in columns if model != TUNED), key=lambda model: point(first, columns[model]))
     notes = [NO_BASE]
     if missing := chosen - len(columns[TUNED]):
-        notes.append(f"{missing} of {chosen} rows are longer than sequence_len and were dropped, as in training.")
+        notes.append(f"{counted_of(missing, chosen, 'row', 'are')} longer than sequence_len and dropped, as in training.")
     found = score_models(evaluation, columns, baseline)
     return {
         **facts,

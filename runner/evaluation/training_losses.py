@@ -7,6 +7,7 @@ falls while validation loss rises.
 import math
 from typing import Any, NamedTuple, TypeGuard
 
+from ...schemas.base.counted import counted
 from ..runtime.progress import loss_text
 
 STUCK_ABOVE = 2.0
@@ -79,7 +80,7 @@ def diagnosis(lines: list[dict[str, Any]], of_texts: bool = False) -> Diagnosis:
     that has read similar ones gains little."""
     train, validation = _series(lines, "loss"), _series(lines, "eval_loss")
     if len(train) < 4:
-        return Diagnosis("too_short", f"{len(train)} logged steps are too few for a diagnosis.")
+        return Diagnosis("too_short", f"{counted(len(train), 'logged step', 'are')} too few for a diagnosis.")
     number = max(len(train) // 4, 1)
     start, end = _mean(train[:number]), _mean(train[-number:])
     of = f" (means of the first and the last {number} logged steps)" if number > 1 else ""

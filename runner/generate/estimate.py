@@ -74,7 +74,6 @@ def estimate_lines(facts: dict[str, Any]) -> list[str]:
         most = f", at most {provider['most_reply_tokens']:,} reply tokens" if provider["most_reply_tokens"] else ""
         lines.append(f"{provider['provider']}: {asked}, {provider['prompt_tokens']:,} prompt tokens (cl100k){most}{money}")
     if facts["judged"]:
-        lines.append(
-            f"at most {facts['judged']:,} judgements by {facts['judge']} in addition; their prompts depend on replies that do not exist yet"
-        )
+        most = f"at most {counted(facts['judged'], 'judgement')} by {facts['judge']} in addition"
+        lines.append(f"{most}; their prompts depend on replies that do not exist yet")
     return lines

@@ -11,6 +11,7 @@ from rapidfuzz.distance import LCSseq
 
 from ...converters.sources.emogpt import is_terminated
 from ...converters.sources.emollm import REFUSAL
+from ...schemas.base.counted import counted
 from ...schemas.base.words import CJK
 from ...schemas.generate_sections import Filters
 from ..providers.requests import Reply
@@ -38,9 +39,9 @@ class TextFilter:
         tokens = words(text)
         filters = self.filters
         if filters.min_words and len(tokens) < filters.min_words:
-            return Rejected("too_short", f"{len(tokens)} words, at least {filters.min_words} required")
+            return Rejected("too_short", f"{counted(len(tokens), 'word')}, at least {filters.min_words} required")
         if filters.max_words and len(tokens) > filters.max_words:
-            return Rejected("too_long", f"{len(tokens)} words, at most {filters.max_words} allowed")
+            return Rejected("too_long", f"{counted(len(tokens), 'word')}, at most {filters.max_words} allowed")
         if filters.require_terminal and not is_terminated(text):
             return Rejected("unterminated", f"ends with {text[-20:]!r}")
         if found := next((match for pattern in self.banned if (match := pattern.search(text))), None):
@@ -83,5 +84,5 @@ def unusable(reply: Reply, refusals_are_answers: bool, keep_cut: bool) -> Reject
     if not refusals_are_answers and (match := REFUSAL.search(start) or _MORE.search(start)):
         return Rejected("refused", match.group()[:60])
     if reply.finish == "length" and not keep_cut:
-        return Rejected("cut", f"at {reply.completion_tokens} tokens: raise sampling.max_new_tokens, or set filters.keep_cut")
+        return Rejected("cut", f"at {counted(reply.completion_tokens, 'token')}: raise sampling.max_new_tokens, or set filters.keep_cut")
     return None

@@ -11,7 +11,7 @@ import orjson
 from ...converters.building.manifest import own_files
 from ...converters.reading.records import GENERATED_BY
 from ...schemas import VERSION
-from ...schemas.base.counted import counted, listed
+from ...schemas.base.counted import counted, counted_of, listed
 from ...schemas.base.errors import GateError
 from ...schemas.base.files import NewFile, new_folder, write_atomically
 from ...schemas.base.redact import MASK
@@ -86,7 +86,7 @@ def _further(job: Job, wanted: int, usage: Usage) -> Job:
     assert job.most is not None
     rows, there = usage.rows, sum(1 for _ in job._replace(most=None).task_items())
     if there <= job.most:
-        what = f"only {rows:,} of {rows + wanted:,} rows: all {counted(usage.requests, 'request')} of the task were made"
+        what = f"only {counted_of(rows, rows + wanted, 'row')}: all {counted(usage.requests, 'request')} of the task were made"
         hint = "give more input rows or raise options.count, or lower generate.min_rows"
         raise GateError(f"{what}; dropped: {listed(dict(sorted(usage.ledger.dropped.items())))}", hint=hint)
     return job._replace(most=min(there, job.most + ceil(wanted / max(rows / job.most, LEAST_YIELD))))
@@ -95,20 +95,21 @@ def _further(job: Job, wanted: int, usage: Usage) -> Job:
 def usage_lines(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the manifest in words, as (heading, line): what was requested, the outcome, and the usage."""
     fixed = f"; fixed: {listed(manifest['fixed'])}" if manifest["fixed"] else ""
-    first = (f"{manifest['rows_in']:,} in ({manifest['requests']:,} requests), {manifest['rows_kept']:,} kept as "
-             f"{manifest['rows']:,} rows; dropped: {listed(manifest['dropped'])}{fixed}")  # fmt: skip
+    first = (f"{manifest['rows_in']:,} in ({counted(manifest['requests'], 'request')}), {manifest['rows_kept']:,} kept as "
+             f"{counted(manifest['rows'], 'row')}; dropped: {listed(manifest['dropped'])}{fixed}")  # fmt: skip
     lines = [("generate", first)]
     for name, used in manifest["providers"].items():
         paid = "".join(f", {amount:,.4f} {currency}" for currency, amount in used.get("cost", {}).items())
-        guessed = f"; {used['unmetered']:,} replies without token counts, for which the maximum is assumed" if used["unmetered"] else ""
-        tokens = f"{used['prompt_tokens']:,} + {used['completion_tokens']:,} tokens"
+        unmetered = used["unmetered"]
+        guessed = f"; {counted(unmetered, 'reply')} without token counts, for which the maximum is assumed" if unmetered else ""
+        tokens = f"{used['prompt_tokens']:,} + {counted(used['completion_tokens'], 'token')}"
         lines.append(("", f"{name}: {used['kept']:,} kept of {used['requests']:,}, {used['asked_again']:,} asked again, "
-                     f"{used['retried']:,} retries, {tokens}{paid}{guessed}"))  # fmt: skip
+                     f"{counted(used['retried'], 'retry')}, {tokens}{paid}{guessed}"))  # fmt: skip
     if redacted := manifest["redacted_replies"]:
-        held = f"{redacted:,} replies contain" if redacted > 1 else "1 reply contains"
-        lines.append(("", f"{held} what looks like a secret; it was replaced with {MASK}"))
+        lines.append(("", f"{counted(redacted, 'reply', 'contain')} what looks like a secret; it was replaced with {MASK}"))
     if judge := manifest.get("judge"):
-        hidden = f"; {judge['redacted']:,} judgements with what looks like a secret, replaced with {MASK}" if judge["redacted"] else ""
+        secret = judge["redacted"]
+        hidden = f"; {counted(secret, 'judgement')} with what looks like a secret, replaced with {MASK}" if secret else ""
         lines.append(("", f"judge {judge['model']}: {judge['passed']:,} of {judge['judged']:,} pass{hidden}"))
     return [*lines, *(("", line) for line in composition_lines(manifest["composition"]))]
 

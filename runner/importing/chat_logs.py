@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from ...converters.reading.records import Row
 from ...converters.sources.chat_log import INPUT, seconds
+from ...schemas.base.counted import counted
 from .candidate import Candidate, changed
 from .columns import TEXT, Columns
 from .nested import all_levels
@@ -35,7 +36,7 @@ def logs_of_rows(rows: list[dict[str, object]]) -> Iterator[Candidate]:
             thread_key=(thread, None),
         ) | ({"gap_minutes": pause} if pause != _PAUSES[0] else {})  # fmt: skip
         user = f"{people[1 - people.index(assistant)]} is the user" if len(people) == 2 else "the others are the user"
-        slow = f"; conversations end before a pause of {pause // 60} hours" if "gap_minutes" in options else ""
+        slow = f"; conversations end before a pause of {counted(pause // 60, 'hour')}" if "gap_minutes" in options else ""
         yield Candidate("chat_log", "chat", options, f"each row is a dated message; {assistant} is the assistant; {user}{slow}", doubt=True)
 
 

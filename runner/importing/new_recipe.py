@@ -12,7 +12,7 @@ from ...converters.building.key_meanings import MEANINGS
 from ...converters.building.key_use import OTHERS
 from ...converters.building.unusable_rows import share_of
 from ...converters.sources.registry import converter
-from ...schemas.base.counted import counted, listed
+from ...schemas.base.counted import counted, counted_of, listed
 from ...schemas.base.terminal import printable
 from ...schemas.model_rules import EMBEDDED
 from ...schemas.options import options_schema
@@ -160,7 +160,7 @@ def _dropped(found: Recognised) -> str:
     if not found.unusable:
         return ""
     rows = len(found.records) + len(found.unusable)
-    why = f"{len(found.unusable):,} of {rows:,} rows cannot be used, e.g. {found.unusable[0].row}; remove the first # to drop them"
+    why = f"{counted_of(len(found.unusable), rows, 'row')} cannot be used, e.g. {found.unusable[0].row}; remove the first # to drop them"
     return f"  # max_dropped: {share_of(len(found.unusable), rows):g} # {printable(why)}\n"
 
 
@@ -170,7 +170,7 @@ def _split(found: Recognised) -> str:
         return f"    group_by: {one_line(groups)} # rows with the same {' '.join(groups[0].split())} stay in one split\n"
     labels = _labels(found)
     if len(labels) > 1 and min(labels.values()) > 1:
-        return f"    stratify_by: label # the same shares of the {len(labels)} labels in both splits\n"
+        return f"    stratify_by: label # the same shares of the {counted(len(labels), 'label')} in both splits\n"
     return ""
 
 
@@ -198,7 +198,7 @@ def recognised_lines(found: Recognised) -> Iterator[tuple[str, str]]:
         yield "files", f"{listed(dict(kinds.most_common()))}{fewer}"
     if found.unusable:
         reasons = listed(dict(Counter(drop.reason for drop in found.unusable).most_common()))
-        what = f"{len(found.unusable):,} of {len(found.records) + len(found.unusable):,} rows: {reasons}, e.g. {found.unusable[0]}"
+        what = f"{counted_of(len(found.unusable), len(found.records) + len(found.unusable), 'row')}: {reasons}, e.g. {found.unusable[0]}"
         yield "unusable", f"{what}; the run would stop at them: fix them, or uncomment data.max_dropped in the recipe"
     if row := sum_row(found):
         yield "sum", f"{row} looks like the sum of a sheet: remove the row if it is one"

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ...schemas.base.counted import counted
 from ...schemas.base.screen import Screen
 from ...schemas.base.terminal import beneath, echo_styled, printable
 from .chat_session import as_json
@@ -93,4 +94,4 @@ def print_ends(made: Sequence[ReplyStream]) -> None:
         count = len(speech.token_ids)
         name = f"{speech.speaker.name}: " if len(made) > 1 else ""
         why = {"length": ", cut off (by --max-tokens or the model's context)", "cancelled": ", stopped"}.get(speech.finish, "")
-        echo_styled((f"{name}{count} tokens in {speech.seconds:.1f} s{why}", {"dim": True}), err=True)
+        echo_styled((f"{name}{counted(count, 'token')} in {speech.seconds:.1f} s{why}", {"dim": True}), err=True)

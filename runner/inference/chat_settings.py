@@ -29,7 +29,7 @@ class Settings(NamedTuple):
         shown += [f"top_p {self.top_p:g}"] if self.temperature and self.top_p < 1 else []
         shown += [f"repetition_penalty {self.repetition_penalty:g}"] if self.repetition_penalty != 1 else []
         shown += [f"seed {self.seed}"] if self.temperature and self.seed is not None else []
-        return ", ".join([*shown, f"at most {self.max_new_tokens} tokens per reply"])
+        return ", ".join([*shown, f"at most {counted(self.max_new_tokens, 'token')} per reply"])
 
 
 def settings_of(target: ModelReference, given: dict[str, Any]) -> Settings:

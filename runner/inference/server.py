@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from ...schemas.base.counted import counted
 from ...schemas.base.errors import UserError
 from ...schemas.base.loopback import LOOPBACK_HOSTS
 from ..worker.generation import Reply
@@ -112,7 +113,8 @@ class Chats:
         room = self.served.context - len(ids)
         wanted = asked.max_new_tokens or room
         if room < 1 or (asked.max_new_tokens and wanted > room):
-            what = f"{len(ids)} prompt tokens and {asked.max_new_tokens or 1} new ones exceed the model's context of {self.served.context}"
+            tokens = f"{counted(len(ids), 'prompt token')} and {asked.max_new_tokens or 1} new"
+            what = f"{tokens} exceed the model's context of {self.served.context}"
             raise BadRequest(what, "messages", "context_length_exceeded")
         parts: asyncio.Queue[str | None] = asyncio.Queue()
         loop, forward = asyncio.get_running_loop(), _TextQueue(self.served, parts)

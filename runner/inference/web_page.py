@@ -9,6 +9,7 @@ from contextlib import closing
 from html import escape
 from typing import Any
 
+from ...schemas.base.counted import counted
 from ...schemas.base.errors import UserError
 from ...schemas.base.terminal import printable
 from .chat_session import Session
@@ -105,7 +106,7 @@ class ClassifierPage:
         """Build the page."""
         count = len(self.classifier.labels)
         with gr.Blocks(title=self.title, analytics_enabled=False, fill_width=True) as page:
-            _about(self.title, f"{count} labels: {', '.join(self.classifier.labels)}. Texts are {self.classifier.reads}.")
+            _about(self.title, f"{counted(count, 'label')}: {', '.join(self.classifier.labels)}. Texts are {self.classifier.reads}.")
             text = gr.Textbox(label="Text", lines=4, max_lines=20, autofocus=True, elem_id="line")
             classify = gr.Button("Classify", variant="primary", elem_id="send")
             status = gr.Textbox(label="Read", interactive=False, lines=1, elem_id="status", placeholder="no text yet")
@@ -122,7 +123,8 @@ class ClassifierPage:
         except UserError as error:
             return None, error.problems[0].what
         cut = found["tokens"] > found["tokens_seen"]
-        read = f"only the first {found['tokens_seen']:,} of {found['tokens']:,} tokens were read" if cut else f"{found['tokens']:,} tokens"
+        tokens = counted(found["tokens"], "token")
+        read = f"only the first {found['tokens_seen']:,} of {tokens} were read" if cut else tokens
         return found["probabilities"], read
 
 
@@ -146,4 +148,7 @@ def _text(role: str, text: str) -> dict[str, Any]:
 
 def _state(made: Sequence[ReplyStream]) -> str:
     ends = {"length": ", did not stop", "cancelled": ", stopped", "": " so far"}
-    return "; ".join(f"{one.speaker.name}: {len(one.token_ids)} tokens in {one.seconds:.1f} s{ends.get(one.finish, '')}" for one in made)
+    tokens = [counted(len(one.token_ids), "token") for one in made]
+    return "; ".join(
+        f"{one.speaker.name}: {count} in {one.seconds:.1f} s{ends.get(one.finish, '')}" for one, count in zip(made, tokens, strict=True)
+    )

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from ...schemas.base.counted import counted
 from ...schemas.base.files import new_folder, refuse_inputs_in
 from ...schemas.base.terminal import csv_rows, printable
 from ..worker.tokenizers import Tokenizer
@@ -128,6 +129,6 @@ def tokenised(first: list[PlacedRecord], tokenizer: Tokenizer) -> Iterator[str]:
     yield f"Tokens of {tokenizer.name}{how}\n"
     for number, (place, record) in enumerate(first, 1):
         ids = tokenizer.row_ids(record) if tokenizer.row_ids else tokenizer.encode(row_text(record, tokenizer))
-        yield f"=== {number}: {place}: {len(ids)} tokens"
+        yield f"=== {number}: {place}: {counted(len(ids), 'token')}"
         yield str(ids)
         yield "|".join(tokenizer.piece(token) for token in ids) + "\n"

@@ -37,7 +37,7 @@ def histogram(title: str, bins: Sequence[Bin], unit: str) -> str:
     for index, (start, stop, count) in enumerate(bins):
         tall = count / most * high
         kind = "beyond" if beyond and index == len(bins) - 1 else "bar"
-        text = f"{start:,.6g} to {stop:,.6g} {unit}: {count:,} rows"
+        text = f"{start:,.6g} to {stop:,.6g} {unit}: {counted(count, 'row')}"
         place = f'x="{LEFT + index * width:.1f}" y="{TOP + high - tall:.1f}" width="{max(width - 1, 0.5):.1f}" height="{tall:.1f}"'
         parts.append(f'<rect class="{kind}" {place}><title>{escape(text)}</title></rect>')
     last = bins[-1][0] if beyond else bins[-1][1]
@@ -53,7 +53,7 @@ def bars(counts: Sequence[tuple[str, int]], most: int = 15) -> str:
     total = sum(count for _, count in counts)
     shown = list(counts[:most])
     if len(counts) > most:
-        shown.append((f"{len(counts) - most:,} others", sum(count for _, count in counts[most:])))
+        shown.append((counted(len(counts) - most, "other"), sum(count for _, count in counts[most:])))
     highest = max((count for _, count in shown), default=0)
     rows = []
     for name, count in shown:

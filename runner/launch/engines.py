@@ -1,5 +1,6 @@
 """Build the command that starts the training's processes, and their environment, from the launch section. Pure."""
 
+from ...schemas.base.counted import counted
 from ...schemas.sections import Launch
 from ..runtime.machine import Machine
 
@@ -41,9 +42,8 @@ def unstartable(launch: Launch, machine: Machine) -> list[tuple[str, str, str]]:
             if wanted:
                 found.append((key, f"{why}, and this machine has none", "use engine: torchrun for several processes on a CPU"))
     elif launch.num_processes > machine.gpus:
-        found.append(
-            ("num_processes", f"{launch.num_processes} processes, but this machine has {machine.gpus} GPUs", "start one process per GPU")
-        )
+        what = f"{launch.num_processes} processes, but this machine has {counted(machine.gpus, 'GPU')}"
+        found.append(("num_processes", what, "start one process per GPU"))
     return found
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...schemas.base.counted import counted, counted_of
 from ...schemas.base.errors import Problem, UserError
 from ...schemas.batch import batch_of
 from ...schemas.recipe import LoadedRecipe
@@ -37,7 +38,7 @@ def require_rows(loaded: LoadedRecipe, splits: dict[str, int], rows: int) -> Non
     for split, use in (("train", "train"), (loaded.recipe.evaluation_split, "evaluate")):
         if not splits.get(split):
             location = loaded.document.location(("data", "split"))
-            hint = f"{rows:,} rows were read: add rows, or change the shares in data.split"
+            hint = f"{counted(rows, 'row', 'were')} read: add rows, or change the shares in data.split"
             raise UserError(Problem(location, f"the {split} split has no rows to {use} on", hint, "empty-split"))
 
 
@@ -50,7 +51,7 @@ def repetitions(recipe: Recipe, rows: int) -> list[str]:
     again = -rows % (batch.micro_batch_size * batch.processes)
     if batch.processes == 1 or not again or recipe.data.type == "text":
         return []
-    return [f"{again:,} of {rows:,} rows are seen twice in every epoch to give all {batch.processes} processes full batches"]
+    return [f"{counted_of(again, rows, 'row', 'are')} seen twice in every epoch to give all {batch.processes} processes full batches"]
 
 
 def early_stopping_note(recipe: Recipe, rows: int) -> list[str]:
@@ -63,7 +64,8 @@ def early_stopping_note(recipe: Recipe, rows: int) -> list[str]:
     if evaluations > training.early_stopping_patience:
         return []
     needed = training.early_stopping_patience + 1
-    return [f"early_stopping_patience cannot act: it takes {needed} evaluations before the last step, and there are {evaluations}"]
+    takes = f"it takes {counted(needed, 'evaluation')} before the last step, and there are {evaluations}"
+    return [f"early_stopping_patience cannot act: {takes}"]
 
 
 def step_problems(recipe: Recipe, document: Document, rows: int) -> Iterator[Problem]:
@@ -71,7 +73,7 @@ def step_problems(recipe: Recipe, document: Document, rows: int) -> Iterator[Pro
     if steps_depend_on_tokens(recipe):
         return
     steps = optimizer_steps(recipe, rows)
-    for key, what in keys_beyond(recipe.training._asdict(), steps, f"{rows} rows"):
+    for key, what in keys_beyond(recipe.training._asdict(), steps, counted(rows, "row")):
         rule, hint = ("beyond-the-end", f"at most {steps}")
         if key == "warmup_steps":
             rule, hint = ("warmup-too-long", f"a tenth is usual: {max(steps // 10, 1)}")
@@ -82,6 +84,6 @@ def keys_beyond(training: Mapping[str, Any], steps: int, size: str) -> Iterator[
     """Yield the keys that have no effect in a run of so many steps, with the reason. `size` says of how many rows or blocks."""
     for key in ("eval_steps", "save_steps"):
         if training[key] and training[key] > steps:
-            yield key, f"training.{key}: {training[key]} is beyond the end of the run, which takes {steps} steps for {size}"
+            yield key, f"training.{key}: {training[key]} is beyond the end of the run, which takes {counted(steps, 'step')} for {size}"
     if training["warmup_steps"] and training["warmup_steps"] >= steps:
-        yield "warmup_steps", f"training.warmup_steps: {training['warmup_steps']} steps of warm-up, but the run takes {steps}"
+        yield "warmup_steps", f"training.warmup_steps: {counted(training['warmup_steps'], 'step')} of warm-up, but the run takes {steps}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...converters.building.row_encoder import with_system_prompt
 from ...converters.reading.records import Record, RecordValue
+from ...schemas.base.counted import counted
 from ...schemas.base.errors import Problem
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Data, Model, Recipe
@@ -104,7 +105,7 @@ def _prefix(data: Data) -> str:
 
 
 def _counted(found: Sequence[int] | Sequence[Record] | dict[int, str], records: Sequence[Record]) -> str:
-    return f"{len(found)} of the first {len(records)} row{'s' * (len(records) > 1)}"
+    return f"{len(found)} of the first {counted(len(records), 'row')}"
 
 
 def _listed(rows: Iterable[tuple[Record, str]]) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from ...schemas.base.counted import counted
 from ...schemas.base.screen import MARKS, Screen
 from ..resources.fit import OTHERS, others_text, size_text
 from .tables import print_columns
@@ -36,7 +37,7 @@ def _machine(facts: dict[str, Any], console: Screen) -> None:
     where = disk["cache_folder"].replace(str(Path.home()), "~")
     lines = [
         (GOOD, "Python", facts["python"]),
-        (GOOD, "CPU", f"{facts['cores']} cores"),
+        (GOOD, "CPU", counted(facts["cores"], "core")),
         (GOOD, "memory", f"{size_text(memory['available'])} available of {size_text(memory['total'])}"),
         (GOOD, "disk", f"{size_text(disk['here'])} free here, {size_text(disk['cache'])} at {where}"),
     ]

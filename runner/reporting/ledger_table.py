@@ -9,7 +9,7 @@ from ...converters.building.batches import NO_ROWS, NOT_READ
 from ...converters.building.budgets import composition
 from ...converters.building.named_in_rows import absent_note
 from ...converters.reading.readers import SKIPPED_TEXT
-from ...schemas.base.counted import counted
+from ...schemas.base.counted import counted, counted_of
 from ...schemas.base.screen import Screen
 
 NAMED = 10
@@ -89,7 +89,7 @@ def leaks_line(manifest: Mapping[str, Any]) -> str:
         f"{counted(n, f'{split} row')} dropped as near-duplicates of earlier rows" for split, n in leaks.get("removed_near", {}).items()
     ]
     asked = [
-        f"{n:,} of {splits[split]:,} {split} rows ask what a row of an earlier split asks, and answer it otherwise"
+        f"{counted_of(n, splits[split], f'{split} row', 'have')} the question of a row of an earlier split, and another answer"
         for split, n in leaks.get("same_question", {}).items()
     ]
     groups = [f"no shared {', '.join(leaks['group_by'])}"] if leaks["group_by"] else []
@@ -103,7 +103,7 @@ def _near_duplicates(near: Mapping[str, Any], splits: Mapping[str, int]) -> str:
     how = f"estimated Jaccard similarity of 4-character shingles at least {near['threshold']:g}"
     if not near["rows"]:
         return f"no near-duplicates ({how})"
-    rows = " and ".join(f"{count:,} of {splits[name]:,} {name} rows" for name, count in near["rows"].items())
+    rows = " and ".join(counted_of(count, splits[name], f"{name} row") for name, count in near["rows"].items())
     first, second = near["examples"][0]
     return f"near-duplicates: {rows} ({how}), e.g. {second} of {first}"
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ...schemas.base.counted import counted
 from ...schemas.base.files import write_atomically
 from ...schemas.sections import Recipe
 from ..runtime.run_files import LOCK, MANIFEST, METRICS
@@ -46,7 +47,7 @@ def model_card(run: RunFolder, recipe: Recipe, merged: bool = False) -> str:
     licence = licence_of(recipe.model.base_model, lock["model"]["path"] if lock else None)
     task, models = TASKS[recipe.data.type], metrics["models"] if metrics else {}
     measured = {name: found for name, found in models.get("tuned", {}).items() if found["value"] is not None}
-    rows = f"{recipe.name}, {metrics['split']} split of {metrics['rows']} rows" if metrics else ""
+    rows = f"{recipe.name}, {metrics['split']} split of {counted(metrics['rows'], 'row')}" if metrics else ""
     results = [
         EvalResult(task_type=task, dataset_type="private", dataset_name=rows,
                    metric_type=name, metric_value=found["value"], metric_name=metric_name(name))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ...schemas.base.counted import counted
 from ..evaluation.metrics import Prediction, metric
 from ..evaluation.scoring import BASE, TUNED
 
@@ -13,7 +14,7 @@ LONGEST, LINES = 800, 14  # characters and lines of a text; keeps a page of twen
 def cut(text: str) -> str:
     """Return the beginning of the text, with how much is left out."""
     kept = "\n".join(text[:LONGEST].split("\n")[:LINES])
-    return text if kept == text else f"{kept} … ({len(text) - len(kept):,} more characters)"
+    return text if kept == text else f"{kept} … ({counted(len(text) - len(kept), 'more character')})"
 
 
 def ranking_metric(metrics: Mapping[str, Any]) -> str | None:

@@ -5,6 +5,7 @@ Paths are never shortened: other commands take them.
 
 from typing import Any
 
+from ...schemas.base.counted import counted
 from ...schemas.base.screen import Screen
 from ..runtime.progress import loss_text
 from .tables import print_columns, table_width
@@ -18,7 +19,7 @@ def print_runs(rows: list[dict[str, Any]], console: Screen) -> None:
     columns = {
         "run": [row["run"] for row in rows],
         "state": [_state(row) for row in rows],
-        "steps": [str(row["steps"]) for row in rows],
+        "steps": [f"{row['steps']:,}" for row in rows],
         "minutes": [_minutes(row) for row in rows],
         "train loss": [_short(row["train_loss"]) for row in rows],
         "validation loss": [_short(row["validation_loss"]) for row in rows],
@@ -68,7 +69,7 @@ def _print_lines(row: dict[str, Any], console: Screen) -> None:
     """Print the path on a line of its own, then the numbers with their names, and why the run ended."""
     losses = [f"{key.replace('_', ' ')} {_short(row[key])}" for key in ("train_loss", "validation_loss") if row[key] is not None]
     took = [f"{_minutes(row)} minutes"] if _minutes(row) else []
-    lines = [", ".join([_state(row), f"{row['steps']} steps", *took, *losses])]
+    lines = [", ".join([_state(row), counted(row["steps"], "step"), *took, *losses])]
     lines += [", ".join(_metrics(row))] if row["metrics"] else []
     lines += [_why(row)] if row["reason"] else []
     console.print_words(row["run"])

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from ...schemas.base.counted import counted
 from ...schemas.base.screen import Screen
 from ...schemas.base.terminal import printable
 from .verdicts import LABELS
@@ -38,7 +39,7 @@ def sampling(metrics: Mapping[str, Any]) -> str:
     if how is None:
         return ""
     drawn = f"temperature {how['temperature']:g}, top_p {how['top_p']:g}, seed {how['seed']}" if how["temperature"] else "temperature 0"
-    return f"{drawn}, at most {how['max_new_tokens']} tokens"
+    return f"{drawn}, at most {counted(how['max_new_tokens'], 'token')}"
 
 
 def print_samples(metrics: Mapping[str, Any], console: Screen) -> None:

@@ -19,10 +19,11 @@ def token_summary(facts: Mapping[str, Any]) -> str:
         return f"{rows} ({by_label}) of {facts['tokens']:,} tokens; the longest has {facts['longest']:,}{long}{unread}"
     losses = {name: len(group["rows"]) for name, group in facts.get("losses", {}).items() if name.split()[0] in ACCEPTABLE}
     left_out = "".join(f"; {left_out_line(name)} in {counted(count, 'row')}" for name, count in losses.items())
-    trained = f"{facts['trained']:,} tokens trained and {facts['masked']:,} masked"
+    trained = f"{counted(facts['trained'], 'token')} trained and {facts['masked']:,} masked"
     if "split_documents" in facts:
-        blocks = f"{facts['rows']:,} texts in {facts['trained_rows']:,} blocks, {facts['fill']:.0%} full"
-        return f"{trained} (the first of each part); {blocks}, {facts['split_documents']:,} texts split over blocks, none cut{unread}"
+        blocks = f"{counted(facts['rows'], 'text')} in {counted(facts['trained_rows'], 'block')}, {facts['fill']:.0%} full"
+        split = f"{counted(facts['split_documents'], 'text')} split over blocks, none cut"
+        return f"{trained} (the first of each part); {blocks}, {split}{unread}"
     if "blocks" in facts:
         trained += f"; {counted(facts['trained_rows'], 'row')} in {counted(facts['blocks'], 'block')}, {facts['fill']:.0%} full"
     untrained = counted(len(facts["untrained_rows"]), "row")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ...schemas.base.counted import counted
+from ...schemas.base.counted import counted, counted_of
 from ..evaluation.intervals import LEAST_ROWS
 from ..evaluation.significance import least_rows
 from ..runtime.metrics_faults import undeciding
@@ -99,7 +99,7 @@ def _seen(split: str, manifest: Mapping[str, Any]) -> str:
     near = ((manifest.get("leaks") or {}).get("near_duplicates") or {}).get("rows", {}).get(split, 0)
     if near <= SEEN * rows:
         return ""
-    return f" {near:,} of the {rows:,} {split} rows are near-duplicates of training rows: on new rows it may do less well."
+    return f" {counted_of(near, rows, f'{split} row', 'are')} near-duplicates of training rows: on new rows it may do less well."
 
 
 def _change(metrics: Mapping[str, Any]) -> str:
@@ -171,8 +171,8 @@ def failed_gates(metrics: Mapping[str, Any]) -> list[str]:
 def rubric_lines(rubric: Mapping[str, Any]) -> list[str]:
     """Return who judged how many replies, and how far the judges agree."""
     lines = [
-        f"Judged by {judge['model']}: {judge['judged']} replies scored; {judge['unread']} answers without scores, "
-        f"{judge['failed']} requests without a reply."
+        f"Judged by {judge['model']}: {counted(judge['judged'], 'reply')} scored; {counted(judge['unread'], 'answer')} without scores, "
+        f"{counted(judge['failed'], 'request')} without a reply."
         for judge in rubric["judges"]
     ]
     agreed = [f"{name} {_alpha(found)}" for name, found in rubric["agreement"].items()]
@@ -191,8 +191,8 @@ def pairs_line(blimp: Mapping[str, Any]) -> str:
 
 def _alpha(found: Mapping[str, Any]) -> str:
     if found["alpha"] is None:
-        return f"undefined ({found['replies']} replies, or all scores equal)"
-    interval = f" [{found['low']:.2f}, {found['high']:.2f}]" if found["low"] is not None else f" ({found['replies']} replies)"
+        return f"undefined ({counted(found['replies'], 'reply')}, or all scores equal)"
+    interval = f" [{found['low']:.2f}, {found['high']:.2f}]" if found["low"] is not None else f" ({counted(found['replies'], 'reply')})"
     return f"{found['alpha']:.2f}{interval}"
 
 
@@ -206,7 +206,8 @@ def gate_line(name: str, gate: Mapping[str, Any], metrics: Mapping[str, Any], pl
     line = f"{'passed' if gate['passed'] else 'FAILED'}: {', '.join(parts)}"
     if gate["decided"] is not False:
         return line
-    return f"{line}; {metrics['rows']} rows do not decide it: {_undecided(next(undeciding(name, gate, metrics)), metrics['confidence'])}"
+    why = _undecided(next(undeciding(name, gate, metrics)), metrics["confidence"])
+    return f"{line}; {counted(metrics['rows'], 'row', 'do')} not decide it: {why}"
 
 
 def _against_base(regression: float | None) -> str:

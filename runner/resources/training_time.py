@@ -50,7 +50,7 @@ def method(recipe: Recipe, machine: Machine) -> dict[str, Any]:
     # Those in use, which change where liger-kernel or a compiler is installed later, or the model's configuration was not there yet.
     on_gpu = {} if machine.is_cpu else {"used_kernels": choose(recipe, machine, architecture_of(recipe.model)).keys(recipe)}
     return on_gpu | {
-        "machine": f"{used} x {machine.gpu_name}" if not machine.is_cpu else f"{machine.cores} CPU cores",
+        "machine": f"{used} x {machine.gpu_name}" if not machine.is_cpu else counted(machine.cores, "CPU core"),
         "model": recipe.model.base_model,
         "type": recipe.data.type,
         "adapter": training.adapter,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ...schemas.base.counted import counted
 from ...schemas.base.errors import Interrupted, UserError
 from ...schemas.sections import Recipe
 from ...schemas.yaml_writing import dotted, one_line
@@ -20,7 +21,7 @@ def differences(full: Recipe, smoke: Recipe) -> dict[str, dict[str, Any]]:
 
 def announce(keys: dict[str, dict[str, Any]], display: Display) -> None:
     """Print which keys differ from the full run."""
-    display.say("smoke", f"{len(keys)} keys differ from the full run, no others (--set smoke.KEY=VALUE sets one):")
+    display.say("smoke", f"{counted(len(keys), 'key', 'differ')} from the full run, no others (--set smoke.KEY=VALUE sets one):")
     for name, pair in keys.items():
         display.say("", f"{name}: {one_line(pair['full'])} -> {one_line(pair['smoke'])}")
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from transformers import DataCollatorWithPadding
 
+from ...schemas.base.counted import counted
 from ..evaluation.classification import training_scores
 from .prepared_rows import LISTED, Prepared, long_rows_fault, split_rows, text_notes
 
@@ -92,7 +93,7 @@ def split_faults(split: str, facts: dict[str, Any], cfg: Any) -> list[str]:
         return [f"every {split} row has the label {next(iter(facts['labels']), '')!r}: a classifier needs two"]
     absent = [label for label, count in facts["labels"].items() if not count]
     if split == "train" and absent:
-        return [f"{len(absent)} labels have no training row and cannot be learned: {', '.join(absent[:LISTED])}"]
+        return [f"{counted(len(absent), 'label', 'have')} no training row and cannot be learned: {', '.join(absent[:LISTED])}"]
     return []
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...schemas.base.counted import counted
+from ...schemas.base.counted import counted, counted_of
 from ...schemas.base.hashing import SEAL
 from ..launch.axolotl_config import ROWS_CACHE
 from ..launch.steps import epoch_steps, keys_beyond
@@ -51,7 +51,7 @@ def long_rows_fault(split: str, long: dict[str, int], sequence_len: int) -> str:
 def dropped_faults(report: dict[str, Any], strategy: str, max_dropped: float) -> list[str]:
     """Return a fault if rows dropped for their length exceed the recipe's budget, the share `max_dropped`, like any other drop."""
     return [
-        f"dropping {len(long)} of {facts['rows']} {split} rows for their length is more than data.max_dropped ({max_dropped}) allows"
+        f"dropping {counted_of(len(long), facts['rows'], f'{split} row')} for length is more than data.max_dropped ({max_dropped}) allows"
         for split, facts in report.items()
         if strategy == "drop" and (long := facts.get("long_rows")) and len(long) > max_dropped * facts["rows"]
     ]
@@ -61,7 +61,7 @@ def step_faults(cfg: Any, blocks: int) -> list[str]:
     """Return a fault for keys that have no effect in a run with this many blocks, which is only known now."""
     world = int(cfg.world_size or 1)
     steps = cfg.max_steps or epoch_steps(blocks, cfg.micro_batch_size * world, cfg.gradient_accumulation_steps, cfg.num_epochs)
-    return [what for _, what in keys_beyond(cfg, steps, f"{blocks} blocks")]
+    return [what for _, what in keys_beyond(cfg, steps, counted(blocks, "block"))]
 
 
 def text_notes(tokenizer: Any, rows: Iterable[tuple[str, str, Sequence[int]]]) -> dict[str, dict[str, Any]]:

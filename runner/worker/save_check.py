@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from ...schemas.base.counted import counted
+
 FOLDER = Path("save_check")
 MOST_BYTES = 1 << 30  # for larger weights, only everything else is saved
 
@@ -43,7 +45,7 @@ def _read_back(model: Any, folder: Path) -> None:
     trained = {_saved_name(name): parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     tied = getattr(model, "all_tied_weights_keys", None) or {}
     if missing := [name for name in trained if name not in saved and name not in tied]:
-        raise ValueError(f"{len(missing)} trained weights are not saved, such as {missing[0]}")
+        raise ValueError(f"{counted(len(missing), 'trained weight', 'are')} not saved, such as {missing[0]}")
     for name in trained.keys() & saved.keys():
         if not torch.equal(saved[name], trained[name].detach().to(saved[name].dtype).cpu()):
             raise ValueError(f"{name} is saved with different values")

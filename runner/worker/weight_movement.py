@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.distributed.tensor import DTensor
 
+from ...schemas.base.counted import counted
 from .distributed import all_reduce_sum
 
 CHECKED_STEPS = 3
@@ -72,7 +73,7 @@ class MovementCheck:
             return ""
         share, kinds = 100 * self.moved / self.pushed, ", ".join(sorted(self.kinds))
         return (
-            f"in the first {self.steps} steps {share:.1f} % of the weights that have a gradient changed: "
+            f"in the first {counted(self.steps, 'step')} {share:.1f} % of the weights that have a gradient changed: "
             f"their type ({kinds}) cannot represent steps this small; increase learning_rate, or set precision: fp32"
         )
 

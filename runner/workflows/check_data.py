@@ -12,7 +12,7 @@ from ...converters.building.row_encoder import row_digest
 from ...converters.building.trial import LIMIT, Trial, try_converter
 from ...converters.building.unusable_rows import check_budget
 from ...converters.reading.files import SourceFile, files_of
-from ...schemas.base.counted import listed
+from ...schemas.base.counted import counted, counted_of, listed
 from ...schemas.base.errors import Problem, UserError
 from ...schemas.extends import load_layers
 from ...schemas.generate_rules import GENERATED
@@ -99,7 +99,7 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
         if repeated := section.ledger.kept - len(section.digests):
             of = "" if key_path == ("data",) else f" of evaluation.also.{key_path[-1]}"
             kept = "all are kept, by data.dedup: none" if recipe.data.dedup == "none" and not of else "one of each is kept"
-            notes.append(f"duplicates: {repeated:,} of {section.ledger.kept:,} rows{of}; {kept}")
+            notes.append(f"duplicates: {counted_of(repeated, section.ledger.kept, 'row')}{of}; {kept}")
     return DataCheck(problems, sum(section.ledger.rows_in for section in sections.values()), tuple(unread), tuple(notes))
 
 
@@ -126,6 +126,6 @@ def _require_records(source: Source, trial: Trial) -> None:
     """Raise UserError if the converter can use none of the rows."""
     if trial.records:
         return
-    what = f"the converter {source.converter} can use none of the first {len(trial.unusable)} rows"
+    what = f"the converter {source.converter} can use none of the first {counted(len(trial.unusable), 'row')}"
     what += f", e.g. {trial.unusable[0]}" if trial.unusable else ""
     raise UserError(Problem("", what, f"recipe new NAME --data {source.path} proposes a converter and its options", "unusable-data"))

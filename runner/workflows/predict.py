@@ -18,6 +18,7 @@ from ...converters.reading.files import files_of, keys_for
 from ...converters.reading.json_values import parse_json, write_json
 from ...converters.sources.registry import converter
 from ...schemas import VERSION
+from ...schemas.base.counted import counted_of
 from ...schemas.base.errors import Interrupted, Problem, UserError
 from ...schemas.base.files import refuse_inputs_in, write_atomically
 from ...schemas.base.hashing import SEAL, key_of
@@ -261,7 +262,7 @@ def _run(work: RunFolder, display: Display) -> None:
     if done == total:
         return
     if done:
-        display.say("predict", f"continuing after {done:,} of {total:,} rows")
+        display.say("predict", f"continuing after {counted_of(done, total, 'row')}")
     display.event({"event": "stage", "name": "load model"})  # with the imports
     argv = (sys.executable, "-m", "recipekit.runner.worker.predict")
     try:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...schemas.base.counted import counted
 from ...schemas.base.errors import Interrupted, Problem, UserError
 from ...schemas.recipe import LoadedRecipe
 from ..launch.plan import TrainingJob, require_startable
@@ -51,7 +52,7 @@ class Losses(NamedTuple):
     def summary(self) -> str:
         """Return the comparison as a phrase."""
         if self.first is None:
-            return f"bit-identical: {self.compared} losses"
+            return f"bit-identical: {counted(self.compared, 'loss')}"
         far = f"; largest difference {abs(self.largest.before - self.largest.again):.3g} ({self.largest})" if self.largest else ""
         return f"first difference at {self.first}{far}"
 
@@ -86,7 +87,7 @@ def reproduce(run: RunFolder, root: Path, steps: int | None, display: Display) -
     loaded, last = reload(run), _last_step(run)
     wanted = last if steps is None else min(steps, last)
     if wanted and not _numbers(read_lines(run / TRAINING_LOG), wanted)[0]:
-        raise UserError(f"{run.path} has logged no loss in its first {wanted} steps", hint="use a larger --steps")
+        raise UserError(f"{run.path} has logged no loss in its first {counted(wanted, 'step')}", hint="use a larger --steps")
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".reproduce-", dir=root) as scratch:
         inputs = compare_inputs(run, loaded, root, Path(scratch) / "data")
@@ -104,7 +105,7 @@ def reproduce(run: RunFolder, root: Path, steps: int | None, display: Display) -
             return Reproduction(run, inputs.differences, inputs.notes, f"not trained: {why}", 0)
         of_what = "the run's own data" if inputs.data == run / "data" else "its sources, converted again, because its own data is damaged"
         stop = wanted if wanted < last else 0
-        display.say("again", f"{stop or 'all'} steps on {of_what}")
+        display.say("again", f"{counted(stop, 'step') if stop else 'all steps'} on {of_what}")
         _require_startable(loaded)
         again = _new_run(run, loaded, inputs.data, root)
     _train(again, loaded, inputs.planned, stop, display)
@@ -201,4 +202,5 @@ def _train(again: RunFolder, loaded: LoadedRecipe, job: TrainingJob, stop: int, 
                 raise
         finally:
             display.clear()
-    again.update(state="interrupted", reason=f"a reproduction: stopped after {stop} steps" if stop else "a reproduction: not evaluated")
+    ended = f"stopped after {counted(stop, 'step')}" if stop else "not evaluated"
+    again.update(state="interrupted", reason=f"a reproduction: {ended}")

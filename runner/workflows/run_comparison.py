@@ -13,6 +13,7 @@ from ...converters.building.pipeline import build
 from ...converters.reading.files import source_files
 from ...converters.sources.registry import converter
 from ...schemas import VERSION
+from ...schemas.base.counted import counted
 from ...schemas.base.errors import UserError
 from ...schemas.base.hashing import file_sha256
 from ...schemas.recipe import LoadedRecipe
@@ -67,7 +68,7 @@ def compare_inputs(run: RunFolder, loaded: LoadedRecipe, root: Path, scratch: Pa
 def _sources(data: Data, manifest: Manifest) -> Iterator[str]:
     """Yield how the sources' files differ from the converted ones. A hub dataset is pinned by its commit, so it is not read."""
     if (now := len(data.sources)) != (was := len(manifest["sources"])):
-        yield f"the recipe had {was} sources and has {now}"
+        yield f"the recipe had {counted(was, 'source')} and has {now}"
     for source, facts in zip(data.sources, manifest["sources"], strict=False):
         if is_on_hub(source):
             continue

@@ -10,6 +10,8 @@ Any other exception is a bug: exit 70, with a traceback to report.
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from .counted import counted
+
 SUMMARY = "max-dropped"  # the rule of a problem that counts others
 MAX_PROBLEMS = 100  # per file; suggestions for thousands of keys would take minutes
 MAX_TEXT = 4000  # characters of what a problem says: it may quote a name of a megabyte
@@ -74,7 +76,7 @@ class Problem(_Fields):
 
 def _cut(text: str) -> str:
     """Return the text, or its beginning and how much is left out. What is cut must be redacted before: half a secret has no shape."""
-    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]} ... ({len(text) - MAX_TEXT:,} characters more)"
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]} ... ({counted(len(text) - MAX_TEXT, 'more character')})"
 
 
 def first_line(error: BaseException) -> str:

@@ -84,7 +84,7 @@ def test_rules_run_only_on_a_valid_schema(recipe_file: Write, minimal: Minimal) 
 def test_a_recipe_is_checked_as_its_smoke_run_too(recipe_file: Write, minimal: Minimal) -> None:
     values = minimal({"training.warmup_steps": 50, "smoke": {"training": {"max_steps": 2, "warmup_steps": 2}}})
     (problem,) = messages(recipe_file(to_yaml(values)))
-    assert "training.warmup_steps: 2 steps of 2 are warm-up" in problem
+    assert "training.warmup_steps: 2 steps of warm-up, but the run takes 2" in problem
     mended = minimal({"training.warmup_steps": 50, "smoke": {"training": {"max_steps": 2, "warmup_steps": None}}})
     path = recipe_file(to_yaml(mended))
     assert messages(path) == []

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ....schemas.base.counted import counted
+from ....schemas.base.counted import counted, counted_of
 from ....schemas.base.errors import Problem, UserError
 from ....schemas.sections import RecordType
 from ..options import RECORD_TYPES, Between, json_option, print_json, runs_dir_option, set_option
@@ -97,7 +97,7 @@ def inspect_records(
         inputs = find_inputs(what, Path(scratch), root, settings)
         out = out or Path("inspection") / inputs.name
         with ProgressScreen(quiet=as_json).status("reading") as status:
-            found = inspect(inputs, options, Path(scratch), lambda rows: status.update(f"reading: {rows:,} rows"))
+            found = inspect(inputs, options, Path(scratch), lambda rows: status.update(f"reading: {counted(rows, 'row')}"))
         names = write_inspection(out, inputs, found, named)
     if as_json:
         print_json({**found.facts, WRITTEN: names, "out": str(out)})
@@ -161,9 +161,9 @@ def leaks(
             click.echo(f"{sides_shown}  {KINDS[pair['kind']]}: {pair['second']['row'][:120]}")
         for name, count in found.rows.items():
             more = f" (first {limit} shown)" if count > limit else ""
-            click.echo(f"{count:,} of {found.counts[1]:,} rows of B: {KINDS[name]} in A{more}", err=True)
+            click.echo(f"{counted_of(count, found.counts[1], 'row')} of B: {KINDS[name]} in A{more}", err=True)
         if sum(found.bad):
-            click.echo(f"{sum(found.bad):,} invalid lines were not compared: see `recipe data validate`", err=True)
+            click.echo(f"{counted(sum(found.bad), 'invalid line', 'were')} not compared: see `recipe data validate`", err=True)
         if not group_by:
             click.echo("groups were not compared: use --group-by KEY", err=True)
     raise SystemExit(3 if leaking else 0)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ....schemas.base.counted import counted
 from ....schemas.base.terminal import echo_styled
 from ....schemas.recipe import load_recipe
 from ....schemas.sections import SPLITS
@@ -43,7 +44,7 @@ def show(row: dict[str, Any]) -> None:
     """Print a row. Without colour, trained text is between ⟦ and ⟧."""
     trained = sum(label != IGNORED for label in row["labels"])
     what = f"label {row['label']}, read from" if "label" in row else f"{trained} trained of"
-    echo_styled((f"{row['id']}: {what} {len(row['labels'])} tokens", {"bold": True}))
+    echo_styled((f"{row['id']}: {what} {counted(len(row['labels']), 'token')}", {"bold": True}))
     colour = sys.stdout.isatty()
     for segment in row["segments"]:
         if not segment["trained"]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ....schemas.base.counted import counted_of
 from ....schemas.base.errors import UserError
 from ....schemas.paths import SUFFIXES
 from ..converter_option import converter_option
@@ -76,7 +77,7 @@ def _print(done: "Predicted", out: Path, as_json: bool) -> None:
         print_json({"out": str(out), **done._asdict()})
         return
     missing = done.rows - done.predicted
-    click.echo(f"{done.predicted:,} of {done.rows:,} rows have a prediction", err=True)
+    click.echo(f"{counted_of(done.predicted, done.rows, 'row', 'have')} a prediction", err=True)
     for fault in done.faults:
         click.echo(f"    {fault}", err=True)
     if missing > len(done.faults):

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from ....schemas.base.counted import counted
 from ....schemas.base.errors import Problem, UserError
 from ....schemas.recipe import load_recipe
 from ...runtime.run_folder import find_run
@@ -38,7 +39,7 @@ def command(run: str, repo: str | None, merged: bool, private: bool, dry_run: bo
     for file in files:
         click.echo(f"{file.size:>16,}  {file.path}" + (f"  ({file.note})" if file.note else ""), err=True)
     seen = "private" if private else "public"
-    click.echo(f"{facts['bytes']:>16,}  bytes in {len(files)} files, for {repo} ({seen})", err=True)
+    click.echo(f"{facts['bytes']:>16,}  bytes in {counted(len(files), 'file')}, for {repo} ({seen})", err=True)
     if dry_run:
         click.echo("nothing was uploaded (--dry-run)", err=True)
     else:

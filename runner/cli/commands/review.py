@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ....schemas.base.counted import counted
+from ....schemas.base.counted import counted, counted_of
 from ....schemas.base.errors import UserError
 from ...runtime.run_folder import RunFolder, find_run
 from ..options import print_json, runs_dir_option
@@ -52,6 +52,6 @@ def _add_votes(folder: RunFolder, files: tuple[Path, ...], run: str, as_json: bo
         return
     for question, found in results["questions"].items():
         share = "" if found["share"] is None else f"; share of tuned {found['share']:.0%} [{found['low']:.0%}, {found['high']:.0%}]"
-        counts = f"tuned {found['tuned']}, base {found['base']}, same {found['same']} of {found['rows']} rows"
+        counts = f"tuned {found['tuned']}, base {found['base']}, same {counted_of(found['same'], found['rows'], 'row')}"
         click.echo(f"{question:<12} {counts}{share}: {found['verdict']}")
     click.echo(report)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from ....schemas.base.counted import counted
 from ....schemas.base.errors import Problem, UserError
 from ...runtime.run_folder import find_run
 from ..options import json_option, print_json, runs_dir_option
@@ -36,4 +37,4 @@ def command(run: str, accept: bool, root: Path, as_json: bool) -> None:
         hint = f"restore the file, or accept it as it is: recipe verify {found.path} --accept"
         raise UserError(*(Problem("", fault, hint, "changed") for fault in result.faults))
     if not as_json:
-        click.echo(f"{result.files} files are unchanged: {found.path}")
+        click.echo(f"{counted(result.files, 'file', 'are')} unchanged: {found.path}")

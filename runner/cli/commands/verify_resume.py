@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ....schemas.base.counted import counted
 from ....schemas.base.errors import GateError, Interrupted, Problem
 from ....schemas.recipe import load_recipe
 from ..options import json_option, print_json, runs_dir_option, set_option
@@ -78,7 +79,7 @@ def _print(proof: "ResumeReport", as_json: bool) -> None:
     found = [_result(proof, part) for part in proof.parts]
     console = Screen()
     console.print_table({"killed": [kill[0] for kill in proof.kills], "resumed from": [kill[1] for kill in proof.kills]})
-    console.print_table({"part": [*proof.parts], f"killed and unbroken training after {proof.steps} steps": found})
+    console.print_table({"part": [*proof.parts], f"killed and unbroken training after {counted(proof.steps, 'step')}": found})
     console.print_words(f"guaranteed: {proof.guarantee.words}")
 
 

@@ -40,7 +40,7 @@ def test_a_leak_stops_with_the_ids_of_both_rows(tmp_path):
     with pytest.raises(GateError) as caught:
         refuse([Pair("row", 0, 2)], lines, [TRAIN, TRAIN, TEST])
     assert str(caught.value.problems[0]) == "the same row is in train (a:1) and test (a:3)"
-    assert caught.value.problems[-1].what == "1 leaks between splits"
+    assert caught.value.problems[-1].what == "1 leak between splits"
     assert caught.value.exit_code == 3
 
 

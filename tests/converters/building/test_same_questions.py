@@ -28,4 +28,4 @@ def test_a_conversion_says_how_many_there_are(tmp_path):
     rows = [chat(f"Tell me of {number // 2}.", f"Answer {number}.") for number in range(40)]
     manifest = build(chat_data(write_jsonl(tmp_path / "a.jsonl", rows), split=Split(0.3)), tmp_path / "out")
     count = manifest["leaks"]["same_question"]["validation"]
-    assert f"{count} of 12 validation rows ask what a row of an earlier split asks" in leaks_line(manifest)
+    assert f"{count} of 12 validation rows have the question of a row of an earlier split, and another answer" in leaks_line(manifest)

@@ -100,7 +100,7 @@ def test_data_is_shown_unchanged(folder):
         "34 chat records",
         "1 row is invalid",
         "invalid json",
-        "Identical rows: 1 rows",
+        "Identical rows: 1 row",
         "cl100k_base",
         "Answers",
         "score",

@@ -172,7 +172,7 @@ def test_the_majority_baseline_tempers_the_praise(majority, expected):
 def test_rows_that_training_has_nearly_seen_are_named_with_the_verdict(near, is_named):
     manifest = manifest_with(splits={"train": 90, "validation": 9, "test": 10}, leaks={"near_duplicates": {"rows": near}})
     text = answer(facts_of(accuracy=(True, 0, 60, True)), manifest)
-    assert ("3 of the 10 test rows are near-duplicates of training rows" in text) is is_named
+    assert ("3 of 10 test rows are near-duplicates of training rows" in text) is is_named
     assert answer(facts_of(accuracy=(True, 0, 60, True)), manifest_with()) == answer(facts_of(accuracy=(True, 0, 60, True)))
 
 

@@ -41,14 +41,14 @@ def shown(width, rows=ROWS):
 def test_paths_and_numbers_are_never_cut(width):
     text = shown(width)
     assert text.count(PATH) >= 2 and "…" not in text
-    assert all(number in text for number in ("12345", "1.5", "2.25", "122.1", "31.25"))
+    assert all(number in text for number in ("12,345", "1.5", "2.25", "122.1", "31.25"))
     assert "".join(WHY.split()) in "".join(text.replace("│", "").split()) or width == 130  # there the table wraps it
 
 
 def test_a_run_has_lines_of_its_own_where_the_table_does_not_fit():
     assert shown(80).splitlines() == [
         PATH,
-        "    interrupted, 12345 steps, 122.1 minutes, train loss 1.500, validation loss 2.250",
+        "    interrupted, 12,345 steps, 122.1 minutes, train loss 1.500, validation loss 2.250",
         "    token accuracy (%) 31.25",
         PATH,
         "    damaged, 0 steps, 0.0 minutes",

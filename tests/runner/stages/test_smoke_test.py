@@ -54,7 +54,7 @@ def test_the_report_of_a_smoke_run_says_so_and_what_differs(tmp_path):
     assert "smoke run" not in write_report(shown).read_text()
     shown.write(SMOKE_KEYS, {"keys": {"model.base_model": {"full": "a/<b>", "smoke": "tiny:a/<b>"}}})
     page = write_report(shown).read_text()
-    assert "A smoke run on a tiny model" in page and "1 keys differ" in page
+    assert "A smoke run on a tiny model" in page and "1 key differs from" in page
     assert "model.base_model: a/&lt;b&gt; → tiny:a/&lt;b&gt;" in page
 
 

@@ -69,7 +69,7 @@ def test_a_long_row_stops_the_run_by_name_unless_the_recipe_says_otherwise():
 
 def test_a_label_that_no_training_row_has_cannot_be_learnt():
     facts = split_facts(tokenise_rows(RECORDS[1:], Words(), LABELS, 9, "raise"), 2, LABELS)
-    assert split_faults("train", facts, settings()) == ["1 labels have no training row and cannot be learned: glad"]
+    assert split_faults("train", facts, settings()) == ["1 label has no training row and cannot be learned: glad"]
     assert split_faults("validation", facts, settings()) == []
 
 

@@ -23,7 +23,7 @@ def test_no_leaks_end_with_0_and_print_no_pair(command_line, tmp_path):
     a, b = write_jsonl(tmp_path / "a.jsonl", [chat(1, author="x")]), write_jsonl(tmp_path / "b.jsonl", [chat(2, author="y")])
     outcome = command_line("data", "leaks", a, b, "--no-near", "--group-by", "author")
     assert (outcome.code, outcome.out) == (0, "")
-    assert "0 of 1 rows of B: same group in A" in outcome.err
+    assert "0 of 1 row of B: same group in A" in outcome.err
 
 
 def test_json_is_one_object(command_line, tmp_path):
