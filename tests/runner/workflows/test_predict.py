@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from recipekit.runner.runtime.run_folder import RunFolder
 
 from ...support.jsonl import write_jsonl
 from ...support.recipe_process import start
@@ -56,6 +57,7 @@ def test_a_killed_prediction_continues_and_writes_the_same_bytes(recipe, predict
     wait_until(lambda: done.exists() and done.read_bytes().count(b"\n") > 1, process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
+    wait_until(lambda: not RunFolder(done.parent).is_locked())  # what it had started ends a moment later
     assert not (tmp_path / "out.jsonl").exists()
     if damage:
         changed = done.with_name(damage)
