@@ -10,6 +10,7 @@ from ..runtime.metrics_file import Metrics
 from ..runtime.progress import read_lines
 from ..runtime.run_files import METRICS
 from ..runtime.run_folder import RunFolder
+from ..runtime.working_time import working_seconds
 from .report_mark import outdated_note
 from .verdicts import all_scores
 
@@ -31,8 +32,7 @@ def run_summary(run: RunFolder) -> dict[str, Any]:
     measured_values = [*_values(evaluated)] if evaluated else []
     state = status.get("state", "damaged")
     state = "killed" if state == "running" and not run.is_locked() else state
-    ended = time.time() if state == "running" else status.get("finished", status.get("updated", 0))
-    seconds = round(ended - status.get("started", ended), 1)
+    seconds = working_seconds(run.path, status, time.time() if state == "running" else None)
     return {
         "run": str(run.path),
         "recipe": run.path.parent.name,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from ...schemas.base.counted import counted
 from ...schemas.base.terminal import printable
 from .report_rows import cut
-from .verdicts import LABELS, direction, metric_name, number
+from .verdicts import LABELS, digits, direction, metric_name, number
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -19,7 +19,7 @@ def environment(*, of_pages: bool = True) -> "Environment":
     found = Environment(loader=loader, autoescape=of_pages, finalize=_shown if of_pages else None, undefined=StrictUndefined,
                         trim_blocks=True, lstrip_blocks=True)  # fmt: skip
     found.filters |= {"number": number, "cut": cut}
-    found.globals |= {"labels": LABELS, "direction": direction, "metric_name": metric_name, "counted": counted}
+    found.globals |= {"labels": LABELS, "direction": direction, "metric_name": metric_name, "counted": counted, "digits": digits}
     found.globals["heat"] = lambda counts: sorted({emotion for replies in counts.values() for emotion in replies})
     return found
 

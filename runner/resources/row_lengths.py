@@ -6,7 +6,7 @@ and the total is called an estimate.
 
 import heapq
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -103,6 +103,17 @@ def _as_trained(recipe: Recipe, rows: list[dict[str, Any]], tokenizer: Any | Non
     fullest = heapq.nlargest(RENDERED, counts, key=lambda pair: pair[0] + _around(pair[1]))
     texts = rendered_rows(recipe, [row for _, row in fullest])
     return max((len(text.ids) for text in tokenizer.encode_batch(texts, add_special_tokens=False)), default=None)
+
+
+def long_rows(recipe: Recipe, rows: Sequence[dict[str, Any]], tokenizer: Any) -> dict[int, int]:
+    """Return the tokens of chats or labelled texts that are longer than sequence_len, by their number, as a training counts them: of the
+    LONGEST rows with the most bytes. Without a chat template on this machine, or where it refuses a chat, none is found."""
+    numbers = heapq.nlargest(LONGEST, range(len(rows)), key=lambda number: _bytes(rows[number]))
+    chosen, is_chat = [rows[number] for number in numbers], recipe.data.type == "chat"
+    texts = rendered_rows(recipe, chosen) if is_chat else [row["text"] for row in chosen]
+    tokens = (len(text.ids) for text in tokenizer.encode_batch(texts, add_special_tokens=not is_chat))
+    counts = dict(zip(numbers, tokens, strict=False))  # no text where the template is not available
+    return {number: counts[number] for number in sorted(counts) if counts[number] > recipe.training.sequence_len}
 
 
 def _counts(rows: list[dict[str, Any]], tokenizer: Any) -> Iterator[int]:

@@ -38,8 +38,8 @@ def _request(name: str, form: type[T]) -> RunFile[T]:
 
 
 class Status(TypedDict, total=False):
-    """The state of the run. `stages` has the key of each completed stage, `file` is the recipe's path, times are Unix seconds, and
-    `edited` are changed files accepted by `recipe verify --accept`."""
+    """The state of the run. `stages` has the key of each completed stage, `file` is the recipe's path, times are Unix seconds: `started` is
+    that of the newest process, `spent` the seconds of those before it. `edited` are changed files accepted by `recipe verify --accept`."""
 
     state: Required[State]
     reason: str
@@ -48,6 +48,7 @@ class Status(TypedDict, total=False):
     file: str
     smoke: bool
     started: float
+    spent: float
     updated: float
     finished: float
     reproduces: str

@@ -23,6 +23,7 @@ from ...schemas.paths import SUFFIXES
 from ...schemas.recipe import load_recipe
 from .run_files import STATUS, RunFile, Status
 from .seals import read_sealed
+from .working_time import working_seconds
 
 RUNS = Path("runs")
 _INSIDE = ("model", "merged", "report.html")  # paths inside a run that may name it
@@ -156,7 +157,7 @@ class RunFolder:
         if self.is_finished:
             yield
             return
-        self.update(state="running", reason="")
+        self.update(state="running", reason="", spent=max(working_seconds(self.path, self.status), 0.0), started=round(time.time(), 3))
         try:
             yield
         except BaseException as error:

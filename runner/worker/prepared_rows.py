@@ -41,10 +41,10 @@ def seal_rows(folder: Path) -> None:
 
 
 def long_rows_fault(split: str, long: dict[str, int], sequence_len: int) -> str:
-    """Name the rows that are too long, with what can be done."""
+    """Name the rows that are too long, with what can be done. `split` may be "", where they are not split yet."""
     listed = ", ".join(f"{row} ({length:,} tokens)" for row, length in list(long.items())[:LISTED])
     more = " ..." if len(long) > LISTED else ""
-    what = f"{counted(len(long), f'{split} row', 'are')} longer than training.sequence_len ({sequence_len}): {listed}{more}"
+    what = f"{counted(len(long), f'{split} row'.lstrip(), 'are')} longer than training.sequence_len ({sequence_len}): {listed}{more}"
     return f"{what}: increase it, shorten the rows, or set training.excess_length_strategy to drop or truncate"
 
 

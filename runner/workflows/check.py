@@ -12,7 +12,7 @@ from ...schemas.recipe import check_recipe
 
 class Checked(NamedTuple):
     """The problems; how many recipes were checked, how many have problems, and how many other YAML files were skipped; from the data, the
-    rows read, the sources not read, and notes. Of several recipes, these begin with the recipe's path."""
+    rows read, the sources not read, and notes; of several recipes, these begin with the recipe's path."""
 
     problems: list[Problem]
     recipes: int
@@ -45,6 +45,7 @@ def check_recipes(names: Iterable[str], settings: tuple[str, ...], with_data: bo
         paths += found
     recipes, rows = invalid, 0
     unread: list[str] = []
+    unmeasured: list[str] = []
     different = list(dict.fromkeys(paths))
     for path in different:
         of_path = check_recipe(path, settings)
@@ -57,6 +58,9 @@ def check_recipes(names: Iterable[str], settings: tuple[str, ...], with_data: bo
             which = f"{path}: " if len(different) > 1 else ""
             unread += [which + source for source in of_data.unread]
             notes += [which + note for note in of_data.notes]
+            unmeasured += [of_data.unmeasured] if of_data.unmeasured else []
         problems += of_path
         recipes, invalid = recipes + 1, invalid + bool(of_path)
+    if unmeasured:
+        notes.append(f"row lengths not checked: the tokenizer is not on this machine ({', '.join(dict.fromkeys(unmeasured))})")
     return Checked(problems, recipes, invalid, skipped, rows, unread, notes)

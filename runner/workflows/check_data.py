@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...converters.building.hub_datasets import SCHEME
 from ...converters.building.label_checks import check_labels
 from ...converters.building.row_counts import Ledger
-from ...converters.building.row_encoder import row_digest
+from ...converters.building.row_encoder import row_digest, with_system_prompt
 from ...converters.building.trial import LIMIT, Trial, try_converter
 from ...converters.building.unusable_rows import check_budget
 from ...converters.reading.files import SourceFile, files_of
@@ -16,7 +16,7 @@ from ...schemas.base.counted import counted, counted_of, listed
 from ...schemas.base.errors import Problem, UserError
 from ...schemas.extends import load_layers
 from ...schemas.generate_rules import GENERATED
-from ...schemas.recipe import is_prompt, load_recipe
+from ...schemas.recipe import LoadedRecipe, is_prompt, load_recipe
 from ...schemas.sections import RecordType, Source
 from ...schemas.yaml_source import KeyPath
 from ..models.architecture import architecture_of
@@ -24,6 +24,8 @@ from ..models.resolve import require_local_model_of
 from ..models.template_rows import template_problems
 from ..reporting.ledger_table import source_notes
 from ..resources.model_checks import architecture_problems, model_name_problems
+from ..resources.row_lengths import local_tokenizer, long_rows
+from ..worker.prepared_rows import long_rows_fault
 
 
 class Section:
@@ -48,12 +50,14 @@ class Section:
 
 
 class DataCheck(NamedTuple):
-    """The problems, the number of rows read, the sources not read, or not completely, and what else to know about the rows."""
+    """The problems, the number of rows read, the sources not read, or not completely, what else to know about the rows, and the model
+    whose tokenizer would tell how long they are, if that is not on this machine."""
 
     problems: list[Problem]
     rows: int = 0
     unread: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    unmeasured: str = ""
 
 
 def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
@@ -69,6 +73,7 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
     problems += architecture_problems(loaded, architecture_of(recipe.model))
     sections: dict[KeyPath, Section] = {("data",): Section(recipe.data.max_dropped)}
     sections |= {("evaluation", "also", name): Section(found.max_dropped) for name, found in recipe.evaluation.also.items()}
+    tokenizer = local_tokenizer(recipe.model.base_model, recipe.model.revision)
     unread: list[str] = []
     files: list[SourceFile] = []
     notes: list[str] = []
@@ -89,6 +94,10 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
             problems += [problem.replaced(location=location, what=str(problem).partition("\n")[0]) for problem in error.problems]
             continue
         problems += template_problems(loaded, trial.records)
+        if record_type == recipe.data.type != "text":
+            too_long, left_out = _length_findings(loaded, trial, tokenizer)
+            problems += too_long
+            notes += left_out
         sections[place[:-2]].add(trial, record_type)
     for key_path, section in sections.items():
         budget = float(section.max_dropped > 0) if unread else section.max_dropped
@@ -100,7 +109,25 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
             of = "" if key_path == ("data",) else f" of evaluation.also.{key_path[-1]}"
             kept = "all are kept, by data.dedup: none" if recipe.data.dedup == "none" and not of else "one of each is kept"
             notes.append(f"duplicates: {counted_of(repeated, section.ledger.kept, 'row')}{of}; {kept}")
-    return DataCheck(problems, sum(section.ledger.rows_in for section in sections.values()), tuple(unread), tuple(notes))
+    rows = sum(section.ledger.rows_in for section in sections.values())
+    unmeasured = recipe.model.base_model if rows and tokenizer is None and recipe.data.type != "text" else ""
+    return DataCheck(problems, rows, tuple(unread), tuple(notes), unmeasured)
+
+
+def _length_findings(loaded: LoadedRecipe, trial: Trial, tokenizer: Any | None) -> tuple[list[Problem], list[str]]:
+    """Return the problem of rows longer than sequence_len that would stop a run, or the note of those that it would drop or truncate."""
+    recipe, records = loaded.recipe, trial.records
+    fields = [with_system_prompt(record.fields, recipe.data.system_prompt) for record in records]
+    if tokenizer is None or not (found := long_rows(recipe, fields, tokenizer)):
+        return [], []
+    length, strategy = recipe.training.sequence_len, recipe.training.excess_length_strategy
+    if strategy != "raise":
+        what = f"{counted_of(len(found), len(records), 'row', 'are')} longer than training.sequence_len ({length})"
+        return [], [f"{what}, and would be {'dropped' if strategy == 'drop' else 'truncated'}"]
+    location = loaded.document.location(("training", "sequence_len"))
+    fault = long_rows_fault("", {str(records[number].row): tokens for number, tokens in found.items()}, length)
+    what, _, hint = fault.rpartition(": ")
+    return [Problem(location, what, hint, "long-rows")], []
 
 
 def _found(check: Callable[..., None], *arguments: object) -> list[Problem]:

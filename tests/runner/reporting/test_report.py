@@ -1,6 +1,7 @@
 """report.html: what it shows, and that nothing in it runs. Opened in a real browser where there is one."""
 
 import html
+import json
 import re
 
 import pytest
@@ -12,6 +13,7 @@ from recipekit.schemas.base.terminal import printable
 
 from ...support.browser import requests
 from ...support.finished_runs import HOSTILE, PROBES, write_chat_run
+from ...support.jsonl import write_jsonl
 from ...support.run_files import manifest_with
 
 pytest.importorskip("jinja2", reason="needs the extra [eval]: jinja2")
@@ -31,6 +33,15 @@ def test_the_page_answers_first(plain):
     text = visible(plain)
     assert "On 20 validation rows the tuned model's perplexity is better than that of the base model: 4.00 against 9.00." in text
     assert text.index("On 20 validation rows") < text.index("Numbers") < text.index("Training") < text.index("Data")
+
+
+def test_a_reply_without_text_says_so_and_a_large_gain_is_a_plain_number(tmp_path):
+    run = write_chat_run(tmp_path, [" \n"])
+    lines = [json.loads(line) for line in (run / "eval" / "predictions.jsonl").read_text().splitlines()]
+    write_jsonl(run / "eval" / "predictions.jsonl", [line | ({"nll": 500.0} if line["model"] == "base" else {}) for line in lines])
+    text = visible(write_report(run).read_text(encoding="utf-8"))
+    assert "(no text)" in text
+    assert re.search(r"perplexity better by \d{4,}\.\d\d ", text)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,11 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from recipekit.runner.reporting.run_summary import run_summary
+from recipekit.runner.runtime import run_folder
 from recipekit.runner.runtime.machine import Machine
 from recipekit.runner.runtime.run_files import (
     LOCK,
@@ -25,10 +28,29 @@ from recipekit.runner.runtime.run_files import (
     MergeRequest,
 )
 from recipekit.runner.runtime.run_folder import RunFolder, all_runs, create, find_run
+from recipekit.runner.runtime.working_time import working_seconds
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.yaml_writing import to_yaml
 
 from ...support.run_files import lock_with
+
+STOPPED = {"started": 1000.0, "updated": 1090.0, "spent": 10.0}
+
+
+@pytest.mark.parametrize(("state", "seconds"), [("interrupted", 100), ("running", 210)], ids=["stopped", "killed"])
+def test_the_time_between_an_end_and_its_resumption_is_not_counted(tmp_path, monkeypatch, state, seconds):
+    """Of a process that was killed, the last sign of progress is known."""
+    run = RunFolder(tmp_path)
+    run.write(STATUS, {"state": state, "stages": {}, **STOPPED})  # pyright: ignore[reportArgumentType]
+    (tmp_path / "heartbeat").touch()
+    os.utime(tmp_path / "heartbeat", (1200, 1200))
+    monkeypatch.setattr(run_folder, "time", SimpleNamespace(time=lambda: 5000.0))
+    with pytest.raises(ZeroDivisionError), run.locked(), run.recording_outcome():
+        assert working_seconds(tmp_path, run.status, 5030.0) == seconds + 30
+        raise ZeroDivisionError
+    assert working_seconds(tmp_path, run.status) == seconds, "it ended as it began"
+    assert run_summary(run)["seconds"] == seconds
+
 
 HOLDER = """
 import sys, time

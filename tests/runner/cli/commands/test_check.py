@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from recipekit.schemas.extends import shipped_recipes
 from recipekit.schemas.yaml_writing import to_yaml
 
+from ....support.chats import chat
+from ....support.jsonl import write_jsonl
 from ....support.recipe_process import COMMAND
 
 Recipe = Callable[..., Any]
@@ -125,6 +128,9 @@ def test_only_json_goes_to_stdout(command_line: Recipe, bad: Path, good: Path) -
     assert json.loads(command_line("check", good, "--json").out) == {"valid": True, "problems": []}
 
 
+UNMEASURED = "row lengths not checked: the tokenizer is not on this machine (some/model)\n"
+
+
 def data_recipe(recipe_file: Write, minimal: Minimal, **data: Any) -> Path:
     return recipe_file(to_yaml(minimal({f"data.{key}": value for key, value in data.items()})), "of_data.yml")
 
@@ -141,7 +147,7 @@ def test_rows_beyond_the_first_hundred_are_checked(command_line: Recipe, recipe_
     assert outcome.code == 1 and "rows.jsonl:251: one message" in outcome.err
     assert "1 of 300 rows cannot be used" in outcome.err and "data.max_dropped: 0.0034 " in outcome.err
     allowed = data_recipe(recipe_file, minimal, sources=sources, max_dropped=0.0034)
-    assert command_line("check", "--data", allowed) == (0, "", "1 recipe checked, 300 rows read: no problems\n")
+    assert command_line("check", "--data", allowed) == (0, "", f"1 recipe checked, 300 rows read: no problems\n{UNMEASURED}")
 
 
 def test_ignored_keys_are_accepted(command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path) -> None:
@@ -192,7 +198,7 @@ def test_rows_that_an_option_leaves_out_are_counted(command_line: Recipe, recipe
     source = {"path": "rows.jsonl", "converter": "table", "options": {"keep_rows": {"answer": ["accept"]}}}
     recipe = data_recipe(recipe_file, minimal, type="classification", sources=[source])
     outcome = command_line("check", "--data", recipe, "--set", "evaluation.metrics=[accuracy]")
-    told = "1 recipe checked, 30 rows read: no problems\nleft out by the sources' options: 10 other answer\n"
+    told = f"1 recipe checked, 30 rows read: no problems\nleft out by the sources' options: 10 other answer\n{UNMEASURED}"
     assert outcome == (0, "", told)
 
 
@@ -309,6 +315,22 @@ def test_rows_that_the_converter_cannot_use_are_reported_once(command_line: Reci
     source.write_text('{"question": "a", "answer": "b"}\n' * 20, "utf-8")
     outcome = command_line("check", good, "--data")
     assert outcome.code == 1 and outcome.err.count("can use none of the first 20 rows") == 1 and "recipe new NAME --data" in outcome.err
+
+
+def test_rows_that_are_too_long_are_named_before_a_run_would_stop_at_them(
+    command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path, tiny_model: Path
+) -> None:
+    write_jsonl(tmp_path / "rows.jsonl", [chat("Where is the cat?", "In the barn. " * (90 if number == 2 else 1)) for number in range(4)])
+    source = {"path": "rows.jsonl", "converter": "messages"}
+    recipe = data_recipe(recipe_file, minimal, sources=[source])
+    local = ("--set", f"model.base_model={tiny_model}", "--set", "training.sequence_len=64")
+    outcome = command_line("check", "--data", recipe, *local)
+    assert outcome.code == 1
+    assert re.search(r"1 row is longer than training.sequence_len \(64\): rows.jsonl:3 \(\d\d\d tokens\)\n +hint: increase it", outcome.err)
+    outcome = command_line("check", "--data", recipe, *local, "--set", "training.excess_length_strategy=truncate")
+    assert outcome.code == 0 and "1 of 4 rows is longer than training.sequence_len (64), and would be truncated" in outcome.err
+    outcome = command_line("check", "--data", recipe, "--set", "model.base_model=nobody/nothing")
+    assert "row lengths not checked: the tokenizer is not on this machine (nobody/nothing)" in outcome.err
 
 
 def test_labels_that_are_classes_by_mistake_are_named(command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path) -> None:
