@@ -80,31 +80,27 @@ def count_lines(block: bytes) -> int:
 
 
 class Converted(NamedTuple):
-    """A converted batch. `lines` holds the lines of the valid records; record n ends at `ends[n]`, and its digest is the n-th 16 bytes.
+    """A converted batch: its valid records as lines, and what is needed to commit them. What the recipe does not need is empty.
 
-    `contents` are the digests that keep records in one split, `keys` their group keys, `strata` their strata, `signatures` their
-    near-duplicate signatures (each empty if not needed), `fixed` the repairs in record n, `labels` the labels of a classification with the
-    first row of each, `named` the keys found in meta, `artifacts` the rows by artifact in their texts, `unread` the keys that were not
-    read, `present` what rows have of what the source names, `prompted` how many records have the recipe's system prompt, and `words` the
-    words of each record if counted.
+    Digests have 16 bytes each, in the order of the records.
     """
 
-    ledger: Ledger
+    ledger: Ledger  # every row of the batch
     lines: bytes
-    ends: "array[int]"
-    digests: bytes
-    keys: list[list[bytes]]
+    ends: "array[int]"  # where the line of each record ends in `lines`
+    digests: bytes  # records with the same one are duplicates
+    keys: list[list[bytes]]  # the group keys of each record
     strata: list[str]
-    fixed: dict[int, tuple[str, ...]]
-    labels: dict[str, str]
-    named: set[str]
-    artifacts: Counter[str]
-    unread: dict[Shape, UnreadKeys]
-    present: frozenset[Named] = frozenset()
-    contents: bytes = b""
-    prompted: int = 0
-    signatures: bytes = b""
-    words: "array[int]" = array("I")
+    fixed: dict[int, tuple[str, ...]]  # the repairs by the record's number
+    labels: dict[str, str]  # label -> its first row
+    named: set[str]  # the keys found in meta
+    artifacts: Counter[str]  # records by the artifact in their texts
+    unread: dict[Shape, UnreadKeys]  # the keys that the converter did not read
+    present: frozenset[Named] = frozenset()  # what the source's options name and a row has
+    contents: bytes = b""  # digests: records with the same one are in one split
+    prompted: int = 0  # records with the recipe's system prompt
+    signatures: bytes = b""  # for near-duplicates
+    words: "array[int]" = array("I")  # the words of each record
 
 
 def convert_batch(spec: Spec, batch: Batch) -> Converted:
@@ -120,8 +116,7 @@ def convert_batch(spec: Spec, batch: Batch) -> Converted:
 
 
 def convert_stream(spec: Spec, rows: Iterable[Row | Drop], size: int) -> Iterator[Converted]:
-    """Convert all rows as one stream, for a converter whose records depend on more than one row. The result is cut into parts of about
-    `size` bytes."""
+    """Convert all rows as one stream, for a converter whose records depend on more than one row. Yield parts of about `size` bytes."""
     reading, unreadable = Ledger(), []
     lines, keys = Lines(spec.converter, spec.prefix), key_use(converter(spec.converter), spec.ignore_keys)
     named = NamedInRows(spec.options, spec.ignore_keys)

@@ -29,31 +29,39 @@ class RowStore:
     def __init__(self, data: Data, path: Path) -> None:
         self.data = data
         self.divided = needs_second_pass(data)
-        self.file = NewFile(path) if self.divided else TrainFile(path, data)
-        self.ledger = Ledger()
-        self.labels: dict[str, str] = {}
-        self.digests = Digests()
+        self.thinned = data.compares_near or has_budget(data)  # rows may be dropped once all are read
         self.counts_words = has_budget(data)
-        self.thinned = data.compares_near or self.counts_words
+        self.file = NewFile(path) if self.divided else TrainFile(path, data)
         self.signatures = NewFile(path.with_name("signatures")) if data.compares_near else None
+
+        # Counts over all rows.
+        self.ledger = Ledger()
+        self.digests = Digests()
+        self.labels: dict[str, str] = {}  # label -> its first row
+        self.prompted = 0  # rows with the recipe's system prompt
+        self.removed: defaultdict[SplitName, bytearray] = defaultdict(bytearray)  # digests of the duplicates in a source with this split
+
+        # Counts by the number of the source.
         self.rows_read: Counter[int] = Counter()
         self.rows_kept: Counter[int] = Counter()
-        self.dropped_later: defaultdict[int, Counter[str]] = defaultdict(Counter)
-        self.sources = array("H")
+        self.dropped_later: defaultdict[int, Counter[str]] = defaultdict(Counter)  # by reason
         self.named: dict[int, set[str]] = {}
         self.artifacts: defaultdict[int, Counter[str]] = defaultdict(Counter)
         self.unread: defaultdict[int, KeyCounts] = defaultdict(KeyCounts)
         self.present: defaultdict[int, set[Named]] = defaultdict(set)
-        self.contents = bytearray()
-        self.prompted = 0
-        self.removed: defaultdict[SplitName, bytearray] = defaultdict(bytearray)
-        self.keys = bytearray()
-        self.owners = array("I")
-        self.strata = array("I")
-        self.words = array("I")
+
+        # One value for each kept row, if the rows are divided and the recipe needs it.
+        self.sources = array("H")
+        self.contents = bytearray()  # digests: rows with the same one are in one split
+        self.strata = array("I")  # positions in `names`
         self.names: dict[str, int] = {}
+        self.words = array("I")
+        self.changes = array("H")  # positions in `fixes`
         self.fixes: dict[tuple[str, ...], int] = {(): 0}
-        self.changes = array("H")
+
+        # One value for each group key: a row may have several.
+        self.keys = bytearray()
+        self.owners = array("I")  # the row of each key
 
     def add(self, found: Converted, source: int) -> None:
         """Keep a batch of the source with this number, without duplicates."""
