@@ -5,6 +5,7 @@ left to Axolotl.
 """
 
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,12 +43,12 @@ from .evaluated_rows import evaluation_faults
 from .gpu import keep_on_one_gpu, load_in_fp32, step_precision, unusable_gpu
 from .labels import IGNORED, end_ids
 from .launcher_exit import follow_launcher_exit
-from .model_checks import cannot_load, looks_ahead, missing_weights, reads_padding, remember_missing_weights
+from .model_checks import cannot_load, missing_weights, remember_missing_weights, unfit
 from .packing import block_of, piece_of
-from .prepared_rows import dropped_faults, seal_rows
+from .prepared_rows import Prepared, dropped_faults, seal_rows
 from .save_check import check_save
 from .saved_settings import restore, samples, stop_at
-from .text_data import BlockCollator, attends_within_documents, first_shared
+from .text_data import BlockCollator, first_shared
 from .tokenization import load_tokenizer
 from .varlen import use_varlen_for_fp32_weights
 
@@ -91,7 +92,7 @@ class RecipekitPlugin(BasePlugin):
         return "recipekit.runner.worker.axolotl_plugin.PluginKeys"
 
     def load_datasets(self, cfg: Any, preprocess: bool = False) -> TrainDatasetMeta:
-        """Check that no rendered key was lost, let Axolotl tokenise, and audit the tensors before the model is loaded."""
+        """Check the settings, let Axolotl tokenise the rows, and audit the tensors: all before the model is loaded."""
         follow_launcher_exit()
         report_user_errors(self.progress)
         if fault := unusable_gpu():
@@ -99,30 +100,18 @@ class RecipekitPlugin(BasePlugin):
         if world_size() > 1 and not torch.cuda.is_available():
             accept_numbered_cpu_tags()
             cfg.device_map = {"": "cpu"}  # the default is the rank's number, which transformers takes for an accelerator
-        rendered = yaml.safe_load(Path(CONFIG).read_text(encoding="utf-8"))
-        if lost := round_trip_differences(rendered, dict(cfg)):
-            self.fail("Axolotl does not keep what was rendered:\n" + "\n".join(lost))
+        self._check_settings(cfg)
         if cfg.use_ray:
             cfg.output_dir = CHECKPOINTS
         load_in_fp32(cfg)
         keep_on_one_gpu(cfg)
-        model = architecture(cfg.base_model, cfg.revision_of_model)
-        if fault := beyond_the_context(cfg.sequence_len, model):
-            self.fail(f"training.sequence_len: {fault}")
-        if fault := another_attention(cfg.attn_implementation, model):
-            self.fail(f"model.attn_implementation: {fault}")
         self.progress.event("stage", name="tokenise")
         self.tokenizer = load_tokenizer(cfg)
         prepared = PREPARE[cfg.record_type](cfg, self.tokenizer)
         if is_first():
             seal_rows(Path(cfg.dataset_prepared_path))
             RunFolder(Path()).write(TOKENS, prepared.report)
-        recipe = with_micro_batch_size(load_recipe("recipe.yml").recipe, cfg.micro_batch_size)
-        faults = prepared.faults + dropped_faults(prepared.report, cfg.excess_length_strategy, recipe.data.max_dropped)
-        faults = faults or evaluation_faults(cfg, self.tokenizer, recipe)
-        faults = faults or too_large(recipe, cfg.base_model, cfg.num_labels or 0, self._forward_pass(cfg, recipe, prepared.train))
-        if faults:
-            self.fail("\n".join(faults))
+        self._check_rows(cfg, prepared)
         if cfg.pack_blocks:
             self.shared_block = first_shared(prepared.train)
         elif cfg.flatten_batches and len(prepared.train) > 1:
@@ -130,14 +119,25 @@ class RecipekitPlugin(BasePlugin):
         self.progress.event("stage", name="load model")
         return TrainDatasetMeta(prepared.train, prepared.validation)
 
-    def _forward_pass(self, cfg: Any, recipe: Recipe, rows: Any) -> ForwardPass:
-        """Return the largest forward pass over the tokenised rows."""
-        lengths = None if cfg.pack_blocks or cfg.pad_to_sequence_len else [len(ids) for ids in rows["input_ids"]]
-        reads_ends = cfg.flatten_batches or cfg.pack_blocks and (cfg.sdpa_varlen or _is_flat(cfg))
-        if cfg.record_type == "classification":
-            return largest_forward_pass(recipe, lengths, varlen=False)
-        trained = [sum(label != IGNORED for label in labels) for labels in rows["labels"]]
-        return largest_forward_pass(recipe, lengths, bool(reads_ends), trained)
+    def _check_settings(self, cfg: Any) -> None:
+        """End the training if Axolotl has lost a rendered key, or if the model cannot have these settings."""
+        rendered = yaml.safe_load(Path(CONFIG).read_text(encoding="utf-8"))
+        if lost := round_trip_differences(rendered, dict(cfg)):
+            self.fail("Axolotl does not keep what was rendered:\n" + "\n".join(lost))
+        model = architecture(cfg.base_model, cfg.revision_of_model)
+        if fault := beyond_the_context(cfg.sequence_len, model):
+            self.fail(f"training.sequence_len: {fault}")
+        if fault := another_attention(cfg.attn_implementation, model):
+            self.fail(f"model.attn_implementation: {fault}")
+
+    def _check_rows(self, cfg: Any, prepared: Prepared) -> None:
+        """End the training if its rows, or those to evaluate on, cannot be used or do not fit in memory."""
+        recipe = with_micro_batch_size(load_recipe("recipe.yml").recipe, cfg.micro_batch_size)
+        faults = prepared.faults + dropped_faults(prepared.report, cfg.excess_length_strategy, recipe.data.max_dropped)
+        faults = faults or evaluation_faults(cfg, self.tokenizer, recipe)
+        faults = faults or too_large(recipe, cfg.base_model, cfg.num_labels or 0, _forward_pass(cfg, recipe, prepared.train))
+        if faults:
+            self.fail("\n".join(faults))
 
     def fail(self, what: str) -> None:
         """Report the reason to the runner, and stop."""
@@ -164,8 +164,8 @@ class RecipekitPlugin(BasePlugin):
         """Check the configuration's module names against the model, and prepare a classification head before an adapter copies it."""
         parameters = [name for name, _ in model.named_parameters()]
         found = name_problems({**cfg, "unfrozen_parameters": None}, [name for name, _ in model.named_modules()], parameters)
-        if problems := [f"{_home(key)}.{key}: {what}" for key, what in found]:
-            self.fail("\n".join(problems))
+        if problems := _located(found):
+            self.fail(problems)
         if not (cfg.deepspeed or cfg.fsdp_config) and (lacking := missing_weights(model)):  # each process of those loads a part
             self.fail(f"model.base_model: {lacking}")
         if cfg.record_type == "classification" and (note := classification.prepare_head(cfg, model)):
@@ -193,7 +193,7 @@ class RecipekitPlugin(BasePlugin):
             model.config.use_cache = False  # with a cache, transformers does not derive document boundaries from positions
         if not (cfg.deepspeed or cfg.fsdp_config):  # a sharded model cannot be tried by one process
             with step_precision(cfg, model.device):
-                fault = unfit(cfg, model, self.shared_block)
+                fault = unfit(cfg, model, self.shared_block, 1 if _is_flat(cfg) else cfg.micro_batch_size)
             if fault:
                 self.fail(fault)
 
@@ -218,7 +218,7 @@ class RecipekitPlugin(BasePlugin):
         return (BlockCollator, {"flatten": _is_flat(cfg)}) if blocks else None
 
     def post_trainer_create(self, cfg: Any, trainer: Any) -> None:
-        """Check what Axolotl froze against the recipe, and set up the trainer's loss, batches and callback."""
+        """Check that what the recipe names is trained, and set up the trainer's loss, batches and callback."""
         self._check_what_is_trained(cfg, trainer)
         if cfg.record_type == "classification":
             classification.set_up_trainer(cfg, trainer)
@@ -239,7 +239,7 @@ class RecipekitPlugin(BasePlugin):
                 self.fail(f"the model could not be saved after training, so training does not start: {type(error).__name__}: {error}")
 
     def _check_what_is_trained(self, cfg: Any, trainer: Any) -> None:
-        """End the training if a name of the recipe is of nothing that is trained; say so if the experts have no adapter."""
+        """End the training if the recipe names parameters that are not trained; note it if a mixture's experts have no adapter."""
         parameters = dict(trainer.model.named_parameters())  # an adapter changes their names
         trained = [name for name, weight in parameters.items() if weight.requires_grad]
         grouped = {*trained} & {*trainer.get_decay_parameter_names(trainer.model)} if cfg.lr_groups else set()
@@ -249,7 +249,7 @@ class RecipekitPlugin(BasePlugin):
             *untrained_problems(cfg, trained, grouped),
         ]
         if found:
-            self.fail("\n".join(f"{_home(key)}.{key}: {what}" for key, what in found))
+            self.fail(_located(found))
         if cfg.lora_target_linear and (note := experts_note(trained, {*parameters} - {*trained})):
             self.progress.event("log", what=note)
 
@@ -266,25 +266,25 @@ class RecipekitPlugin(BasePlugin):
         self.progress.event("stage", name="save")
 
     def post_train_unload(self, cfg: Any) -> None:
-        """Tell the runner that everything is saved: what happens when the processes are taken down does not undo it."""
+        """Tell the runner that everything is saved: an error while the processes end does not matter then."""
         self.progress.event(SAVED)
 
 
-def _home(key: str) -> str:
-    return "training" if key in ("lora_target_modules", "lora_dropout") else "axolotl"
+def _located(problems: Iterable[tuple[str, str]]) -> str:
+    """Return a line for each problem, with the section of the recipe that has the key."""
+    return "\n".join(
+        f"{'training' if key in ('lora_target_modules', 'lora_dropout') else 'axolotl'}.{key}: {what}" for key, what in problems
+    )
 
 
-def unfit(cfg: Any, model: Any, shared_block: dict[str, list[int]] | None) -> str:
-    """Return in words why the model cannot learn from the recipe's rows as they are given to it, found by trying it; "" if it can."""
+def _forward_pass(cfg: Any, recipe: Recipe, rows: Any) -> ForwardPass:
+    """Return the largest forward pass over the tokenised rows."""
+    lengths = None if cfg.pack_blocks or cfg.pad_to_sequence_len else [len(ids) for ids in rows["input_ids"]]
     if cfg.record_type == "classification":
-        reads = reads_padding(model, model.config.pad_token_id)
-        return "in this model, what a text is taken for depends on the padding behind it: choose another model.base_model" if reads else ""
-    if looks_ahead(model):
-        return "this model sees the tokens that it is to predict, as an encoder such as BERT does: choose a causal language model"
-    if shared_block and not attends_within_documents(model, shared_block, 1 if _is_flat(cfg) else cfg.micro_batch_size):
-        key = "kernels: off" if cfg.flatten_batches else "sample_packing: false"
-        return f"in this model, rows that share a sequence attend to each other: set training.{key}"
-    return ""
+        return largest_forward_pass(recipe, lengths, varlen=False)
+    reads_ends = cfg.flatten_batches or cfg.pack_blocks and (cfg.sdpa_varlen or _is_flat(cfg))
+    trained = [sum(label != IGNORED for label in labels) for labels in rows["labels"]]
+    return largest_forward_pass(recipe, lengths, bool(reads_ends), trained)
 
 
 def _is_flat(cfg: Any) -> bool:

@@ -1,11 +1,12 @@
-"""What no training can begin with: weights that no file had, a model that sees the tokens it is to predict, or reads its padding.
-
-Also whether a model's replies can be generated in batches.
+"""Try a model before it is used: whether its files had all its weights, whether it can learn from rows as they are given to it, and whether
+its replies can be generated in batches.
 """
 
 from typing import Any
 
 import torch
+
+from .text_data import attends_within_documents
 
 LISTED = 3
 BARELY = 1e-3  # of the largest logit: what rounding changes
@@ -109,3 +110,19 @@ def _logits(model: Any, ids: torch.Tensor, mask: torch.Tensor | None = None, **o
         return model(input_ids=ids, attention_mask=torch.ones_like(ids) if mask is None else mask, **options).logits
     finally:
         model.train(was_training)
+
+
+def unfit(cfg: Any, model: Any, shared_block: dict[str, list[int]] | None, blocks: int) -> str:
+    """Return in words why the model cannot learn from the recipe's rows as they are given to it; "" if it can. The model is tried.
+
+    `shared_block` is a block of several rows, if rows share a sequence; `blocks` is how many of them are in a batch.
+    """
+    if cfg.record_type == "classification":
+        reads = reads_padding(model, model.config.pad_token_id)
+        return "in this model, what a text is taken for depends on the padding behind it: choose another model.base_model" if reads else ""
+    if looks_ahead(model):
+        return "this model sees the tokens that it is to predict, as an encoder such as BERT does: choose a causal language model"
+    if shared_block and not attends_within_documents(model, shared_block, blocks):
+        key = "kernels: off" if cfg.flatten_batches else "sample_packing: false"
+        return f"in this model, rows that share a sequence attend to each other: set training.{key}"
+    return ""
