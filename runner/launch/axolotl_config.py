@@ -6,6 +6,7 @@ from ...schemas.batch import batch_of
 from ...schemas.sections import AUTO, Recipe, Training
 from ..models.reference import ATTENTION
 from ..runtime.machine import Machine
+from ..runtime.run_files import TRAIN_ROWS
 from .kernel_choice import FLASH, KernelChoice, attention
 from .precision import has_fp32_weights, precision
 from .trackers import tracker_keys
@@ -22,7 +23,7 @@ OPTIMIZERS_WITHOUT_CPU = ("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "p
 class RenderedData(NamedTuple):
     """What rendering needs from the data: paths relative to the run directory, and the labels of a classification."""
 
-    train: str = "data/train.jsonl"
+    train: str = TRAIN_ROWS
     validation: str | None = None
     labels: tuple[str, ...] = ()
 

@@ -44,8 +44,10 @@ class Plan(NamedTuple):
             write_atomically(folder / name, text.encode())
 
     def resuming(self, checkpoint: str) -> "Plan":
-        """Return the plan that resumes from a checkpoint (relative to the run directory). The option belongs to the trainer, after its
-        configuration; what precedes that belongs to the launcher."""
+        """Return the plan that resumes from a checkpoint (relative to the run directory).
+
+        The option follows the configuration file: options before that are the launcher's.
+        """
         after = self.argv.index(CONFIG) + 1
         return self._replace(argv=(*self.argv[:after], f"--resume-from-checkpoint={checkpoint}", *self.argv[after:]))
 
@@ -70,7 +72,7 @@ def plan(recipe: Recipe, data: RenderedData, machine: Machine, base_model: str, 
     if trains_on_one_gpu_of_several(recipe, machine):
         env["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     if recipe.launch.hosts:
-        # On the other machines, DeepSpeed sets the variables in this file, and little else.
+        # DeepSpeed passes the variables in .deepspeed_env to the other machines, and few others.
         files |= {HOSTFILE: hostfile(recipe.launch), ".deepspeed_env": "".join(f"{name}={value}\n" for name, value in sorted(env.items()))}
     files["rendered/command.txt"] = " ".join([*(f"{k}={shlex.quote(v)}" for k, v in sorted(env.items())), shlex.join(argv)]) + "\n"
     return Plan(files, argv, env)
@@ -89,13 +91,13 @@ def model_environment(machine: Machine, trackers: tuple[str, ...] = ()) -> dict[
 
 
 class TrainingJob(NamedTuple):
-    """The recipe with its batch in numbers, its plan, its base model, in words what differs on this machine, and the kernels on a GPU."""
+    """What is trained on this machine, and how."""
 
-    recipe: Recipe
+    recipe: Recipe  # with a micro_batch_size in numbers
     plan: Plan
     model: ResolvedModel
-    notes: list[str]
-    kernels: list[Kernel]
+    notes: list[str]  # what differs on this machine, or has no effect, in words
+    kernels: list[Kernel]  # [] on a CPU
 
 
 def make_job(loaded: LoadedRecipe, manifest: Manifest, machine: Machine, model: ResolvedModel) -> TrainingJob:
@@ -105,8 +107,8 @@ def make_job(loaded: LoadedRecipe, manifest: Manifest, machine: Machine, model: 
     rows = splits.get("train", 0)
     notes = substitutions(loaded.recipe, machine) + repetitions(loaded.recipe, rows) + early_stopping_note(loaded.recipe, rows)
     found = architecture(model.path, loaded.recipe.model.revision)
-    uses = kernels(loaded.recipe, machine, None, 0, found)
-    return TrainingJob(loaded.recipe, plan(loaded.recipe, data, machine, model.path, found), model, notes, uses)
+    used = kernels(loaded.recipe, machine, installed=None, capability=0, model=found)
+    return TrainingJob(loaded.recipe, plan(loaded.recipe, data, machine, model.path, found), model, notes, used)
 
 
 def require_startable(loaded: LoadedRecipe, machine: Machine) -> None:

@@ -19,7 +19,20 @@ from ..resources.training_time import measured_line
 from ..runtime.metrics_file import Blimp, Losses, Metrics
 from ..runtime.progress import loss_text, read_lines
 from ..runtime.resolved_values import effective_values
-from ..runtime.run_files import KERNELS, LOCK, MANIFEST, METRICS, ORIGINS, PEAK_MEMORY, SMOKE_KEYS, TIMING, TOKENS, PeakMemory, Timing
+from ..runtime.run_files import (
+    KERNELS,
+    LOCK,
+    MANIFEST,
+    METRICS,
+    ORIGINS,
+    PEAK_MEMORY,
+    SMOKE_KEYS,
+    STEP_LOG,
+    TIMING,
+    TOKENS,
+    PeakMemory,
+    Timing,
+)
 from ..runtime.run_folder import RunFolder
 from .charts import Series, interval_plot, line_chart
 from .ledger_table import leaks_line
@@ -47,7 +60,7 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
     metrics = run.find(METRICS)
     if metrics is None:
         raise UserError(f"{run.path} has not been evaluated: it is {run.state}", hint=run.completion_hint())
-    lines, loaded, manifest = read_lines(run / "metrics.jsonl", "step"), stored_recipe(run), run.read(MANIFEST)
+    lines, loaded, manifest = read_lines(run / STEP_LOG, "step"), stored_recipe(run), run.read(MANIFEST)
     return {
         "mark": numbers_mark(run),
         "name": status.get("recipe", run.path.parent.name),
@@ -184,4 +197,4 @@ def stored_recipe(run: RunFolder) -> LoadedRecipe | None:
 def recipe_values(loaded: LoadedRecipe | None, origins: dict[str, str]) -> list[tuple[str, str, str]]:
     """Return (key, value, origin) of every effective key; the origin is the location in the recipe, or the --set."""
     found = effective_values(loaded) if loaded else {}
-    return [(key, one_line(value.value), origins.get(key, "")) for path, value in found.items() if (key := dotted(path))]
+    return [(dotted(path), one_line(value.value), origins.get(dotted(path), "")) for path, value in found.items()]

@@ -8,7 +8,7 @@ from ...schemas.base.errors import UserError
 from ..evaluation.training_losses import losses
 from ..runtime.metrics_file import Metrics
 from ..runtime.progress import read_lines
-from ..runtime.run_files import METRICS
+from ..runtime.run_files import METRICS, STEP_LOG
 from ..runtime.run_folder import RunFolder
 from ..runtime.working_time import working_seconds
 from .report_mark import outdated_note
@@ -23,7 +23,7 @@ def run_summary(run: RunFolder) -> dict[str, Any]:
     outdated = ""
     try:
         status = dict(run.status)
-        lines = read_lines(run / "metrics.jsonl", "step")
+        lines = read_lines(run / STEP_LOG, "step")
         evaluated = run.find(METRICS)
         outdated = outdated_note(run)
     except UserError as error:

@@ -15,7 +15,7 @@ from ..models.resolve import ResolvedModel, embedded_folder
 from ..models.size import ModelSize, model_size, public_models
 from ..runtime.console import Display
 from ..runtime.machine import Machine, this_machine
-from ..runtime.run_files import MANIFEST, PEAK_MEMORY
+from ..runtime.run_files import MANIFEST, PEAK_MEMORY, TRAIN_ROWS
 from ..runtime.run_folder import RunFolder
 from .fit import Fit, fit, needs_line, peak_text, problems, require, warnings
 from .row_lengths import forward_pass_of
@@ -80,7 +80,7 @@ def check_fit(run: RunFolder, recipe: Recipe, model: ResolvedModel, rows: int, d
     labels = len(run.read(MANIFEST).get("labels", ()))
     steps = None if recipe.data.type == "text" else optimizer_steps(recipe, rows)
     machine, known = this_machine(), architecture(model.path, recipe.model.revision)
-    forward_pass = forward_pass_of(recipe, machine, run / "data" / "train.jsonl", model.path, known)
+    forward_pass = forward_pass_of(recipe, machine, run / TRAIN_ROWS, model.path, known)
     found = fit(recipe, size, machine, run.path, labels, steps, forward_pass)
     require(found, full_rows=recipe.data.type == "text" and recipe.training.sample_packing)
     display.say("", f"needs {needs_line(found)}")

@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 EVALUATION = "eval"
 SETS = "sets"  # further evaluation sets: their records in the run's directory, their predictions in the evaluation's
+TRAIN_ROWS = "data/train.jsonl"
+STEP_LOG = "metrics.jsonl"  # loss, learning rate and speed by step
 EVALUATING = "evaluating"  # the folder of an unfinished evaluation; it replaces EVALUATION when it is complete
 
 State = Literal["running", "submitted", "done", "failed", "interrupted", "refused"]

@@ -14,7 +14,7 @@ from ..models.resolve import ResolvedModel, is_unchanged, resolve_model
 from ..resources.batch_size import locked_batch, with_batch
 from ..runtime.console import Display
 from ..runtime.machine import Machine, this_machine
-from ..runtime.run_files import LOCK, MANIFEST, LockedBatch
+from ..runtime.run_files import LOCK, MANIFEST, TRAIN_ROWS, LockedBatch
 from ..runtime.run_folder import RunFolder
 
 
@@ -113,5 +113,5 @@ class RunContext:
         """Return how the rows of a step are divided. A run keeps what it has chosen, on any machine."""
         lock = self._run.find(LOCK) if self._run else None
         return locked_batch(
-            self.loaded, self.machine, self.manifest, self.found["data"] / "data" / "train.jsonl", self.model.path, lock and lock["batch"]
+            self.loaded, self.machine, self.manifest, self.found["data"] / TRAIN_ROWS, self.model.path, lock and lock["batch"]
         )

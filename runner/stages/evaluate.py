@@ -39,6 +39,8 @@ from ..runtime.run_files import (
     NEW_METRICS,
     PROBES_REQUEST,
     SETS,
+    STEP_LOG,
+    TRAIN_ROWS,
     EvaluationRequest,
 )  # fmt: skip
 from ..runtime.run_folder import RunFolder
@@ -91,16 +93,16 @@ def run(context: RunContext) -> None:
     recipe = with_earlier_metrics(run, context.recipe)
     own_key = context.keys[NAME] = context.keys.get(NAME) or key(context)
     bits = _bits(context)
-    before = reuse_predictions(context, predictions_key(recipe, context.keys["train"], bits))
+    earlier = reuse_predictions(context, predictions_key(recipe, context.keys["train"], bits))
     rows = split_rows(run.path, recipe)
     if not rows:
         raise UserError(f"{run.path}: the {recipe.evaluation_split} split has no rows to evaluate on", hint="evaluate another split")
-    asked = requested_probes(recipe)
-    ready = probe_inputs(asked)  # before a model is loaded
-    request = predict(context, recipe, rows, before, bits)
-    probe(run, asked, ready, context.job.plan, request, display)
+    probes = requested_probes(recipe)
+    inputs = probe_inputs(probes)  # an unusable file is refused before a model is loaded
+    request = predict(context, recipe, rows, earlier, bits)
+    _run_probes(run, probes, inputs, context.job.plan, request, display)
     stop_if_asked(run.path)  # before judges are paid
-    metrics = scored(run, recipe, len(rows), _facts(context, recipe, asked, request))
+    metrics = _scored(run, recipe, len(rows), _facts(context, recipe, probes, request))
     run.write(NEW_METRICS, metrics)
     _publish(run, {**request, "evaluation": own_key})
     display.say(NAME, what_was_evaluated(recipe, len(rows), metrics["rows"]))
@@ -113,12 +115,12 @@ def what_was_evaluated(recipe: Recipe, chosen: int, left: int) -> str:
     return f"{counted(left, f'{recipe.evaluation_split} row')}, {compared} and tuned{dropped}"
 
 
-def _facts(context: RunContext, recipe: Recipe, asked: dict[str, Any], request: EvaluationRequest) -> dict[str, Any]:
+def _facts(context: RunContext, recipe: Recipe, probes: dict[str, Any], request: EvaluationRequest) -> dict[str, Any]:
     """Return what metrics.json has besides the scores of predictions: how they were made, probes, and judgements."""
     run, display, evaluation = context.run, context.display, recipe.evaluation
     facts = {"split": recipe.evaluation_split, "base_model": recipe.model.base_model, "generation": request["generation"],
              "evaluated_with": {key: request.get(key) for key in ("packages", "machine", "bits")}}  # fmt: skip
-    facts |= probe_results(run, asked, evaluation)
+    facts |= probe_results(run, probes, evaluation)
     if evaluation.judge:
         facts["judge"] = judge_all(run, evaluation.judge, evaluation.generation.seed, display)
     if rubric := evaluation.rubric:
@@ -136,7 +138,7 @@ def _publish(run: RunFolder, request: EvaluationRequest) -> None:
     unseal_files(run.path, OUTPUTS)
     replace_folder(run / EVALUATING, run / EVALUATION)
     for path in (run / EVALUATION).rglob("predictions.jsonl"):
-        remove(sums_of(path))  # the seal covers the whole; killed before, the predictions would be believed by nobody without them
+        remove(sums_of(path))  # only now: until eval/ is in place, they show which predictions are unchanged
 
 
 def _bits(context: RunContext) -> int:
@@ -156,19 +158,21 @@ def with_earlier_metrics(run: RunFolder, recipe: Recipe) -> Recipe:
     return recipe._replace(evaluation=evaluation._replace(metrics=tuple(dict.fromkeys((*earlier, *evaluation.metrics)))))
 
 
-def probe(run: RunFolder, asked: dict[str, Any], ready: dict[str, Any], plan: Plan, request: EvaluationRequest, display: Display) -> None:
-    """Run the probes that have not been run yet; `ready` is their input."""
-    if keys := pending_probes(run, asked, request["key"]):
-        run.write(PROBES_REQUEST, {**request, "keys": keys, "asked": ready})
+def _run_probes(
+    run: RunFolder, probes: dict[str, Any], inputs: dict[str, Any], plan: Plan, request: EvaluationRequest, display: Display
+) -> None:
+    """Run the probes that have not been run yet."""
+    if keys := pending_probes(run, probes, request["key"]):
+        run.write(PROBES_REQUEST, {**request, "keys": keys, "asked": inputs})
         argv = (sys.executable, "-m", "recipekit.runner.worker.probes")
         run_child(argv, run.path, plan.env, "probes.log", "a probe", display.event)
 
 
-def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> Metrics:
+def _scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> Metrics:
     """Return the content of metrics.json, from predictions.jsonl and the training's own numbers; no model is needed."""
-    lines = read_lines(run / "metrics.jsonl")
+    lines = read_lines(run / STEP_LOG)
     best_by = recipe.training.metric_for_best_model if recipe.training.load_best_model_at_end else None
-    training = Training(run / "data" / "train.jsonl", {**losses(lines), "validation_loss": kept_loss(lines, best_by)})
+    training = Training(run / TRAIN_ROWS, {**losses(lines), "validation_loss": kept_loss(lines, best_by)})
     facts = {**facts, "losses": training.losses, "diagnosis": diagnosis(lines, of_texts=recipe.data.type == "text")._asdict()}
     bits = recipe.training.weight_bits
     if bits and not facts["evaluated_with"]["bits"] and (trained := validation_scores(kept_evaluation(lines, best_by))):

@@ -37,17 +37,28 @@ from ..resources.training_time import (
 from ..runtime.checkpoints import INCOMPLETE, TRAINED, fault, newest, other_training
 from ..runtime.child_process import run_child
 from ..runtime.machine import package_versions
-from ..runtime.run_files import KERNELS, LOCK, TIMING, TOKENS, TRAINING_END, Lock, LockedMachine, LockedModel, TrainingEnd
+from ..runtime.run_files import (
+    KERNELS,
+    LOCK,
+    STEP_LOG,
+    TIMING,
+    TOKENS,
+    TRAIN_ROWS,
+    TRAINING_END,
+    Lock,
+    LockedMachine,
+    LockedModel,
+    TrainingEnd,
+)
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import write_seal
 from . import smoke_test
 from .context import RunContext
 
 NAME = "train"
-OUTPUTS = ("model", "metrics.jsonl", "tokens.json", "training.json", "lock.json", "rendered")
+OUTPUTS = ("model", STEP_LOG, "tokens.json", "training.json", "lock.json", "rendered")
 OPTIONAL_OUTPUTS = ("memory.json", "fit.json", TIMING.name, KERNELS.name)
 FINAL = True
-LOG = "metrics.jsonl"
 NOT_MODEL = ("checkpoint-*", "debug.log", "runs", "README.md")
 
 
@@ -78,8 +89,8 @@ def run(context: RunContext) -> None:
         display.say("", line, "warning")
     if checkpoint:
         display.say("", f"resuming from {checkpoint.name}")
-        if not any((folder / LOG).is_file() for folder in (checkpoint, run.path)):
-            display.say("", f"{LOG} is missing: the report will not have the losses until there", "warning")
+        if not any((folder / STEP_LOG).is_file() for folder in (checkpoint, run.path)):
+            display.say("", f"{STEP_LOG} is missing: the report will not have the losses until there", "warning")
         plan = plan.resuming(str(checkpoint.relative_to(run.path)))
     multi_node.announce(run, context.recipe.launch, plan)
     ended = _train(context, plan)
@@ -183,7 +194,7 @@ def _record_time(context: RunContext, ended: dict[str, Any], predicted: Predicti
 
 
 def _data_bytes(run: RunFolder) -> int:
-    return (run / "data" / "train.jsonl").stat().st_size
+    return (run / TRAIN_ROWS).stat().st_size
 
 
 def _check_rows(loaded: LoadedRecipe, splits: dict[str, int], rows: int) -> None:

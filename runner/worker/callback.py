@@ -19,7 +19,7 @@ from transformers.trainer_utils import IntervalStrategy
 from ...schemas.base.files import append_whole
 from ..runtime.checkpoints import EARLY_STOPPING, KILL_AFTER_SAVE, KILL_AT, KILL_AT_END, KILLED, NEVER_BETTER, STOP_AT, TRAINED
 from ..runtime.progress import Progress, read_lines
-from ..runtime.run_files import FIT_FORECAST, PEAK_MEMORY
+from ..runtime.run_files import FIT_FORECAST, PEAK_MEMORY, STEP_LOG
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import write_seal
 from ..runtime.watchdog import beat
@@ -27,7 +27,7 @@ from .distributed import all_reduce_sum, barrier, is_first
 from .labels import IGNORED
 from .weight_movement import MovementCheck
 
-METRICS = Path("metrics.jsonl")
+_STEP_LOG = Path(STEP_LOG)
 
 
 class RunCallback(TrainerCallback):
@@ -78,7 +78,7 @@ class RunCallback(TrainerCallback):
         kept = [line for line in read_lines(log_until(args, state)) if state.global_step and line["step"] <= state.global_step]
         barrier()
         if is_first():
-            METRICS.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+            _STEP_LOG.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self.step = state.global_step
         if not hasattr(self.trainer.model, "peft_config"):
             self.movement.follow(self.trainer.optimizer)
@@ -155,7 +155,7 @@ class RunCallback(TrainerCallback):
         if len(line) == 2:
             return
         if is_first():
-            append_whole(METRICS, f"{json.dumps({key: _finite(value) for key, value in line.items()})}\n".encode())
+            append_whole(_STEP_LOG, f"{json.dumps({key: _finite(value) for key, value in line.items()})}\n".encode())
         if what := _not_finite(numbers, args.fp16):
             instead = ", or set precision: fp32, because fp16 ends at 65,504" if args.fp16 else ""
             self.progress.event("refused", what=f"{what} at step {state.global_step}: lower learning_rate{instead}")
@@ -179,8 +179,8 @@ class RunCallback(TrainerCallback):
                 self.progress.event("unsealed", what=f"{folder.name} has no optimizer state: it cannot be resumed")
                 barrier()
                 return
-            if METRICS.exists():
-                shutil.copyfile(METRICS, folder / METRICS)
+            if _STEP_LOG.exists():
+                shutil.copyfile(_STEP_LOG, folder / _STEP_LOG)
             write_seal(folder)
             if os.environ.get(KILL_AFTER_SAVE):
                 self.progress.event(KILLED, step=state.global_step)
@@ -201,8 +201,8 @@ class RunCallback(TrainerCallback):
 def log_until(args: TrainingArguments, state: TrainerState) -> Path:
     """Return the log as it was when this step's checkpoint was saved, and sealed with it. A checkpoint of an earlier version has none: then
     that of the run, which anything may have happened to since."""
-    saved = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / METRICS
-    return saved if saved.is_file() else METRICS
+    saved = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / _STEP_LOG
+    return saved if saved.is_file() else _STEP_LOG
 
 
 def has_optimizer(checkpoint: Path) -> bool:

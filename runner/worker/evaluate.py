@@ -19,7 +19,7 @@ from ...schemas.evaluation_sections import without_reasoning
 from ..models.template_rows import for_template
 from ..runtime.line_sums import append_lines
 from ..runtime.progress import Progress, read_lines, refusing
-from ..runtime.run_files import EVALUATING, EVALUATION_REQUEST, SETS, SetRequest
+from ..runtime.run_files import EVALUATING, EVALUATION_REQUEST, SETS, TRAIN_ROWS, SetRequest
 from ..runtime.run_folder import RunFolder
 from .batch_progress import BatchProgress
 from .generation import Reply, generate, in_memory
@@ -32,7 +32,7 @@ from .packing import Piece, pieces
 from .tokenization import load as load_config
 from .tokenization import of_record_type, prompt_ids, refuse, segments, tokenise
 
-TRAIN, MASK_ROWS, MASKS = Path("data/train.jsonl"), Path(EVALUATING, "mask_rows.jsonl"), 3
+MASK_ROWS, MASKS = Path(EVALUATING, "mask_rows.jsonl"), 3
 CONFIG = f"{EVALUATING}/axolotl.yml"  # rendered for this machine, which may differ from the one that trained
 
 
@@ -73,15 +73,17 @@ def main() -> None:
 
 def _answer(loaded: LoadedModel, held_out: HeldOut, answered: BatchProgress) -> None:
     """Append the missing predictions of one model, batch by batch."""
-    there = {line["id"] for line in read_lines(held_out.predictions) if line["model"] == loaded.name}
-    waiting, settings = [row for row in held_out.rows if row["id"] not in there], held_out.asked["generation"]
+    done = {line["id"] for line in read_lines(held_out.predictions) if line["model"] == loaded.name}
+    waiting = [row for row in held_out.rows if row["id"] not in done]
+    settings, generates = held_out.asked["generation"], held_out.asked["generate"]
     size = settings["batch_size"]
     answered.add(len(held_out.rows) - len(waiting))
     for start in range(0, len(waiting), size):
         batch = waiting[start : start + size]
         scored = [likelihood(loaded, row["pieces"]) for row in batch]
-        asked = held_out.asked["generate"]
-        replies = in_memory(lambda rows: replies_of(loaded, rows, settings, answered.watch), batch) if asked else [{}] * len(batch)
+        replies = [{}] * len(batch)
+        if generates:
+            replies = in_memory(lambda rows: replies_of(loaded, rows, settings, answered.watch), batch)
         lines = []
         for row, sums, reply in zip(batch, scored, replies, strict=True):
             line = {"model": loaded.name, "id": row["id"], "reference": row["reference"], "original_tokens": row["original_tokens"]}
@@ -93,7 +95,7 @@ def _answer(loaded: LoadedModel, held_out: HeldOut, answered: BatchProgress) -> 
 
 def write_masks(cfg: Any, tokenizer: Any) -> None:
     """Write evaluating/masks.jsonl: the first training rows as text, in trained and masked segments."""
-    with TRAIN.open(encoding="utf-8") as stream:
+    with Path(TRAIN_ROWS).open(encoding="utf-8") as stream:
         MASK_ROWS.write_text("".join(islice(stream, MASKS)), encoding="utf-8")
     rows = [
         {"id": row["id"], "label": row.get("label"), "segments": segments(row, tokenizer)} for row in tokenise(cfg, tokenizer, MASK_ROWS)
@@ -104,7 +106,7 @@ def write_masks(cfg: Any, tokenizer: Any) -> None:
 def _prepared(cfg: Any, tokenizer: Any, path: Path) -> list[dict[str, Any]]:
     """Return the file's rows with their tensors, the prompt of the last reply and that reply; shortest prompts first, to pad less."""
     given = {row["id"]: row for row in read_lines(path)}
-    rows, roles = [], cfg.datasets[0].get("roles_to_train") or ["assistant"]
+    rows = []
     chats = [row for row in given.values() if "messages" in row]
     if chats and (found := row_problems(cfg, tokenizer, "evaluated", chats)):  # of a set that was added after the training, for example
         refuse("\n".join(found))
@@ -112,19 +114,27 @@ def _prepared(cfg: Any, tokenizer: Any, path: Path) -> list[dict[str, Any]]:
     for tensors in tokenise(cfg, tokenizer, path):
         row = given[tensors["id"]]
         if "messages" in row:
-            last = last_trained(row["messages"], roles)
-            reference = row["messages"][last]["content"]
-            reference = without_reasoning(reference) if "reasoning" in (cfg.accepted_losses or ()) else reference
-            given_reply = {"reference": reference, "original_tokens": row.get("meta", {}).get("original_tokens")}
-            prompt, parts = tensors["input_ids"][: last_span(tensors["labels"])], [Piece(tensors["input_ids"], tensors["labels"])]
-            # The last trained tokens of a row that was cut may be those of an earlier reply.
-            if row["id"] in cut and row["messages"][last]["role"] == "assistant":
-                prompt = prompt_ids(tokenizer, for_template(row["messages"][:last]))
+            rows.append(_prepared_chat(cfg, tokenizer, row, tensors, was_cut=row["id"] in cut))
         else:
-            given_reply = {"reference": "", "original_tokens": None}
-            prompt, parts = [], pieces(tensors["input_ids"], cfg.sequence_len)
-        rows.append({"id": row["id"], "prompt_ids": prompt, "pieces": parts, **given_reply})
+            parts = pieces(tensors["input_ids"], cfg.sequence_len)
+            rows.append({"id": row["id"], "prompt_ids": [], "pieces": parts, "reference": "", "original_tokens": None})
     return sorted(rows, key=lambda row: (len(row["prompt_ids"]), row["id"]))
+
+
+def _prepared_chat(cfg: Any, tokenizer: Any, row: dict[str, Any], tensors: dict[str, Any], was_cut: bool) -> dict[str, Any]:
+    """Return a chat with its tensors, its last trained message as the reference, and what precedes that as the prompt."""
+    messages = row["messages"]
+    last = last_trained(messages, cfg.datasets[0].get("roles_to_train") or ["assistant"])
+    reference = messages[last]["content"]
+    if "reasoning" in (cfg.accepted_losses or ()):
+        reference = without_reasoning(reference)
+    prompt = tensors["input_ids"][: last_span(tensors["labels"])]
+    # The last trained tokens of a row that was cut may be those of an earlier reply.
+    if was_cut and messages[last]["role"] == "assistant":
+        prompt = prompt_ids(tokenizer, for_template(messages[:last]))
+    parts = [Piece(tensors["input_ids"], tensors["labels"])]
+    original_tokens = row.get("meta", {}).get("original_tokens")
+    return {"id": row["id"], "prompt_ids": prompt, "pieces": parts, "reference": reference, "original_tokens": original_tokens}
 
 
 def last_trained(messages: list[dict[str, Any]], roles: Sequence[str]) -> int:

@@ -12,13 +12,13 @@ from typing import Any
 from ..evaluation.classification import BASELINES
 from ..runtime.line_sums import append_lines
 from ..runtime.progress import Progress, read_lines
-from ..runtime.run_files import EvaluationRequest
+from ..runtime.run_files import TRAIN_ROWS, EvaluationRequest
 from .classification import tokenise_rows
 from .generation import in_memory, label_probabilities
 from .loading import load, reference_of
 from .prepared_rows import long_rows_fault
 
-TRAIN = Path("data/train.jsonl")
+TRAIN = Path(TRAIN_ROWS)
 TUNED = "tuned"
 
 

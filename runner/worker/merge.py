@@ -13,7 +13,7 @@ from ...schemas.base.errors import UserError
 from ..models.reference import ModelReference
 from ..models.size import model_size, public_models
 from ..runtime.progress import Progress, refusing
-from ..runtime.run_files import MERGE_REQUEST, MERGE_RESULT, MergeResult
+from ..runtime.run_files import MERGE_REQUEST, MERGE_RESULT, TRAIN_ROWS, MergeResult
 from ..runtime.run_folder import RunFolder
 from .loading import Head, LoadedModel, load, reference_of
 from .saved_settings import stop_at
@@ -91,7 +91,7 @@ def head_of(cfg: Any) -> Head:
 
 def probe_ids(cfg: Any, tokenizer: Any) -> list[list[int]]:
     """Return a few of the run's own rows."""
-    path = Path("data/train.jsonl")
+    path = Path(TRAIN_ROWS)
     head = Path("merge_rows.jsonl")
     head.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:ROWS]))
     try:

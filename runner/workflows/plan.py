@@ -20,7 +20,7 @@ from ..resources.model_checks import architecture_problems, model_name_problems
 from ..resources.training_time import Rate, earlier_timings, method, past_errors, predict, rate_of, tokens_in_epoch
 from ..runtime.machine import Machine, this_machine
 from ..runtime.progress import read_lines
-from ..runtime.run_files import TOKENS
+from ..runtime.run_files import STEP_LOG, TOKENS, TRAIN_ROWS
 from ..runtime.run_folder import RunFolder
 from ..stages.sets import build_sets
 from .resume_check import prepare
@@ -92,10 +92,10 @@ def _probe(loaded: LoadedRecipe, root: Path) -> tuple[Rate | None, int | None]:
         run = RunFolder(Path(folder))
         trial = prepare(loaded._replace(recipe=loaded.recipe._replace(training=training)), root, run.path, follow)
         trial.train(kill_at=PROBE_STEPS + 1, kill_after=PROBE_SECONDS)
-        measured = [line for line in read_lines(run / "metrics.jsonl") if "tokens_per_s" in line]
+        measured = [line for line in read_lines(run / STEP_LOG) if "tokens_per_s" in line]
         if not measured:
             return None, steps
-        tokens_per_byte = tokens_in_epoch(run.read(TOKENS)) / (run / "data" / "train.jsonl").stat().st_size
+        tokens_per_byte = tokens_in_epoch(run.read(TOKENS)) / (run / TRAIN_ROWS).stat().st_size
     # the first step of a process is slower than the others
     source = f"a probe of {counted(len(measured), 'step')}, without evaluations and checkpoints"
     return Rate(measured[-1]["tokens_per_s"], tokens_per_byte, source), steps

@@ -15,7 +15,7 @@ from ..runtime.checkpoints import INTERRUPTED, STOP_AT
 from ..runtime.console import Display
 from ..runtime.machine import this_machine
 from ..runtime.progress import read_lines
-from ..runtime.run_files import LOCK, MANIFEST, ORIGINS, SMOKE_KEYS
+from ..runtime.run_files import LOCK, MANIFEST, ORIGINS, SMOKE_KEYS, STEP_LOG
 from ..runtime.run_folder import RunFolder, create
 from ..runtime.seals import require_sealed
 from ..stages import data, generate, train
@@ -27,7 +27,6 @@ from .run import reload
 from .run_comparison import compare_inputs
 
 REPRODUCTIONS = "reproductions"  # next to the recipes' runs, so that nothing mistakes them for a recipe's newest run
-TRAINING_LOG = "metrics.jsonl"
 
 
 class Divergence(NamedTuple):
@@ -86,7 +85,7 @@ def reproduce(run: RunFolder, root: Path, steps: int | None, display: Display) -
     _require_trained(run)
     loaded, last = reload(run), _last_step(run)
     wanted = last if steps is None else min(steps, last)
-    if wanted and not _numbers(read_lines(run / TRAINING_LOG), wanted)[0]:
+    if wanted and not _numbers(read_lines(run / STEP_LOG), wanted)[0]:
         raise UserError(f"{run.path} has logged no loss in its first {counted(wanted, 'step')}", hint="use a larger --steps")
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".reproduce-", dir=root) as scratch:
@@ -109,7 +108,7 @@ def reproduce(run: RunFolder, root: Path, steps: int | None, display: Display) -
         _require_startable(loaded)
         again = _new_run(run, loaded, inputs.data, root)
     _train(again, loaded, inputs.planned, stop, display)
-    losses = compare_logs(read_lines(run / TRAINING_LOG), read_lines(again / TRAINING_LOG), wanted)
+    losses = compare_logs(read_lines(run / STEP_LOG), read_lines(again / STEP_LOG), wanted)
     if not stop and not losses.first and (other := _last_step(again)) != last:
         losses = losses._replace(first=Divergence(min(last, other), "last step", last, other))
     weights = None if stop else difference(run / "model", again / "model", "weights")
@@ -152,7 +151,7 @@ def _require_trained(run: RunFolder) -> None:
     if "train" not in run.stages or not (run / "model").is_dir():
         what = f"has not finished training: it is {run.state}"
         raise UserError(Problem(run.path, what, run.completion_hint(), "not-trained"))
-    if absent := [name for name in ("recipe.yml", MANIFEST.name, TRAINING_LOG, LOCK.name) if not (run / name).is_file()]:
+    if absent := [name for name in ("recipe.yml", MANIFEST.name, STEP_LOG, LOCK.name) if not (run / name).is_file()]:
         raise UserError(Problem(run.path, f"has no {absent[0]}: nothing to compare with", rule="not-a-run"))
     require_sealed(run / "model")
 
@@ -165,7 +164,7 @@ def _require_startable(loaded: LoadedRecipe) -> None:
 
 
 def _last_step(run: RunFolder) -> int:
-    return max((line["step"] for line in read_lines(run / TRAINING_LOG)), default=0)
+    return max((line["step"] for line in read_lines(run / STEP_LOG)), default=0)
 
 
 def _new_run(run: RunFolder, loaded: LoadedRecipe, records: Path, root: Path) -> RunFolder:

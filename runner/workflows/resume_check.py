@@ -28,6 +28,7 @@ from ..runtime.checkpoints import KILL_AT, KILL_AT_END, NEVER_BETTER, newest
 from ..runtime.child_process import run_child
 from ..runtime.machine import Machine, this_machine
 from ..runtime.progress import read_lines
+from ..runtime.run_files import STEP_LOG, TRAIN_ROWS
 from ..worker.compare_checkpoints import CLOCK, difference, differences, first_other_line
 
 Listener = Callable[[dict[str, Any]], None]
@@ -129,7 +130,7 @@ class TrainingTrial:
 
     def lines(self) -> list[dict[str, Any]]:
         """Return the logged lines without the values that depend on time."""
-        return [{key: value for key, value in line.items() if key not in CLOCK} for line in read_lines(self.folder / "metrics.jsonl")]
+        return [{key: value for key, value in line.items() if key not in CLOCK} for line in read_lines(self.folder / STEP_LOG)]
 
     def copy_to(self, folder: Path) -> "TrainingTrial":
         """Return the same training in another folder, not yet started."""
@@ -154,7 +155,7 @@ def prepare(loaded: LoadedRecipe, root: Path, folder: Path, listener: Listener) 
     require_model_of(loaded, root)
     manifest = build(loaded.recipe.data, folder / "data")
     machine, model = this_machine(), resolve_model(loaded.recipe.model, root, loaded.is_smoke)
-    batch = locked_batch(loaded, machine, manifest, folder / "data" / "train.jsonl", model.path)
+    batch = locked_batch(loaded, machine, manifest, folder / TRAIN_ROWS, model.path)
     planned = make_job(with_batch(loaded, batch), manifest, machine, model)
     write_atomically(folder / "recipe.yml", to_yaml(loaded.document.data).encode())
     planned.plan.write(folder)

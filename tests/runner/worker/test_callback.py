@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,12 +12,14 @@ transformers = pytest.importorskip("transformers", reason="needs the extra [trai
 
 from recipekit.runner.runtime.checkpoints import STOP_AT, TRAINED, newest
 from recipekit.runner.runtime.progress import Progress, read_lines
-from recipekit.runner.worker.callback import METRICS, RunCallback
+from recipekit.runner.runtime.run_files import STEP_LOG
+from recipekit.runner.worker.callback import RunCallback
 from recipekit.schemas.base.errors import UserError
 
 from ...support.jsonl import write_jsonl
 
 ADAPTED = SimpleNamespace(peft_config={})
+LOG = Path(STEP_LOG)
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ def resumed(tmp_path, monkeypatch):
     monkeypatch.setattr("signal.signal", lambda number, handler: None)
 
     def begin(step, epoch=1.5, lines=(), waited=None, **arguments):
-        write_jsonl(METRICS, lines)
+        write_jsonl(LOG, lines)
         given = {"eval_strategy": "steps", "eval_steps": 4, "eval_on_start": True, "use_cpu": True, "report_to": []} | arguments
         args = transformers.TrainingArguments(output_dir=str(tmp_path / "out"), **given)
         state = transformers.TrainerState(global_step=step, epoch=epoch, max_steps=12)
@@ -108,7 +111,7 @@ def test_a_training_says_after_which_step_it_ended_and_why(resumed, tmp_path, st
 
 def test_lines_after_the_checkpoint_are_taken_out_because_they_come_again(resumed):
     resumed(4, lines=[*EVALUATED, {"step": 5, "loss": 1.9}])
-    assert [json.loads(line)["step"] for line in METRICS.read_text().splitlines()] == [4, 4]
+    assert [json.loads(line)["step"] for line in LOG.read_text().splitlines()] == [4, 4]
 
 
 @pytest.mark.parametrize(
@@ -117,23 +120,23 @@ def test_lines_after_the_checkpoint_are_taken_out_because_they_come_again(resume
 def test_a_training_resumes_with_the_log_that_its_checkpoint_was_sealed_with(resumed, tmp_path, damage):
     """The run's own is not sealed before the training has ended: whatever it holds would be the losses of the run."""
     args, callback, _ = resumed(0, epoch=0)
-    write_jsonl(METRICS, EVALUATED)
+    write_jsonl(LOG, EVALUATED)
     folder = tmp_path / "out" / "checkpoint-4"
     folder.mkdir(parents=True)
     (folder / "optimizer.pt").write_bytes(b"x")
     callback.on_save(args, transformers.TrainerState(global_step=4), transformers.TrainerControl())
-    damage(METRICS)
+    damage(LOG)
     state = transformers.TrainerState(global_step=4, epoch=1, max_steps=12)
     callback.on_train_begin(args, state, callback.trainer.control)
-    assert read_lines(METRICS) == EVALUATED
-    (folder / METRICS).write_text("")
+    assert read_lines(LOG) == EVALUATED
+    (folder / LOG).write_text("")
     with pytest.raises(UserError, match="was changed after it was written"):
         callback.on_train_begin(args, state, callback.trainer.control)
 
 
 def test_a_training_that_begins_again_begins_its_log_again(resumed):
     resumed(0, epoch=0, lines=[{"step": 0, "eval_loss": 3.1}, *EVALUATED])
-    assert METRICS.read_text() == ""
+    assert LOG.read_text() == ""
 
 
 def test_a_line_is_logged_with_every_checkpoint(resumed):
@@ -218,4 +221,4 @@ def test_a_step_that_fp16_skips_does_not_end_it(resumed, tmp_path):
     args.fp16 = True
     logs = {"loss": 2.0, "grad_norm": float("inf")}
     callback.on_log(args, transformers.TrainerState(global_step=4), transformers.TrainerControl(), logs=logs)
-    assert [line["step"] for line in read_lines(METRICS) if "loss" in line] == [4]
+    assert [line["step"] for line in read_lines(LOG) if "loss" in line] == [4]
