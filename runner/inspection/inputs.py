@@ -7,7 +7,7 @@ from ...converters.building.manifest import read_manifest, verify_folder
 from ...converters.building.pipeline import build
 from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import MANIFEST
-from ...schemas.extends import find_recipe
+from ...schemas.extends import find_recipe, is_recipe_name
 from ...schemas.paths import SUFFIXES
 from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.sections import SPLITS
@@ -28,9 +28,19 @@ class Inputs(NamedTuple):
 
 
 def is_recipe(what: str) -> bool:
-    """Return whether the argument must be a recipe: neither a folder nor a record file."""
+    """Return whether the argument must be a recipe: neither a folder nor a record file. A recipe may have the name of a folder with its
+    sources, which has no record files."""
     path = Path(what)
-    return not path.is_dir() and (path.suffix in SUFFIXES or not path.is_file())
+    if path.is_dir():
+        return is_recipe_name(what) and not _holds_records(path)
+    return path.suffix in SUFFIXES or not path.is_file()
+
+
+def _holds_records(folder: Path) -> bool:
+    try:
+        return bool(files_in(folder).files)
+    except UserError as error:
+        return error.problems[0].rule != "no-records"
 
 
 def find_inputs(what: str, scratch: Path, root: Path = RUNS, settings: tuple[str, ...] = ()) -> Inputs:
@@ -39,10 +49,8 @@ def find_inputs(what: str, scratch: Path, root: Path = RUNS, settings: tuple[str
     Raises UserError if there are none.
     """
     path = Path(what)
-    if path.is_dir():
-        return files_in(path)
     if not is_recipe(what):
-        return Inputs(path.name, {path.name: path}, {})
+        return files_in(path) if path.is_dir() else Inputs(path.name, {path.name: path}, {})
     from ..generate.stage import with_generated_rows
 
     loaded = load_named(what, settings)

@@ -79,7 +79,8 @@ def _of_run(name: str, run: RunFolder) -> ModelReference:
         raise run.no_model()
     recipe = load_recipe(run.recipe_file).recipe
     require_sealed(folder)
-    identity, note = folder_identity(folder), f"the model of {run.path}" + (", a smoke run" if run.status.get("smoke") else "")
+    is_smoke = run.status.get("smoke", False)
+    identity, note = folder_identity(folder), f"the model of {run.path}" + (", a smoke run" if is_smoke else "")
     whole = ModelReference(
         recipe.name if Path(name).suffix in SUFFIXES else name,
         str(folder), "", str(folder), identity, note, kind=recipe.data.type, run=str(run.path),
@@ -90,9 +91,8 @@ def _of_run(name: str, run: RunFolder) -> ModelReference:
     if not (folder / "adapter_config.json").is_file():
         return whole
     base = base_of(whole)
-    return whole._replace(
-        base=base.base, adapter=str(folder), identity=f"{base.identity}+{identity}", note=f"{note}, on {base.note}", revision=base.revision
-    )
+    note = note if is_smoke else f"{note}, on {base.note}"  # the base of a smoke run says nothing of the model
+    return whole._replace(base=base.base, adapter=str(folder), identity=f"{base.identity}+{identity}", note=note, revision=base.revision)
 
 
 def _of_adapter(name: str, folder: Path, runs: Path) -> ModelReference:

@@ -126,13 +126,16 @@ def earlier_timings(root: Path) -> tuple[list[Timing], list[str]]:
 
 
 def rate_of(timings: list[Timing], wanted: dict[str, Any]) -> Rate | None:
-    """Return the median rate of the newest trainings with this method, or None."""
+    """Return the median rate of the newest trainings with this method, or None. Its source says how far apart they are: other work on the
+    machine slows a training, and is not recorded."""
     wanted = orjson.loads(orjson.dumps(wanted))  # tuples are lists in the file
     same = [line for line in timings if line["method"] == wanted and line["tokens"] and line["seconds"] > 0][:NEWEST]
     if not same:
         return None
-    source = f"{counted(len(same), 'earlier run')} on this machine"
-    return Rate(median(line["tokens"] / line["seconds"] for line in same), median(line["tokens_per_byte"] for line in same), source)
+    speeds = [line["tokens"] / line["seconds"] for line in same]
+    spread = f", at {min(speeds):,.0f} to {max(speeds):,.0f} tokens/s" if len(same) > 1 else ""
+    source = f"{counted(len(same), 'earlier run')} on this machine{spread}"
+    return Rate(median(speeds), median(line["tokens_per_byte"] for line in same), source)
 
 
 def error(line: Timing) -> float | None:

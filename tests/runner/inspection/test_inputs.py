@@ -53,6 +53,18 @@ def test_a_recipe_is_converted_first(tmp_path, recipe_file, minimal):
     assert found.manifest["splits"] == {"train": 15, "validation": 5}
 
 
+def test_a_name_is_the_recipes_where_the_folder_has_no_records(tmp_path, recipe_file, minimal, monkeypatch):
+    """`recipe new notes --data notes` gives a recipe the name of the folder of its texts."""
+    monkeypatch.chdir(tmp_path)
+    write_jsonl(tmp_path / "rows.jsonl", [{"messages": chat(n)["messages"]} for n in range(20)])
+    recipe_file(json.dumps(minimal()), "notes.yml")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("Bread.")
+    assert find_inputs("notes", tmp_path / "scratch").name == "small"
+    write_jsonl(tmp_path / "notes" / "a.jsonl", [chat(1)])
+    assert list(find_inputs("notes", tmp_path / "scratch").files) == ["a.jsonl"]
+
+
 def test_a_path_without_record_files_is_refused(tmp_path):
     with pytest.raises(UserError, match="no such file, folder or recipe"):
         find_inputs("nowhere", tmp_path)

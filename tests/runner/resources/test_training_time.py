@@ -48,6 +48,11 @@ def test_a_run_of_the_same_method_gives_the_rate_of_the_next(of, tmp_path):
     assert (found.tokens, found.seconds) == (15_000, 60.0)
 
 
+def test_several_runs_say_how_far_apart_they_are(of):
+    runs = [timing(of(), CPU, 10_000, 2500, ENDED | {"seconds": seconds}, None) for seconds in (10.0, 20.0, 2.5)]
+    assert rate_of(runs, method(of(), CPU)) == Rate(500.0, 0.25, "3 earlier runs on this machine, at 250 to 2,000 tokens/s")
+
+
 @pytest.mark.parametrize(
     "changes",
     [
