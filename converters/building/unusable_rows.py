@@ -46,7 +46,10 @@ def check_budget(ledger: Ledger, allowed: float, files: Iterable[SourceFile] = (
 
 
 _ROLE = re.compile(r"role is ('.*?'|\".*?\");")
-_OTHER_CONVERTER = "set the converter's key options, or choose another converter: recipe show --converter NAME lists what each reads"
+_OTHER_CONVERTER = (
+    "set the converter's key options (recipe convert: --option KEY=VALUE), "
+    "or choose another converter: recipe show --converter NAME lists what each reads"
+)
 _OTHER_FORM = ("missing_key", "no_messages", "unknown_form", "no_type", "not_a_run", "no_instruction", "no_text", "no_label")
 _NO_ROW_HINTS = {
     **dict.fromkeys(_OTHER_FORM[:-2], _OTHER_CONVERTER),

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from ...schemas import VERSION
-from ...schemas.base.errors import Interrupted, UserError
+from ...schemas.base.errors import Interrupted, UserError, hints_once
 from ...schemas.base.files import require_utf8_name
 from ...schemas.base.terminal import BAD, HINT, echo_styled, printable, wrapped
 from .streams import prepare_streams
@@ -198,7 +198,7 @@ def _environment_fault(error: OSError | RuntimeError) -> str:
 
 def report(error: UserError) -> None:
     """Print every problem to stderr, in colour on a terminal."""
-    for problem in error.problems:
+    for problem in hints_once(error.problems):
         located = bool(problem.location.file)
         head = f"{problem.location}: " if located else "interrupted: " if isinstance(error, Interrupted) else "error: "
         _print_styled(head, problem.what, fg=None if located else BAD, bold=True)

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 
 from ...schemas import VERSION
-from ...schemas.base.errors import Problem
+from ...schemas.base.errors import Problem, hints_once
 
 
 def as_text(problems: Sequence[Problem]) -> str:
     """Format each as `file:line:col: what` and a hint."""
-    return _writable("\n".join(map(str, problems)))
+    return _writable("\n".join(map(str, hints_once(problems))))
 
 
 def as_json(problems: Sequence[Problem]) -> str:

@@ -7,6 +7,7 @@
 Any other exception is a bug: exit 70, with a traceback to report.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -72,6 +73,13 @@ class Problem(_Fields):
     def __str__(self) -> str:
         place = f"{self.location}: " if self.location.file else ""
         return f"{place}{self.what}" + (f"\n    hint: {self.hint}" if self.hint else "")
+
+
+def hints_once(problems: Sequence[Problem]) -> list[Problem]:
+    """Return the problems as a person reads them: a hint that several in a row have follows the last of them."""
+    following = [*problems[1:], None]
+    pairs = zip(problems, following, strict=False)
+    return [one.replaced(hint="") if after and after.hint == one.hint else one for one, after in pairs]
 
 
 def _cut(text: str) -> str:

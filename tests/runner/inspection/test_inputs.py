@@ -6,6 +6,7 @@ import pytest
 from recipekit.converters.building.pipeline import build
 from recipekit.runner.inspection.inputs import find_inputs
 from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.yaml_writing import to_yaml
 
 from ...support.chats import chat_data
 from ...support.jsonl import write_jsonl
@@ -57,7 +58,7 @@ def test_a_name_is_the_recipes_where_the_folder_has_no_records(tmp_path, recipe_
     """`recipe new notes --data notes` gives a recipe the name of the folder of its texts."""
     monkeypatch.chdir(tmp_path)
     write_jsonl(tmp_path / "rows.jsonl", [{"messages": chat(n)["messages"]} for n in range(20)])
-    recipe_file(json.dumps(minimal()), "notes.yml")
+    recipe_file(to_yaml(minimal()), "notes.yml")
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("Bread.")
     assert find_inputs("notes", tmp_path / "scratch").name == "small"

@@ -1,7 +1,7 @@
 """How a user's mistakes are reported."""
 
 import pytest
-from recipekit.schemas.base.errors import GateError, Interrupted, Location, Problem, UserError, first_line
+from recipekit.schemas.base.errors import GateError, Interrupted, Location, Problem, UserError, first_line, hints_once
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,12 @@ def test_a_location_shows_what_is_known(location: Location, text: str) -> None:
 def test_a_problem_is_a_line_and_a_hint() -> None:
     assert str(Problem(Location("a", 3), "wrong", "mend it")) == "a:3: wrong\n    hint: mend it"
     assert str(Problem(Location(""), "wrong")) == "wrong"
+
+
+def test_a_hint_of_several_problems_in_a_row_follows_the_last() -> None:
+    problems = [Problem("a", "wrong", hint) for hint in ("mend", "mend", "", "mend", "other")]
+    assert [problem.hint for problem in hints_once(problems)] == ["", "mend", "", "mend", "other"]
+    assert hints_once([]) == []
 
 
 def test_an_error_has_every_problem_and_words_become_one() -> None:
