@@ -6,7 +6,20 @@ from typing import Any
 
 from ..reading.records import GENERATED_BY, Drop, Row
 from ..sources.registry import Converter
-from ..sources.verdicts import CUT, RATED, REFUSED, VERDICTS, camel_case, is_false, is_rejected, is_true
+from ..sources.verdicts import (
+    CUT,
+    FLAGGED,
+    HOLDERS,
+    RATED,
+    REFUSED,
+    VERDICTS,
+    bad_within,
+    camel_case,
+    is_false,
+    is_rejected,
+    is_true,
+    said_by,
+)
 from .key_use import KeyUse, TrackedRow, is_ignored
 
 
@@ -100,7 +113,7 @@ MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
 for _spelt in (str.capitalize, str.upper, camel_case):
     MEANINGS |= {_spelt(key): meaning for key, meaning in MEANINGS.items() if _spelt(key) not in MEANINGS}
 _KEYS = frozenset(MEANINGS)
-OF_REPLIES = frozenset(key for key, (_, what) in MEANINGS.items() if what in (RATED, CUT))
+OF_REPLIES = frozenset(key for key, (_, what) in MEANINGS.items() if what in (RATED, CUT, FLAGGED))
 # They say which rows to train.
 _OF_ROWS = (*VERDICTS, "assignmentstatus", "assignment:status", *SPLITS, "is_test", "is_validation", "is_val", "is_dev", "is_valid",
             "is_train", "train", "trainable", "truncated")  # fmt: skip
@@ -114,19 +127,23 @@ def key_use(module: Converter, ignore_keys: Iterable[str] = ()) -> KeyUse:
 
 
 def _significant_keys(row: dict[str, Any], ignored: frozenset[str]) -> tuple[str, ...]:
-    """Return the row's keys that must be read because of their values."""
-    if _KEYS.isdisjoint(row):
+    """Return the row's keys that must be read because of their values, and the paths of those within its metadata."""
+    if _KEYS.isdisjoint(row) and HOLDERS.isdisjoint(row):
         return ()
-    return tuple(key for key, value in row.items() if key in MEANINGS and MEANINGS[key][0](value) and not is_ignored(key, ignored))
+    found = [key for key, value in row.items() if key in MEANINGS and MEANINGS[key][0](value)]
+    found += [path for key in HOLDERS if (path := bad_within(key, row.get(key)))]
+    return tuple(key for key in found if not is_ignored(key, ignored))
 
 
 def refusal(row: Row, converter: str, is_chat: bool) -> Drop | None:
     """Return a drop if a significant key of the tracked row was not read, or None. A class or a rating of a text judges no reply."""
     value: TrackedRow = row.value
-    for key in MEANINGS if value.must_read else ():
+    for key in value.must_read and (*MEANINGS, *sorted(value.must_read - _KEYS)):
         if key in value.must_read:
-            if converter == "table" and ((key == "label" and "text" in value) or (key in OF_REPLIES and not is_chat)):
+            name = key.rpartition(".")[2]
+            if converter == "table" and ((key == "label" and "text" in value) or (name in OF_REPLIES and not is_chat)):
                 continue
-            how = "; keep_rows leaves such rows out" if converter == "table" and key.lower() in _OF_ROWS else ""
-            return Drop(row, "key_not_read", f"{key!r} ({MEANINGS[key][1]}) is not read by the converter {converter}{how}")
+            how = "; keep_rows leaves such rows out" if converter == "table" and name.lower() in _OF_ROWS else ""
+            what = MEANINGS[key][1] if key in MEANINGS else said_by(key)
+            return Drop(row, "key_not_read", f"{key!r} ({what}) is not read by the converter {converter}{how}")
     return None

@@ -31,6 +31,7 @@ _PRINTED = re.compile(  # by Python
 _SCORE = re.compile(r"\d+\s*/\s*(\d+)")  # 8/10
 _NONE = MISSING | {"unsup", "unlabeled", "unlabelled"}  # the first is a folder of IMDB's reviews
 _OPPOSITES = {"-": "+", "?": "!"}  # SNLI and Weka write the first for no label; beside the second it is a sign
+_TRUTHS = {"true": True, "yes": True, "1": True, "y": True, "false": False, "no": False, "0": False, "n": False}
 _FEW = 12  # labels that a hint lists
 _EXAMPLES = 3  # of a text with two labels
 
@@ -41,7 +42,7 @@ def check_labels(places: Mapping[str, str], declared: tuple[str, ...] | None) ->
     `places` maps each label to its first row. Labels in data.labels are accepted as they are.
     """
     suspects = {label: place for label, place in places.items() if label not in (declared or ())}
-    problems = [*_same_words(places, suspects), *_lists(places, suspects), *_missing(places, suspects)]
+    problems = [*_same_words(places, suspects), *_truths(places, suspects), *_lists(places, suspects), *_missing(places, suspects)]
     if problems:
         raise UserError(*problems)
 
@@ -68,6 +69,17 @@ def _same_words(places: Mapping[str, str], suspects: Mapping[str, str]) -> Itera
     names = f", for example {one_line(one_spelling(places))}" if len(places) <= _FEW else ""
     hint = f"use one spelling, map every label with the table converter's option label_names{names}, or list both in data.labels"
     yield Problem("", f"labels that differ only in spaces, case, marks, Unicode form or digits: {named}", hint, "labels-alike")
+
+
+def _truths(places: Mapping[str, str], suspects: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield the problem of labels that are all words for true and false, and more than two of them: True, 1 and yes are one class."""
+    words = {label: _TRUTHS.get(_form(label)) for label in places}
+    if None in words.values() or len({*map(_form, places)}) <= len({True, False}) or not suspects:
+        return
+    named = ", ".join(f"{shown} ({places[label]})" for label, shown in _distinct([*places]))
+    names = one_line({label: "yes" if is_true else "no" for label, is_true in words.items()})
+    hint = f"name both classes with the table converter's option label_names, for example {names}, or list all labels in data.labels"
+    yield Problem("", f"labels that are several words for true and false: {named}", hint, "labels-alike")
 
 
 def _distinct(alike: list[str]) -> list[tuple[str, str]]:

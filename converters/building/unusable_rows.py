@@ -45,6 +45,7 @@ def check_budget(ledger: Ledger, allowed: float, files: Iterable[SourceFile] = (
     raise (GateError if allowed else UserError)(*problems, Problem("", summary, hint, SUMMARY))
 
 
+_WORDS = 3  # a longer key is a text
 _ROLE = re.compile(r"role is ('.*?'|\".*?\");")
 _OTHER_CONVERTER = (
     "set the converter's key options (recipe convert: --option KEY=VALUE), "
@@ -119,9 +120,18 @@ def one_object_hint(row: dict[str, Any]) -> str:
         return f"the file is one object; if its rows are under {'.'.join(path)!r}, write them one per line: {command}"
     if len(row) > 1 and all(isinstance(value, dict) and not all(map(str.isdecimal, value)) for value in row.values()):
         return "the file is one object: if its values are the rows, write them one per line, e.g. jq -c '.[]' FILE > rows.jsonl"
+    if holds_pairs(row):
+        command = "jq -c 'to_entries[] | {question: .key, answer: .value}' FILE > rows.jsonl"
+        return f"the file is one object: if its keys are questions, write them with their answers: {command}"
     if all(isinstance(value, list | dict) for value in row.values()):
         return "the file is one object, read as one row; pandas writes rows with to_json(PATH, orient='records', lines=True)"
     return ""
+
+
+def holds_pairs(row: dict[str, Any]) -> bool:
+    """Return whether an object's keys are texts, most of several words, as its values are: questions, with their answers."""
+    spoken = sum(len(key.split()) > _WORDS for key in row)
+    return len(row) > 1 and spoken > len(row) / 2 and all(isinstance(value, str) for value in row.values())
 
 
 def _path_of_rows(value: dict[str, Any], depth: int = 3) -> tuple[str, ...]:

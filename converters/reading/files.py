@@ -1,6 +1,7 @@
 """Find the files of a source and open them. Formats are detected from the content, never from the name."""
 
 import os
+import re
 from difflib import get_close_matches
 from glob import glob, has_magic
 from pathlib import Path
@@ -19,6 +20,9 @@ from .tables import data_files
 HEAD = 1 << 16  # bytes from which a file's format is detected
 
 _RELATIVE = "paths in a recipe are relative to its folder, those of the command line to the current folder"
+
+
+_ABOUT = re.compile(r"(?:readme|licen[cs]e|changelog|contributing|citation)\b.*", re.IGNORECASE)
 
 
 class SourceFile(NamedTuple):
@@ -68,7 +72,7 @@ def source_files(path: str) -> list[SourceFile]:
         root = Path(path)
         listed = [p for p in sorted(root.rglob("*")) if not _hidden(p, root)]
         _refuse_links([p for p in listed if p.is_symlink() and not (p.exists() and p.resolve().is_relative_to(root.resolve()))])
-        paths = data_files([p for p in listed if p.is_file()])
+        paths = data_files([p for p in listed if p.is_file() and p.name != "dataset_infos.json"])
         names = [SourceFile(p, str(p.relative_to(root)), False) for p in paths]
     else:
         names = [SourceFile(Path(path), Path(path).name)] if Path(path).is_file() else []
@@ -78,6 +82,11 @@ def source_files(path: str) -> list[SourceFile]:
     for file in names:
         require_utf8_name(file.name)
     return names
+
+
+def is_about_data(file: SourceFile) -> bool:
+    """Return whether a text in a folder is about its data, such as README.md and LICENSE."""
+    return not file.named and bool(_ABOUT.fullmatch(file.path.name))
 
 
 def _near(path: Path) -> str:

@@ -14,7 +14,7 @@ from .contents import REFUSED, begins_like_a_chat, sniff, text_format
 from .delimited import read_csv
 from .delimiters import DELIMITERS, is_table, table_format
 from .encodings import is_utf8
-from .files import HEAD, SourceFile, open_source
+from .files import HEAD, SourceFile, is_about_data, open_source
 from .json_items import MAX_DEPTH, JsonItem, TooDeep, WithoutComments, field_items, json_items
 from .json_values import FAULTS as NOT_JSON
 from .json_values import duplicate_key, parse_json
@@ -54,6 +54,8 @@ def open_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, BinaryIO, Re
         skip_lines(stream, file.skip_lines)
         way = reads(head) if callable(reads) else reads
         kind = text_format(head) if way in ("lines", "files") else sniff(head)
+        if kind == "text" and is_about_data(file):
+            kind = SKIPPED_TEXT
         if kind in DELIMITERS and way == "values":
             kind = table_format(head, kind) if file.named or is_table(head, file.columns) else SKIPPED_TEXT
         if kind in REFUSED or (way == "values" and kind not in READERS):
@@ -73,7 +75,7 @@ def open_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, BinaryIO, Re
     if file.field is not None:
         return "json", stream, partial(read_json, field=file.field)
     text = {"lines": read_lines, "files": read_whole}
-    return kind, stream, READERS[kind] if way == "values" else text[way] if kind == "text" else read_binary
+    return kind, stream, READERS[kind] if way == "values" or kind == SKIPPED_TEXT else text[way] if kind == "text" else read_binary
 
 
 def skip_lines(stream: BinaryIO, number: int) -> None:

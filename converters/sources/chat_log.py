@@ -113,6 +113,8 @@ def _message(row: Row, assistant: str, speaker_key: str, text_key: str, time_key
         return Drop(row, why.reason, str(why), filtered=why.filtered)
     if any(key in value and VERDICTS[key][0](value[key]) for key in GONE):
         return Drop(row, "taken_back", filtered=True)
+    if isinstance(content := dict.get(value, "content"), dict) and "m.new_content" in content:
+        return Drop(row, "edit_of_an_earlier_message", filtered=True)  # of Matrix: it repeats that message
     if not speaker or not text.strip() or not {str(value.get("subtype")), str(value.get("type"))}.isdisjoint(_EVENTS):
         return Drop(row, "no_message", filtered=True)
     if (at := seconds(time)) is None:

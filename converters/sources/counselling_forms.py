@@ -4,13 +4,11 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..reading.records import GENERATED_BY
 from . import alpaca
 from .sharegpt import role as sharegpt_role
 from .turns import Pair, history_pairs
 
 _FLAT = re.compile(r"(?P<system>.*?)(?:\A|\n\n)对话：\n来访者：(?P<dialogue>.*\n医生：)", re.DOTALL)
-_NATIVE = {"conversation", "meta", "area", "emotion", GENERATED_BY}
 
 
 class Conversation(NamedTuple):
@@ -28,12 +26,12 @@ class Fault(NamedTuple):
     detail: str = ""
 
 
-def read_conversation(value: Any, extra: frozenset[str] = frozenset()) -> Conversation | Fault:
-    """Return the row's conversation, or what is wrong with it. `extra` are keys that a native record may have besides `conversation`."""
+def read_conversation(value: Any) -> Conversation | Fault:
+    """Return the row's conversation, or what is wrong with it."""
     if not isinstance(value, dict):
         return Fault("not_an_object", f"a row is {type(value).__name__}")
     if "conversation" in value:
-        return _native(value, extra)
+        return _native(value)
     for keys, read in _FORMS.items():
         if all(key in value for key in keys):
             return read(value)
@@ -41,11 +39,9 @@ def read_conversation(value: Any, extra: frozenset[str] = frozenset()) -> Conver
     return Fault("unknown_form", f"has {', '.join(map(str, list(value)[:6])) or 'no keys'}; expected {known}")
 
 
-def _native(value: dict[str, Any], extra: frozenset[str]) -> Conversation | Fault:
-    """Read `{"conversation": [{"system", "input", "output"}, {"input", "output"}, ...]}`, with the rules of the source's check.py and
-    more."""
-    if unknown := sorted(set(value) - _NATIVE - extra):
-        return Fault("unknown_key", f"{', '.join(unknown)} in addition to conversation (keep_meta keeps keys)")
+def _native(value: dict[str, Any]) -> Conversation | Fault:
+    """Read `{"conversation": [{"system", "input", "output"}, {"input", "output"}, ...]}`, with the rules of the source's check.py for its
+    turns, and more. Capybara has such rows too, with a key `source`: other keys are reported as those of any source."""
     turns = value["conversation"]
     if not isinstance(turns, list):
         return Fault("conversation_not_a_list", type(turns).__name__)

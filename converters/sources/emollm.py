@@ -19,7 +19,7 @@ from .counselling_forms import Conversation, Fault, read_conversation
 from .role_tags import has_role_tag, without_role_tags
 from .turns import chat_messages, fill
 
-VERSION = 1
+VERSION = 2
 RECORD_TYPES = ("chat", "text")
 INPUT = "values"
 UNUSED_KEYS = ("area", "emotion")  # of a generated dialogue's scenario
@@ -71,7 +71,7 @@ def convert(
     kept = tuple(keep_meta)
     first_turns = _FirstTurns()
     for row in rows:
-        found = read_conversation(row.value, frozenset(kept))
+        found = read_conversation(row.value)
         if isinstance(found, Fault):
             yield Drop(row, *found)
             continue

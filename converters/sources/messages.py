@@ -6,8 +6,8 @@
 `train` on a message says whether it is trained; without it, the recipe's `roles_to_train` decides. OpenAI's `weight` (0 or 1) means the
 same. A content may be a list of text parts, the list of messages may be JSON text (in a CSV cell), and a system prompt may be in a key of
 its own. A row may be the list of messages itself. Other keys of a message are refused, unless `ignore_message_keys` lists them; `rating`,
-`finish_reason`, `error` and the like only where they say that the message is no good. If each row is one message, `conversation_key` or
-`conversation_per_file` says which rows form a conversation.
+`finish_reason`, `error` and the like only where they say that the message is no good, also within its `metadata`. If each row is one
+message, `conversation_key` or `conversation_per_file` says which rows form a conversation.
 """
 
 import re
@@ -24,7 +24,7 @@ from ..reading.json_values import FAULTS, duplicate_key, parse_json
 from ..reading.records import Drop, Record, Row, joined
 from .key_paths import NoValue, is_path, value_at
 from .message_order import branch, fault_of_order, out_of_order
-from .verdicts import VERDICTS, is_verdict
+from .verdicts import VERDICTS, bad_within, is_verdict, said_by
 
 VERSION = 5
 RECORD_TYPES = ("chat",)
@@ -135,6 +135,7 @@ def message_of(
     if isinstance(role, str):
         role = role_of(role)
     message = {"role": role, "content": _joined(content) if isinstance(content, list) else content}
+    _refuse_bad_within(turn, ignored)
     for key, value in turn.items():
         if key in (role_key, content_key) or key in ignored:
             continue
@@ -152,6 +153,13 @@ def message_of(
         elif value not in (None, [], {}, ""):
             raise Unsupported(f"a message has {key!r}, which a chat record cannot hold")
     return message
+
+
+def _refuse_bad_within(turn: dict[str, Any], ignored: Container[str]) -> None:
+    """Raise Unsupported if the message's metadata says that it is no good, unless that very key is ignored."""
+    for path in filter(None, (bad_within(key, value) for key, value in turn.items())):
+        if path not in ignored:
+            raise Unsupported(f"a message has {path} ({said_by(path)})", "bad_message")
 
 
 def with_system(messages: list[dict[str, Any]], system: Any) -> list[dict[str, Any]]:

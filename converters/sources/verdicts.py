@@ -42,6 +42,7 @@ def _was_cut(value: Any) -> bool:
 RATED = "a reply that was rated as bad"
 CUT = "a reply that was cut short"
 REFUSED = "the annotator's refusal of this row"
+FLAGGED = "a reply that was flagged"
 _TAKEN_BACK = "a row that was taken back"
 # key -> (when its value says so, what it says)
 VERDICTS: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -50,6 +51,7 @@ VERDICTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     **dict.fromkeys(("finish_reason", "stop_reason", "done_reason"), (_was_cut, CUT)),
     **dict.fromkeys(("unfinished", "interrupted", "is_truncated"), (is_true, CUT)),
+    **dict.fromkeys(("flagged", "is_flagged"), (is_true, FLAGGED)),
     **dict.fromkeys(("error", "is_error"), (is_true, "an error in the place of a reply")),
     **dict.fromkeys(("answer", "status"), (is_rejected, REFUSED)),
     **dict.fromkeys(("deleted", "is_deleted", "was_cancelled", "hidden", "is_hidden", "is_unsent"), (is_true, _TAKEN_BACK)),
@@ -69,3 +71,24 @@ def is_verdict(key: str, value: Any) -> bool:
 
 VERDICTS |= {camel_case(key): verdict for key, verdict in VERDICTS.items()}
 GONE = [key for key, (_, what) in VERDICTS.items() if what == _TAKEN_BACK]  # also from a log, in which nobody answered them
+# Objects in which programs keep what they know of a row or a message, such as LangChain's `response_metadata`.
+HOLDERS = frozenset(("metadata", "meta", "extra", "info", "properties", "additional_kwargs", "response_metadata", "generation_info"))
+_DEEPEST = 3
+
+
+def bad_within(key: str, value: Any, depth: int = 0) -> str:
+    """Return the path of the first key in such an object that says that what has it is no good: `metadata.flagged`; "" if none does."""
+    if not isinstance(value, dict) or (depth == 0 and key not in HOLDERS) or depth > _DEEPEST:
+        return ""
+    for name, inner in dict.items(value):
+        path = f"{key}.{name}"
+        if name in VERDICTS and is_verdict(name, inner) and VERDICTS[name][0](inner):
+            return path
+        if found := bad_within(path, inner, depth + 1):
+            return found
+    return ""
+
+
+def said_by(path: str) -> str:
+    """Return what the last key of a path that `bad_within` found says."""
+    return VERDICTS[path.rpartition(".")[2]][1]

@@ -133,7 +133,7 @@ def _other_chats(columns: Columns) -> Iterator[Candidate]:
     if {"prompt", "completion"} <= keys:
         yield Candidate("prompt_completion", "chat", {}, "rows have prompt and completion" + turns_note(columns, "prompt"))
     if {"instruction", "output"} <= keys:
-        yield Candidate("alpaca", "chat", {}, "rows have instruction and output")
+        yield Candidate("alpaca", "chat", {}, "rows have instruction and output" + turns_note(columns, "instruction"))
     user, assistant = columns.named(USER), columns.named(ASSISTANT)
     if user and assistant and "history" in keys:
         yield Candidate("alpaca", "chat", {"instruction_key": user, "output_key": assistant},

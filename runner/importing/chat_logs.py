@@ -26,13 +26,16 @@ def logs_of_rows(rows: list[dict[str, object]]) -> Iterator[Candidate]:
     speaker, time, text = columns.speaker(), columns.time(), columns.named(TEXT)
     if not (speaker and time and text):
         return
-    spoken = [(str(row[speaker]), row[time]) for row in columns.rows if row.get(speaker) and row.get(text) and row.get(time)]
+    whole = text.removesuffix("[]")  # where a link makes a text of Telegram a list of parts; the converter reads both
+    spoken = [
+        (str(row[speaker]), row[time]) for row in columns.rows if row.get(speaker) and row.get(time) and (row.get(text) or row.get(whole))
+    ]
     thread = _THREAD if _THREAD in columns.names else None
     pause = _pause([seconds(time) for _, time in spoken])
     people = _likeliest_assistants(spoken, pause)
     for assistant in people[: 1 if _HELPER.search(people[0]) else PEOPLE]:
         options = changed(
-            assistant=(assistant, "assistant"), speaker_key=(speaker, "from"), text_key=(text, "text"), time_key=(time, "date"),
+            assistant=(assistant, "assistant"), speaker_key=(speaker, "from"), text_key=(whole, "text"), time_key=(time, "date"),
             thread_key=(thread, None),
         ) | ({"gap_minutes": pause} if pause != _PAUSES[0] else {})  # fmt: skip
         user = f"{people[1 - people.index(assistant)]} is the user" if len(people) == 2 else "the others are the user"

@@ -13,11 +13,12 @@ USER = (
     "frage", "anfrage", "pregunta", "pergunta", "domanda", "vraag", "pytanie", "вопрос", "问题", "问", "質問", "질문",
 )  # fmt: skip
 ASSISTANT = (
-    "answer", "response", "reply", "assistant", "completion", "output", "solution", "target", "targets", "bot", "doctor", "therapist",
-    "counselor", "a", "answers", "antwort", "réponse", "reponse", "respuesta", "resposta", "risposta", "antwoord", "odpowiedź", "ответ",
+    "answer", "response", "reply", "assistant", "completion", "output", "outputs", "solution", "target", "targets", "bot", "doctor",
+    "therapist", "counselor", "a", "answers", "antwort", "réponse", "reponse", "respuesta", "resposta", "risposta", "antwoord", "odpowiedź",
+    "ответ",
     "回答", "答案", "答", "답변", "back",
 )  # fmt: skip
-NO_REPLIES = ("output", "target", "targets", "completion")  # of a text, these may be what is made of it
+NO_REPLIES = ("output", "outputs", "target", "targets", "completion")  # of a text, these may be what is made of it
 CONTEXT = ("context", "passage", "input", "document", "background", "paragraph", "article", "story", "definition")
 TEXT = (
     "text", "sentence", "review", "content", "comment", "body", "message", "tweet", "post", "document", "article", "story",
@@ -51,7 +52,7 @@ MIN_WORDS = 4  # on average: a shorter text is a name, a date or a label
 LABEL_WORDS = 4  # at most, on average
 _TURNS = re.compile(
     r"\[/INST\]|<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|<\|(?:user|assistant|prompter)\|>"
-    r"|\[\|Human\|\]|\b(?:USER|ASSISTANT|HUMAN): "
+    r"|\[\|Human\|\]|\b(?:USER|ASSISTANT|HUMAN)>?: "
     r"|(?:^|\n|###? ?)(?:(?:Human|User|Assistant|Instruction|Response|Bot|Doctor|Patient|Therapist|Counselor|Client|Customer|Agent):"
     r"|(?:用户|助手|医生|病人|患者|来访者|咨询师)[:：])"
 )
@@ -116,8 +117,12 @@ class Columns:
         """Return the columns of texts, the longest first."""
         lengths = {name: _mean_words(self.values(name)) for name in self.names}
         found = [name for name in self.names if lengths[name] >= MIN_WORDS and folded(name) not in SYSTEM]
-        found = [name for name in found if not self._is_structured(name) and not self.is_time(name)]
+        found = [name for name in found if not self._is_structured(name) and not self.is_time(name) and not self._is_constant(name)]
         return sorted(found, key=lambda name: -lengths[name])
+
+    def _is_constant(self, name: str) -> bool:
+        """Return whether every row has the same value, such as MOSS's `meta_instruction`: a prompt, a licence, no text of a row."""
+        return len(self.rows) > 2 and not {".", "["} & {*name} and len({str(row.get(name)) for row in self.rows}) == 1
 
     def _is_structured(self, name: str) -> bool:
         values = [value for value in self.values(name) if isinstance(value, str)]

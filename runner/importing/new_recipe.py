@@ -12,6 +12,7 @@ from ...converters.building.key_meanings import MEANINGS
 from ...converters.building.key_use import OTHERS
 from ...converters.building.unusable_rows import share_of
 from ...converters.sources.registry import converter
+from ...converters.sources.verdicts import HOLDERS, bad_within
 from ...schemas.base.counted import counted, counted_of, listed
 from ...schemas.base.terminal import printable
 from ...schemas.model_rules import EMBEDDED
@@ -151,7 +152,9 @@ def _source(draft: Draft, path: str) -> str:
            "skip_lines": " # the lines above the table", "field": " # the key of the rows"}  # fmt: skip
     lines += [f"      {key}: {one_line(value)}{why.get(key, '')}" for key, value in more.items()]
     # Rows with an unread key of MEANINGS are refused: ignoring it would change what is trained.
-    unread = [key for key in found.unread if key not in (*_kept_groups(found), *MEANINGS, OTHERS)]
+    values = [drop.row.value for drop in found.unusable if isinstance(drop.row.value, dict)]
+    bad = [key for key in HOLDERS if any(bad_within(key, value.get(key)) for value in values)]
+    unread = [key for key in found.unread if key not in (*_kept_groups(found), *MEANINGS, *bad, OTHERS)]
     return "\n".join([*lines, *([f"      ignore_keys: {one_line(unread)} # not trained"] if unread else [])])
 
 

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from ...converters.building.label_checks import one_spelling
 from ...converters.building.trial import LIMIT, try_converter
-from ...converters.building.unusable_rows import one_object_hint
+from ...converters.building.unusable_rows import holds_pairs, one_object_hint
 from ...converters.reading.contents import sniff
 from ...converters.reading.delimiters import DELIMITERS
-from ...converters.reading.files import SourceFile, files_of
+from ...converters.reading.files import SourceFile, files_of, is_about_data
 from ...converters.reading.readers import SKIPPED_TEXT, open_file, read_file
 from ...converters.reading.records import Drop, Record, Row
 from ...converters.sources.registry import converter
@@ -27,7 +27,8 @@ from .candidates import candidates
 from .columns import NUMBERED, Columns, folded
 from .file_forms import field_of_rows, lines_to_skip, may_be_a_table, refuse_partitions, refuse_undeclared
 from .plain_texts import head_of, refuse_labelled_lines, text_candidates
-from .turns_without_speakers import hint_for_reply, hint_for_turns
+from .texts_by_file import refuse_texts_of_lines
+from .turns_without_speakers import hint_for_greeting, hint_for_reply, hint_for_turns
 
 SUMS = ("total", "totals", "grand total", "sum", "summe", "gesamt", "totale", "suma", "somme", "totaal", "gesamtergebnis",
         "total general", "итого", "合计", "总计")  # fmt: skip
@@ -71,6 +72,7 @@ def recognise(paths: list[str], record_type: RecordType | None = None, encoding:
     Raises UserError if no converter reads most of the rows, or if encoding or columns must be declared first.
     """
     files = [file for path in paths for file in files_of(Source(path, "", encoding=encoding, columns=columns))]
+    files = [file for file in files if not is_about_data(file)] or files
     refuse_partitions(files)
     skipped = lines_to_skip(files)
     files = [file._replace(skip_lines=skipped) for file in files]
@@ -97,12 +99,15 @@ def _recognised(files: list[SourceFile], path: str, record_type: RecordType | No
     values = [{"messages": value} if isinstance(value, list) and value and isinstance(value[0], dict) else value for value in values]
     rows = [value for value in values[:LIMIT] if isinstance(value, dict)]
     _refuse_other_data(rows, path)
+    if len(values) == len(rows) == 1 and holds_pairs(rows[0]):
+        raise UserError(Problem(path, "holds one object of questions and answers", one_object_hint(rows[0]), "unknown-data"))
     if values and not rows:
         kind = type(values[0]).__name__.replace("str", "text")
         hint = 'write one object per row, for example {"text": "..."} or {"question": "...", "answer": "..."}'
         raise UserError(Problem(path, f"its rows have no keys: each is a {kind}", hint, "unknown-data"))
     if not rows:
         refuse_labelled_lines(path, head_of(files[0]))
+        refuse_texts_of_lines(files, path)
     found = list(candidates(rows) if rows else text_candidates(files))
     wanted = [one for one in found if record_type in (None, one.record_type)]
     readable = [one for one in wanted if _reads(one, files)]
@@ -212,6 +217,8 @@ def _unreadable(candidate: Candidate, files: list[SourceFile], rows: list[dict[s
         hint = _NOT_READ
     if drop.reason in ("one_message", "last_not_assistant") and candidate.converter == "messages":
         hint = hint_for_reply(rows, candidate.options, files[0].path) or hint
+    if drop.reason == "roles_do_not_alternate":
+        hint = hint_for_greeting(candidate, rows, files[0].path) or hint
     if any(row.get(key) for row in rows for key in TOOLS):
         hint = "tool calls cannot be trained: remove the tools from the chats"
         if candidate.converter == "sharegpt":

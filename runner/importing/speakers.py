@@ -13,6 +13,7 @@ from ...converters.sources.verdicts import VERDICTS, is_verdict
 
 KNOWN = (*MESSAGES_ROLES, *ROLES)
 SYNONYMS = {**ROLES, "developer": "system", "ai": "assistant", "bot": "assistant"}
+SYNONYMS |= {"owner": "user", "audience": "assistant"}  # who asks and who answers in EFAQA, where either may begin
 OF_TRAINING = ("tool_call_id", "function", "refusal", "attachments", "files", "image_url", "mask", "masked", "train_detail", "loss_weight")
 TEXTS = ("text", "content", "value", "message", "thinking", "reasoning", "arguments", "input")  # keys of a text within a value
 WORDS = 4  # with more, a value is text

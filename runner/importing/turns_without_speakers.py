@@ -1,11 +1,18 @@
-"""Say how to write dialogues as messages whose turns have no speakers, such as lists of texts, or whose reply is a key of its own."""
+"""Say how to write dialogues as messages whose turns have no speakers, such as lists of texts, or whose reply is a
+key of its own, or which the assistant begins."""
 
+import json
 import re
 import shlex
+from collections import Counter
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from ...converters.sources.messages import role_names
+from .candidate import Candidate
 from .columns import ASSISTANT, SPEAKERS, TEXT, USER, Columns
+from .speakers import SYNONYMS
 
 _NAMED = re.compile(r"dialog|conv|utt|turn|mess|chat|hist|talk|context|^(?:data|content|log)$", re.IGNORECASE)
 _SPEAK = {*SPEAKERS, "role", "is_human", "is_user", "message_type", "agent", "incoming"}  # where a message has one, its turn says nothing
@@ -41,6 +48,25 @@ def hint_for_reply(rows: list[dict[str, Any]], options: dict[str, Any], path: Pa
         return ""
     filter_ = f'{_items(path)}.{key} += [{{{role}: "assistant", {content}: .{answer}}}] | del(.{answer})'
     return f"if {answer!r} is the reply to them, add it: jq -c '{filter_}' {shlex.quote(path.name)} > chats.jsonl"
+
+
+def hint_for_greeting(candidate: Candidate, rows: list[dict[str, Any]], path: Path) -> str:
+    """Return the command that leaves out what the assistant says before the first question; "" if the chats do not begin so."""
+    is_sharegpt = candidate.converter == "sharegpt"
+    key = candidate.options.get("conversations_key" if is_sharegpt else "messages_key", "conversations" if is_sharegpt else "messages")
+    role = "from" if is_sharegpt else candidate.options.get("role_key", "role")
+    meanings = role_names(SYNONYMS, candidate.options.get("roles"))
+    chats = [[turn.get(role) for turn in chat if isinstance(turn, dict)] for row in rows if isinstance(chat := row.get(key), list)]
+    first = Counter(next((name for name in chat if isinstance(name, str) and meanings(name) != "system"), "") for chat in chats)
+    greets = [name for name in first if name and meanings(name) == "assistant"]
+    if len(greets) != 1 or not key.isidentifier() or not role.isidentifier():
+        return ""
+    system = " or ".join(f".{role} == {json.dumps(name)}" for name in dict.fromkeys(chain(*chats)) if name and meanings(name) == "system")
+    filter_ = f"if .[0].{role} == {json.dumps(greets[0])} then .[1:] else . end"
+    if system:
+        filter_ = f"map(select({system})) + (map(select({system} | not)) | {filter_})"
+    command = f"jq -c '{_items(path)}.{key} |= ({filter_})' {shlex.quote(path.name)} > chats.jsonl"
+    return f"a chat begins with the user: to leave out the assistant's greeting, {command}; or give the question that it answers"
 
 
 def _form(value: Any) -> str | None:

@@ -74,7 +74,7 @@ MATTERS = {"kto_tag": False, "label": False, "weight": 0, **dict.fromkeys(SPLITS
            "endings": ["a", "b"],
            **dict.fromkeys(("is_test", "is_validation", "is_val", "is_dev", "is_valid", "truncated"), True),
            **dict.fromkeys(("deleted", "is_deleted", "was_cancelled", "hidden", "is_hidden", "is_unsent", "error", "is_error"), True),
-           **dict.fromkeys(("unfinished", "interrupted", "is_truncated"), True),
+           **dict.fromkeys(("unfinished", "interrupted", "is_truncated", "flagged", "is_flagged"), True),
            **dict.fromkeys(("finish_reason", "stop_reason", "done_reason"), "length"),
            **dict.fromkeys(("assignmentstatus", "assignment:status"), "Rejected"),
            **dict.fromkeys(("rating", "vote", "thumbs"), -1), **dict.fromkeys(("user_rating", "annotation"), {"rating": -1}),
@@ -287,3 +287,12 @@ def test_the_rating_of_a_text_judges_no_reply():
     spec = Spec("text", "table", {"text_key": "review"})
     lines, drops, unread = converted(spec, [Row({"review": "The food was cold.", "rating": -1}, "f", 1)])
     assert (len(lines), drops, unread) == (1, {}, {"rating": 1})
+
+
+def test_a_row_is_refused_for_what_its_metadata_says():
+    def dropped(status, **more):
+        row = {"instruction": "Where is it?", "output": "Here.", "metadata": {"review": {"status": status}}}
+        return converted(Spec("chat", "alpaca", {}, **more), [Row(row, "f", 1)])[1]
+
+    assert dropped("rejected") == {"key_not_read": 1}
+    assert dropped("accepted") == dropped("rejected", ignore_keys=("metadata",)) == {}

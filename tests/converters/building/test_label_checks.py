@@ -155,3 +155,12 @@ def test_numbers_with_a_decimal_comma_are_no_lists():
     check_labels(places("1,0", "2,5", "-3,0"), None)
     with pytest.raises(UserError, match="'1,0' .* is a list of labels"):
         check_labels(places("1", "0", "1,0"), None)
+
+
+def test_several_words_for_true_and_false_are_two_classes():
+    with pytest.raises(UserError, match="several words for true and false") as error:
+        check_labels(places("True", "1", "yes", "0"), None)
+    assert '"True": "yes"' in error.value.problems[0].hint and '"0": "no"' in error.value.problems[0].hint
+    check_labels(places("True", "1", "yes", "0"), ("True", "1", "yes", "0"))
+    for fine in (("yes", "no"), ("0", "1", "2"), ("1", "0"), ("yes", "no", "unsure")):
+        check_labels(places(*fine), None)

@@ -90,3 +90,15 @@ def test_every_message_is_in_a_conversation_or_dropped(log):
         if not isinstance(item, Drop):
             roles = [message["role"] for message in item.fields["messages"]]
             assert roles == ["user", "assistant"] * (len(roles) // 2)
+
+
+def test_an_edit_in_a_log_of_matrix_is_not_a_message_of_its_own():
+    def event(sender, minute, **content):
+        return {"sender": sender, "origin_server_ts": 60_000 * minute + 1_700_000_000_000, "content": content}
+
+    edit = event("B", 2, body="* We open at ten.", **{"m.new_content": {"body": "We open at ten."}})
+    values = [event("A", 0, body="When?"), event("B", 1, body="We open at tne."), edit]
+    options = {"assistant": "B", "speaker_key": "sender", "text_key": "content.body", "time_key": "origin_server_ts"}
+    items = [*convert_rows("chat_log", [Row(value, "log.json", n) for n, value in enumerate(values, 1)], "chat", options)]
+    assert contents(items) == [["When?", "We open at tne."]]
+    assert [item.reason for item in items if isinstance(item, Drop)] == ["edit_of_an_earlier_message"]

@@ -84,6 +84,16 @@ def test_a_folder_without_data_is_a_mistake(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_what_is_about_the_data_of_a_folder_is_no_text_of_it(tmp_path):
+    for name, text in {"a.txt": "It rained.", "README.md": "# Texts", "LICENSE": "As is.", "dataset_infos.json": "{}"}.items():
+        (tmp_path / name).write_text(text)
+    data = Data("text", (Source(str(tmp_path), "text"),), split=Split(validation=0))
+    manifest = build(data, tmp_path / ".out")
+    (line,) = (tmp_path / ".out" / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(line)["text"] == "It rained."
+    assert [file["name"] for file in manifest["sources"][0]["files"] if "skipped" in file["format"]] == ["LICENSE", "README.md"]
+
+
 def test_a_named_file_is_always_read(tmp_path):
     path = tmp_path / "one-column"
     path.write_text("text\nonly this\n")

@@ -186,3 +186,20 @@ def test_a_system_prompt_in_parts_is_one_text():
     )
     assert found == [[{"role": "system", "content": "Be brief."}, *HI]]
     assert converted({"messages": HI, "system": [{"text": "Be "}, {"type": "text", "text": "brief."}]}) == found
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "path"),
+    [
+        ("metadata", {"flagged": True}, "metadata.flagged"),
+        ("response_metadata", {"finish_reason": "length"}, "response_metadata.finish_reason"),
+        ("info", {"review": {"deleted": True}}, "info.review.deleted"),
+    ],
+)
+def test_a_message_whose_metadata_says_that_it_is_no_good_is_refused(key, value, path):
+    """Also where the object that says so is ignored, as `recipe new` does with metadata; not where its very key is."""
+    chat = {"messages": [HI[0], {**HI[1], key: value}]}
+    for ignored in ([], [key]):
+        ((reason, detail),) = converted(chat, ignore_message_keys=ignored)
+        assert reason == "bad_message" and path in detail
+    assert converted(chat, ignore_message_keys=[key, path]) == [HI]

@@ -318,3 +318,51 @@ def test_the_command_for_turns_without_speakers_writes_chats(tmp_path, row, is_a
     found = recognise([str(tmp_path / "chats.jsonl")])
     messages = found.records[0].fields["messages"]
     assert len(found.records) == 12 and messages[:2] == turns(*PAIRS[0]) and messages[-1] == turns(*PAIRS[0])[1]
+
+
+@pytest.mark.parametrize("system", [[], [{"from": "system", "value": "Be brief."}]])
+def test_the_command_for_a_greeting_leaves_it_out(tmp_path, system):
+    greeting = {"from": "gpt", "value": "Hello! How can I help?"}
+    said = [turns(*pair, "from", "value", ("human", "gpt")) for pair in PAIRS]
+    problem = refused(tmp_path, [{"conversations": [*system, greeting, *chat]} for chat in said])
+    command = problem.hint.partition("greeting, ")[2].partition("; or")[0]
+    subprocess.run(["bash", "-c", command], check=True, cwd=tmp_path)
+    chats = [json.loads(line)["conversations"] for line in (tmp_path / "chats.jsonl").read_text().splitlines()]
+    assert chats == [[*system, *chat] for chat in said]
+
+
+def test_a_prompt_that_every_row_has_is_no_text(tmp_path):
+    """As `meta_instruction` in MOSS, whose chats are objects of turns."""
+    chat = {"turn_1": {"Human": "<|Human|>: Hi<eoh>", "MOSS": "<|MOSS|>: Hello<eom>"}}
+    rows = [{"meta_instruction": "You are MOSS, a helpful and honest assistant.", "chat": chat, "id": n} for n in range(12)]
+    assert "no converter reads these rows" in refused(tmp_path, rows).what
+
+
+def test_an_object_of_questions_and_answers_is_not_one_row(tmp_path):
+    problem = refused(tmp_path, dict(PAIRS), "faq.json")
+    assert "questions and answers" in problem.what and "to_entries" in problem.hint
+
+
+def test_a_log_of_telegram_may_begin_with_a_link(tmp_path):
+    messages = [
+        {"type": "message", "date": f"2023-01-01T10:{n:02}:00", "from": "AB"[n % 2], "text": [text, {"type": "link", "text": "http://a.b"}]}
+        if n == 0
+        else {"type": "message", "date": f"2023-01-01T10:{n:02}:00", "from": "AB"[n % 2], "text": text}
+        for n, text in enumerate(ASKED)
+    ]
+    found = found_in(tmp_path, {"name": "A", "type": "personal_chat", "id": 1, "messages": messages}, "result.json")
+    assert found.choice.converter == "chat_log" and "text_key" not in found.choice.options
+    assert found.records[0].fields["messages"][0]["content"] == f"{ASKED[0]}http://a.b"
+
+
+def test_who_asks_in_efaqa_is_the_owner_whoever_begins(tmp_path):
+    said = [{"sender": "audience", "value": "How are you?"}, {"sender": "owner", "value": "Sad, since May."}]
+    rows = [{"chats": [*said[::-1], *said[::-1]], "title": f"{n}"} for n in range(12)]
+    assert found_in(tmp_path, rows).choice.options["roles"] == {"owner": "user", "audience": "assistant"}
+    assert "assistant after the start" in refused(tmp_path, [{"chats": [*said, said[0]]} for _ in range(12)]).what
+
+
+def test_rows_of_capybara_are_read_with_their_key_of_the_source(tmp_path):
+    rows = [{"source": "Airoboros", "conversation": [{"input": asked, "output": answered}]} for asked, answered in PAIRS]
+    found = found_in(tmp_path, rows)
+    assert (len(found.records), found.unread) == (12, ["source"])

@@ -171,7 +171,7 @@ def test_unusable_rows_are_counted_by_reason(command_line: Recipe, here: Path) -
 
 def test_a_folder_of_several_kinds_of_files_is_reported(command_line: Recipe, here: Path) -> None:
     (here / "texts").mkdir()
-    for name in ("one.txt", "two.txt", "README.md"):
+    for name in ("one.txt", "two.txt", "notes.md"):
         (here / "texts" / name).write_text("Once there was a fox.\n", "utf-8")
     assert "files     2 .txt, 1 .md; to read only some, use a glob" in command_line("new", "fox", "--data", "texts").err
 
