@@ -16,7 +16,7 @@ from ..launch.axolotl_contract import same
 from ..launch.kernel_choice import choose
 from ..models.architecture import architecture_of
 from ..runtime.machine import Machine
-from .axolotl_keys import OTHER_TRAININGS, REFUSED, SAME_TRAINING_PLUGINS
+from .axolotl_keys import ENDS_OF_TEXT, OTHER_TRAININGS, REFUSED, SAME_TRAINING_PLUGINS
 from .axolotl_launch import LAUNCHED
 from .axolotl_sources import put_sources
 from .draft import Draft
@@ -34,6 +34,7 @@ TOOL_DEFAULTS: dict[str, Any] = {
 def read_axolotl(draft: Draft, folder: Path) -> None:
     """Translate and report every key. `folder` is the recipe's: paths are written relative to it."""
     table = axolotl_fields()
+    draft.read_quoted_numbers({"val_set_size": "data.split.validation"} | table["rendered"])
     put_sources(draft, folder)
     if draft.values["data"].get("type") == "classification":
         draft.values["evaluation"] = {"metrics": ["accuracy", "macro_f1"]}
@@ -58,7 +59,6 @@ def read_axolotl(draft: Draft, folder: Path) -> None:
             _pass_on(draft, key, value, effect, table["rendered"])
         else:
             draft.lose(key, f"use {home}" if home else f"no key of Axolotl {table['version']} without its plugins")
-    draft.refuse_lost_optimizer("optimizer")
     _put_defaults(draft, table["rendered"])
 
 
@@ -165,6 +165,8 @@ def _special_tokens(draft: Draft, key: str, value: Any) -> None:
     for name, token in value.items():
         if name == "pad_token":
             draft.put(f"{key}.{name}", {"model.pad_token": token})
+        elif name == "eos_token" and token not in ENDS_OF_TEXT and not draft.given.get("eot_tokens"):
+            draft.put(f"{key}.{name}", {"model.end_of_turn": token}, "which ends each reply there too")
         else:
             draft.lose(f"{key}.{name}", "the tokenizer's own is used; model.end_of_turn sets another end of turn")
 
@@ -207,6 +209,13 @@ def _warmup_ratio(draft: Draft, key: str, value: Any) -> None:
         draft.put(key, {"training.warmup_ratio": value})
     else:
         draft.note(key, "training.warmup_steps", "which counts where both are set")
+
+
+def put_schedule(draft: Draft, key: str, value: Any) -> None:
+    if value == "cosine_with_min_lr":
+        draft.lose(key, "use lr_scheduler: cosine with axolotl: {cosine_min_lr_ratio: 0.1}, the lowest rate as a share of the highest")
+    else:
+        draft.put(key, {"training.lr_scheduler": value})
 
 
 def _tokenizer(draft: Draft, key: str, value: Any) -> None:
@@ -282,7 +291,7 @@ HANDLERS: dict[str, Callable[[Draft, str, Any], None]] = {
     "fold_system": lambda draft, key, value: draft.put(key, {"data.system_role": "fold" if value else "keep"}),
     "deterministic": lambda draft, key, value: draft.put(key, {"training.deterministic": bool(value)}),
     "dataset_exact_deduplication": lambda draft, key, value: draft.put(key, {"data.dedup": "exact" if value else "none"}),
-    "tokenizer_type": _tokenizer, "warmup_ratio": _warmup_ratio,
+    "tokenizer_type": _tokenizer, "lr_scheduler": put_schedule, "warmup_ratio": _warmup_ratio,
     "tf32": lambda draft, key, value: draft.lose(key, "used on GPUs that have it, as training.precision allows"),
     "pad_to_sequence_len": _padding, "evals_per_epoch": _per_epoch,
     "saves_per_epoch": _per_epoch, "eval_strategy": put_strategy, "save_strategy": put_strategy, "plugins": _plugins, "use_wandb": _tracker,

@@ -1,5 +1,5 @@
 """Keys of Axolotl that recipes do not have: those that train something else, and those of which the recipe says more than
-schemas/axolotl_fields.json."""
+schemas/axolotl_fields.json; and tokens that mean the end of a text."""
 
 _SUPERVISED = "recipes support supervised fine-tuning only, not preferences or rewards"
 _MEDIA = "recipes support text models only, not vision or audio"
@@ -37,3 +37,5 @@ REFUSED = {
 SAME_TRAINING_PLUGINS = tuple(
     f"axolotl.integrations.{name}." for name in ("cut_cross_entropy", "kernels", "expert_parallel", "swanlab", "lm_eval", "liger")
 )
+# Tokens that tokenizers have on their own for the end of a text: replies end with any other that a configuration sets.
+ENDS_OF_TEXT = ("</s>", "<eos>", "<|endoftext|>", "<|end_of_text|>", "<|end_of_sentence|>", "<｜end▁of▁sentence｜>")

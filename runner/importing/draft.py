@@ -1,5 +1,7 @@
 """Draft a recipe, and track the status of each key of the configuration."""
 
+import re
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from ...schemas.base.errors import Problem
@@ -13,6 +15,8 @@ from ...schemas.yaml_writing import one_line, path_of
 
 Status = Literal["kept", "renamed", "default", "passed through", "not expressible", "no value"]
 STATUSES: tuple[Status, ...] = ("kept", "renamed", "default", "passed through", "not expressible", "no value")
+_DECIDING = {"optimizer": "optimizer", "optim": "optimizer", "lr_scheduler": "schedule", "lr_scheduler_type": "schedule"}
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _REQUIRED = ("model.base_model", "training.adapter", "training.learning_rate")
 
 
@@ -38,6 +42,14 @@ class Draft:
         self.values: dict[str, Any] = {"recipe": 1, "name": name, "model": {}, "data": {}, "training": {}}
         self.entries: dict[str, Entry] = {}
         self.problems: list[Problem] = []
+
+    def read_quoted_numbers(self, homes: Mapping[str, str]) -> None:
+        """Take `learning_rate: "2e-4"` for the number, as the tools do, where the recipe's key, of `homes`, is one."""
+        for key, value in self.given.items():
+            if isinstance(value, str) and _NUMBER.fullmatch(value) and (home := homes.get(key)):
+                number = int(value) if value.lstrip("+-").isdecimal() else float(value)
+                if _refusal(home, value) and not _refusal(home, number):
+                    self.given = {**self.given, key: number}
 
     def put(self, key: str, homes: dict[str, Any], why: str = "", status: Status | None = None) -> None:
         """Set keys of the recipe; a value that its schema refuses is reported."""
@@ -73,10 +85,11 @@ class Draft:
         what = f"{name}: {part or one_line(self.given[name])}: {why}"
         self.problems.append(Problem(self.source.location((name,)), what, rule="another-training"))
 
-    def refuse_lost_optimizer(self, key: str) -> None:
-        """Refuse the configuration if the key of its optimizer was not expressible."""
-        if (entry := self.entries.get(key)) and entry.status == "not expressible":
-            self.refuse(key, f"another optimizer would train a different model ({entry.why})")
+    def refuse_lost(self) -> None:
+        """Refuse the configuration if its optimizer or its schedule was not expressible."""
+        for key, what in _DECIDING.items():
+            if (entry := self.entries.get(key)) and entry.status == "not expressible":
+                self.refuse(key, f"another {what} would train a different model ({entry.why})")
 
     def ignore(self, key: str) -> None:
         """Record that the key has no value."""

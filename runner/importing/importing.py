@@ -45,6 +45,7 @@ def import_config(path: Path, tool: Tool | None, name: str, folder: Path) -> Imp
     else:
         read_llama_factory(draft, folder)
         _prune(draft)
+    draft.refuse_lost()
     entries = {key: entry.without_secrets() for key, entry in draft.entries.items()}
     account = [(_location(source, key), entry) for key, entry in entries.items()]
     account.sort(key=lambda entry: (not entry[0].line, entry[0]))

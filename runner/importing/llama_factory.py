@@ -6,7 +6,7 @@ from typing import Any
 
 from ...schemas.aliases import ALIASES
 from ...schemas.json_schema import axolotl_fields, key_paths
-from .axolotl import put_strategy
+from .axolotl import put_schedule, put_strategy
 from .axolotl_launch import put_deepspeed
 from .draft import Draft
 from .llama_factory_keys import OTHER_TRAININGS, SPECIAL, instead, is_known, refused
@@ -25,6 +25,7 @@ PASSED_ON = {"use_dora": "peft_use_dora", "use_rslora": "peft_use_rslora", "lora
 
 def read_llama_factory(draft: Draft, folder: Path) -> None:
     """Translate and report every key. `folder` is the recipe's: paths are written relative to it."""
+    draft.read_quoted_numbers({key: home_of(key) for key in draft.given} | {"val_size": "data.split.validation"})
     given = draft.given
     effects = axolotl_fields()["effects"]
     put_datasets(draft, folder)
@@ -35,7 +36,6 @@ def read_llama_factory(draft: Draft, folder: Path) -> None:
             HANDLERS[key](draft, key, value)
         elif key not in draft.entries:
             _read(draft, key, value, effects)
-    draft.refuse_lost_optimizer("optim")
     lora = given.get("finetuning_type", "lora") == "lora"
     for key, value in TOOL_DEFAULTS.items():
         if given.get(key) is None and (lora or not key.startswith("lora_")):
@@ -221,6 +221,7 @@ HANDLERS: dict[str, Callable[[Draft, str, Any], None]] = {
     "report_to": _trackers, **dict.fromkeys(PASSED_ON, _pass_on), "additional_target": _modules,
     "default_system": lambda draft, key, value: draft.put(key, {"data.system_prompt": value}), "deepspeed": put_deepspeed,
     "flash_attn": lambda draft, key, value: _attention(draft, key, value),
+    "lr_scheduler_type": put_schedule,
     "save_strategy": put_strategy,
     "eval_strategy": put_strategy,
     "template": lambda draft, key, value: draft.lose(key, "the tokenizer's chat template is used; model.chat_template sets another"),

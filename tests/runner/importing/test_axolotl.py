@@ -22,6 +22,11 @@ SAME = [
     ({"adapter": "lora", "lora_target_modules": ["q_proj"]}, "training.lora_target_modules", ["q_proj"]),
     ({"eot_tokens": ["<|eot_id|>"]}, "model.end_of_turn", "<|eot_id|>"),
     ({"special_tokens": {"pad_token": "<pad>"}}, "model.pad_token", "<pad>"),
+    ({"special_tokens": {"eos_token": "<|im_end|>"}}, "model.end_of_turn", "<|im_end|>"),
+    ({"learning_rate": "2e-4"}, "training.learning_rate", 2e-4),
+    ({"micro_batch_size": "8"}, "training.micro_batch_size", 8),
+    ({"val_set_size": "0.05"}, "data.split.validation", 0.05),
+    ({"weight_decay": ".01"}, "training.weight_decay", 0.01),
     ({"revision_of_model": "main"}, "model.revision", "main"),
     ({"bf16": "auto"}, "training.precision", "auto"),
     ({"bf16": True, "fp16": False}, "training.precision", "bf16"),
@@ -43,13 +48,12 @@ SAME = [
     ({"neftune_noise_alpha": 5}, "axolotl.neftune_noise_alpha", 5),
 ]
 LOST = [
-    ({"lr_scheduler": "rex"}, "lr_scheduler", "'rex' is not allowed here .* the default cosine is used"),
     ({"val_set_size": 0}, "val_set_size", "0.1"),
     ({"val_set_size": 500}, "val_set_size", "a share of the rows"),
     ({}, "val_set_size", "0.1"),
     ({"evals_per_epoch": 4}, "evals_per_epoch", "set training.eval_steps"),
     ({"eot_tokens": ["a", "b"]}, "eot_tokens", "one token"),
-    ({"special_tokens": {"eos_token": "a"}}, "special_tokens.eos_token", "tokenizer's own is used"),
+    ({"special_tokens": {"eos_token": "</s>"}}, "special_tokens.eos_token", "tokenizer's own is used"),
     ({"load_in_4bit": True}, "load_in_4bit", "adapter: qlora"),
     ({"sample_packing": True, "pad_to_sequence_len": True}, "pad_to_sequence_len", "not padded"),
     ({"deepspeed": "my.json"}, "deepspeed", "set launch.zero_stage"),
@@ -117,6 +121,21 @@ def test_preference_training_is_not_supported(imported):
     assert entries["rl"].status == "not expressible"
     assert "supervised fine-tuning only" in found.problems[0].what and found.problems[0].location.line
     assert imported(SMALL | {"rl": False})[2].problems == []
+
+
+@pytest.mark.parametrize(
+    ("config", "key", "why"),
+    [
+        ({"lr_scheduler": "rex"}, "lr_scheduler", "'rex' is not allowed here"),
+        ({"lr_scheduler": "cosine_with_min_lr"}, "lr_scheduler", "cosine_min_lr_ratio"),
+        ({"lr_scheduler": "cosine_with_restarts"}, "lr_scheduler", "it never restarts"),
+        ({"optimizer": "adamw_bnb_8bit", "fsdp_config": {"offload_params": True}}, "optimizer", "does not work with FSDP2"),
+    ],
+)
+def test_another_schedule_or_optimizer_is_refused_also_where_a_rule_takes_the_key_out(imported, config, key, why):
+    _, entries, found = imported(SMALL | config)
+    assert entries[key].status == "not expressible" and why in entries[key].why
+    assert [problem.location.line > 0 and why in problem.what for problem in found.problems] == [True]
 
 
 def test_a_key_without_a_value_says_nothing(imported):

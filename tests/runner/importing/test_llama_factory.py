@@ -50,6 +50,8 @@ def test_llama_factory_defaults_are_made_explicit(imported):
         ({"cutoff_len": 1024}, "training.sequence_len", 1024),
         ({"per_device_train_batch_size": 2}, "training.micro_batch_size", 2),
         ({"learning_rate": 1e-3}, "training.learning_rate", 1e-3),
+        ({"learning_rate": "1e-3"}, "training.learning_rate", 1e-3),
+        ({"val_size": "0.2"}, "data.split.validation", 0.2),
         ({"quantization_bit": 4}, "training.adapter", "qlora"),
         ({"quantization_bit": 8}, "training.load_in_8bit", True),
         ({"finetuning_type": "full"}, "training.adapter", "none"),

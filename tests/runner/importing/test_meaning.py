@@ -26,7 +26,7 @@ CAUSES = {
     "adapter": ("adapter", "load_in_4bit", "load_in_8bit"), "bits": ("adapter", "load_in_4bit", "load_in_8bit"),
     "modules": ("lora_target_linear", "lora_target_modules"), "rank": ("lora_r",), "alpha": ("lora_alpha",), "dropout": ("lora_dropout",),
     "precision": ("bf16", "fp16", "tf32"), "attention": ("flash_attention", "sdp_attention", "eager_attention"),
-    "warmup": ("warmup_steps", "warmup_ratio"), "end of turn": ("eot_tokens",), "pad": ("special_tokens",), "roles": ("datasets",),
+    "warmup": ("warmup_steps", "warmup_ratio"), "end of turn": ("eot_tokens", "special_tokens"), "pad": ("special_tokens",), "roles": ("datasets",),
     "packing": ("sample_packing", "eval_sample_packing"), "zero": ("deepspeed",),
     **{key: (key,) for key in DEFAULTS},
 }  # fmt: skip
@@ -67,12 +67,14 @@ def meaning(config: dict[str, Any]) -> dict[str, Any]:
     bf16 = config.get("bf16", False if given.get("fp16") else "auto")  # None where it is empty: not the default
     flags = {"flash_attention": "flash_attention_2", "sdp_attention": "sdpa", "eager_attention": "eager"}
     (source,) = given["datasets"]
+    special = given.get("special_tokens") or {}
     return {key: given.get(key, value) for key, value in DEFAULTS.items()} | (of_adapter if adapter else {}) | {
         "adapter": bool(adapter), "bits": bits,
         "precision": "bf16" if bf16 in (True, "auto", "full") else "fp16" if given.get("fp16") else "fp32",
         "attention": given.get("attn_implementation") or next((name for flag, name in flags.items() if given.get(flag)), "sdpa"),
         "warmup": given["warmup_steps"] if "warmup_steps" in given else given.get("warmup_ratio", 0 if given.get("lr_scheduler") == "constant" else 0.03),
-        "end of turn": given.get("eot_tokens"), "pad": given.get("special_tokens") or {}, "packing": bool(given.get("sample_packing") or given.get("pack_blocks")),
+        "end of turn": given.get("eot_tokens") or ([special["eos_token"]] if "eos_token" in special else None),
+        "pad": special.get("pad_token"), "packing": bool(given.get("sample_packing") or given.get("pack_blocks")),
         "roles": source.get("roles_to_train", ["assistant"]), "zero": bool(given.get("deepspeed")),
     }  # fmt: skip
 
