@@ -147,8 +147,11 @@ def test_what_the_server_does_not_have_is_answered_in_openais_format(server) -> 
         assert (status, answer["error"]["code"]) == (code, "unknown_url")
         assert answer["error"]["message"].startswith(f"there is no {method} /v1/{path} here: this server answers GET /health")
         assert "POST /v1/chat/completions" in answer["error"]["message"]
-    with pytest.raises(openai.NotFoundError, match="there is no POST /v1/embeddings here"):
-        openai.OpenAI(base_url=server[0], api_key="none", max_retries=0).embeddings.create(model=server[1], input="cat")
+    with (
+        pytest.raises(openai.NotFoundError, match="there is no POST /v1/embeddings here"),
+        openai.OpenAI(base_url=server[0], api_key="none", max_retries=0, http_client=httpx2.Client(trust_env=False)) as client,
+    ):
+        client.embeddings.create(model=server[1], input="cat")
 
 
 def test_a_web_page_from_elsewhere_is_refused(server) -> None:
