@@ -14,8 +14,10 @@ import orjson
 
 from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import new_folder
+from ...schemas.base.hashing import SEAL
 from ...schemas.sections import Model
 from ..runtime.child_environment import failure_of
+from ..runtime.seals import seal_faults, write_seal
 from .config_file import model_config
 from .hub import SMALL_FILES, small_files
 from .size import public_models
@@ -56,9 +58,10 @@ def tiny_model(model: Model, name: str, folder: Path | None, stand_in: Callable[
     versions = {"tiny": VERSION, "tokenizer": _digest(Path(source.tokenizer))}
     key = sha256(orjson.dumps([*source._replace(tokenizer="", lacks=""), small, versions], option=orjson.OPT_SORT_KEYS)).hexdigest()
     place = cache / "tiny-models" / f"{name.rpartition('/')[2].lower().replace(':', '-')[:60]}-{key[:8]}"
-    if not (place / COMPLETE).is_file():
+    if not (place / SEAL).is_file() or seal_faults(place):  # what was edited is not what the note says
         with new_folder(place, COMPLETE) as temporary:
             _build(temporary, name, source._asdict() | {"config": small})
+            write_seal(temporary)
     return TinyModel(place, f"{name} tiny-{key}", f"a tiny random {name}{source.lacks}")
 
 

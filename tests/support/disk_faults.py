@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 KINDS = ("SIGKILL", "SIGTERM", "Ctrl-C twice", "ENOSPC", "EIO")
 TEARING = ("SIGKILL", "ENOSPC", "EIO")
 CHANGING = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate"}
+USING = {"open", "os.rename", "os.link"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -34,12 +35,13 @@ class Disk:
         self.root, self.fault, self.trace = str(root.resolve()), fault, trace
         self.count, self.command = Value("i", 0), os.getpid()
         self.is_ours = False
+        self.unfinished = {str(path) for path in root.rglob("*.tmp")}  # what a command that was disturbed has left
 
     def watch(self) -> None:
         """Watch this process from here on: what Python opens, writes, renames and removes, and what is flushed or saved by other code."""
         sys.addaudithook(self._audit)
         builtins.open = io.open = partial(opened, self, io.open)  # pathlib takes the second
-        sqlite3.connect = partial(sqlite3.connect, factory=partial(CountedConnection, self))
+        sqlite3.connect = partial(sqlite3.connect, factory=partial(CountedConnection, self))  # pyright: ignore[reportCallIssue]
         from recipekit.schemas.base import files
 
         self._count_calls(os, "fsync", lambda _: self.root)
@@ -52,10 +54,24 @@ class Disk:
             self._count_calls(torch, "save", lambda value, path, *_, **__: str(path))
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.unfinished and event in USING:
+            self._refuse_unfinished(event, *arguments)
         if event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING:
             self.operation("open", arguments[0])
         elif event in CHANGING:
             self.operation(event, arguments[0])
+
+    def _refuse_unfinished(self, event: str, path: Any, *others: Any) -> None:
+        """Recoveries from states that differ in temporary files alone count as one (joined_recoveries.py): nothing may use such a file."""
+        if not self.watches(path):
+            return
+        place = os.path.join(os.getcwd(), os.fsdecode(path))
+        if event == "open" and isinstance(others[1], int) and others[1] & (os.O_TRUNC | os.O_EXCL):
+            self.unfinished.discard(place)  # made anew
+        elif event == "open" and os.path.isdir(place):
+            return  # to remove it
+        elif any(place == left or place.startswith(f"{left}/") for left in self.unfinished):
+            raise RuntimeError(f"{event} of {place}, which another process has left unfinished")
 
     def _count_calls(self, module: Any, name: str, path_of: Callable[..., str]) -> None:
         whole = getattr(module, name)

@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from importlib import import_module
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +31,18 @@ from benchmarks.smoke import CPU, import_once
 from .command_parts import Part, parts_of
 from .crash_states import CopyingDisk, distinct
 from .disk_faults import KINDS, Fault
-from .fault_commands import LOOPS, WITHOUT_TRAINER, Loop
+from .fault_commands import LOOPS, WITHOUT_TRAINER, Loop, emptied
 from .faulty_command import forked, forked_with, place
-from .joined_recoveries import JOINED, Joining
+from .forked_worlds import left_by
+from .joined_recoveries import JOINED, Joining, state_of
 
 PR_SET_CHILD_SUBREAPER = 36
 ALL_AT_ONCE = "SIGKILL of all"  # costs a recovery alone: one undisturbed command gives every state
+AT_ONCE = 50  # operations of which the folders are kept at once
 TO_THE_END = 10  # each tenth recovery goes on to its end: joined ones are shown to end alike
 PRELOADED = ("openai", "recipekit.converters.building.pipeline", "recipekit.runner.cli.main", "recipekit.runner.generate.generate",
              "recipekit.runner.workflows.run")  # fmt: skip
+OF_STAGES = ("axolotl.cli.main", "axolotl.train", "cpuinfo", "deepspeed", "recipekit.runner.worker.merge")  # what stages import besides
 
 
 def main() -> None:
@@ -48,15 +52,17 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="only each n-th operation")
     parser.add_argument("--first", type=int, default=1, help="the operation to begin with")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long; `next` is the operation to continue with")
+    parser.add_argument("--forked", action="store_true", help="in forks of one undisturbed command: five times as fast, needs root")
     parser.add_argument("--folder", type=Path, help="where the model and the finished run are made, and kept for the next time")
     asked = parser.parse_args()
     asked.end = time.monotonic() + asked.seconds
     os.environ.update(CPU, OMP_NUM_THREADS="1", NO_COLOR="1")
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # a trainer whose command was killed is waited for
     names = asked.commands or list(LOOPS)
-    if any(name not in WITHOUT_TRAINER for name in names):
+    has_stages = any(name not in WITHOUT_TRAINER for name in names)
+    if has_stages:
         import_once()
-    for module in PRELOADED:
+    for module in (*PRELOADED, *(OF_STAGES if has_stages else ())):
         import_module(module)
     gc.freeze()  # a collection in a fork would touch, and so copy, every page of what was imported
     with tempfile.TemporaryDirectory() as temporary:
@@ -79,14 +85,19 @@ class Recoveries:
     def after(self, fault: str, folder: Path, code: int) -> None:
         """Recover the folder that a command with this exit code has left, and note what is wrong with either."""
         self.tried += 1
-        self.differences += [f"{fault}: {line}" for line in self._wrong(folder, code)]
+        for line in self._wrong(folder, code):
+            self.differences.append(f"{fault}: {line}")
+            print(self.differences[-1], file=sys.stderr, flush=True)
 
     def _wrong(self, folder: Path, code: int) -> Iterator[str]:
         output = (folder / "output").read_text(errors="replace") if (folder / "output").exists() else ""
         if "Traceback" in output or code == 70:
             yield f"a traceback: {output[-1500:]}"
         if recovery := self.loop.recovery(folder):
-            is_free = self.tried % TO_THE_END != 0
+            is_free = self.tried % TO_THE_END != 0 and recovery[0] != "generate"  # its requests are seen outside of the folder
+            if is_free and self.joining.knows(recovery, folder):
+                self.joined += 1
+                return
             code, _ = forked(recovery, folder, Fault(), lambda: self.joining.watch(recovery, folder, is_free))
             if code == JOINED:
                 self.joined += 1
@@ -125,7 +136,7 @@ def disturb(name: str, scratch: Path, asked: argparse.Namespace) -> Iterator[dic
         if loop.outcome(folder) != expected:
             raise SystemExit(f"{name}: its parts come to something else than the whole")
         for kind in kinds:
-            yield struck(name, kind, faults, Recoveries(loop, expected, joining), folder, asked)
+            yield (struck_in_forks if asked.forked else struck)(name, kind, faults, Recoveries(loop, expected, joining), folder, asked)
     shutil.rmtree(folder)
 
 
@@ -141,9 +152,43 @@ def struck(
         part, at = faults[number - 1]
         place(part.before, folder)
         code, _ = forked(part.command, folder, Fault(kind, at))
-        recoveries.after(f"{kind} at {at} of {' '.join(part.command[:2])} after {part.before.name}", folder, code)
+        recoveries.after(named(kind, part, at), folder, code)
         print(f"{name}, {kind}: {number} of {len(faults)}, {recoveries.joined} joined", file=sys.stderr, flush=True)
     return recoveries.facts(command=name, kind=kind, operations=len(faults), next=upcoming)
+
+
+def struck_in_forks(
+    name: str, kind: str, faults: list[tuple[Part, int]], recoveries: Recoveries, folder: Path, asked: argparse.Namespace
+) -> dict[str, Any]:
+    """The same with forks of one undisturbed command for each part. Each tenth fault comes to the command itself, too, and must leave the
+    same."""
+    wanted, upcoming, count = faults[asked.first - 1 :: asked.every], None, 0
+    for (part, _), of_part in groupby(wanted, lambda fault: (fault[0], fault[1] // AT_ONCE)):
+        if time.monotonic() > asked.end:
+            upcoming = asked.first + count * asked.every
+            break
+        for at, code in left_by(part, kind, [at for _, at in of_part], folder):
+            count += 1
+            if count % TO_THE_END == 0 and left_alone(part, Fault(kind, at), folder) != (code, state_of(folder)):
+                recoveries.differences.append(f"{named(kind, part, at)}: a fork leaves something else than the command itself")
+            recoveries.after(named(kind, part, at), folder, code)
+            print(f"{name}, {kind}: {count} of {len(wanted)}, {recoveries.joined} joined", file=sys.stderr, flush=True)
+    return recoveries.facts(command=name, kind=kind, operations=len(faults), next=upcoming)
+
+
+def left_alone(part: Part, fault: Fault, folder: Path) -> tuple[int, bytes]:
+    """What the fault leaves when it comes to the command itself: its exit code, and the state of the folder, which is then as it was."""
+    kept = folder.rename(folder.with_name("kept"))
+    place(part.before, emptied(folder))
+    code, _ = forked(part.command, folder, fault)
+    left = code, state_of(folder)
+    shutil.rmtree(folder)
+    kept.rename(folder)
+    return left
+
+
+def named(kind: str, part: Part, at: int) -> str:
+    return f"{kind} at {at} of {' '.join(part.command[:2])} after {part.before.name}"
 
 
 def killed_at_once(name: str, recoveries: Recoveries, folder: Path, asked: argparse.Namespace) -> dict[str, Any]:

@@ -27,13 +27,15 @@ def forked(command: list[str], folder: Path, fault: Fault, watch: Callable[[], N
     return forked_with(Disk(folder, fault, trace), command, folder, watch)
 
 
-def forked_with(disk: Disk, command: list[str], folder: Path, watch: Callable[[], None] = lambda: None) -> tuple[int, int]:
+def forked_with(
+    disk: Disk, command: list[str], folder: Path, watch: Callable[[], None] = lambda: None, seconds: float = SECONDS
+) -> tuple[int, int]:
     """The same with a disk of one's own. `watch` is called in the fork, before the command."""
     child = os.fork()
     if child == 0:
         disk.command = os.getpid()
         os._exit(status_of(lambda: recipe(command, folder, disk, watch)))
-    deadline, status = time.monotonic() + SECONDS, 0
+    deadline, status = time.monotonic() + seconds, 0
     while True:
         try:
             ended, code = os.waitpid(-1, os.WNOHANG)

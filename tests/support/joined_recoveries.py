@@ -1,7 +1,8 @@
-"""Recoveries that join: one that starts a stage's process as an earlier one did, in an equal folder, ends as that one ended.
+"""Recoveries that join: one that begins, or starts a stage's process, as an earlier one did, in an equal folder, ends as that one ended.
 
 What a command does follows from its words, from the stages that were complete when it began, from the processes that it has started since,
-and from its folder. Where all of that is as it was when a command that came out right started a process, the rest is not done again.
+and from its folder. Where all of that is as it was when a command that came out right began or started a process, the rest is not done
+again. What stands in temporary files is no part of that: a disk (disk_faults.py) refuses to read what another process has left there.
 """
 
 import json
@@ -35,21 +36,34 @@ class Joining:
         start = child._start
         so_far: list[Any] = [list(command), complete_stages(folder)]
 
-        def noting(argv: tuple[str, ...], *others: Any) -> Any:
-            so_far.append(list(argv))
-            point = sha256(varying_removed(json.dumps(so_far).encode(), folder) + state_of(folder)).hexdigest()
+        def pass_on() -> None:
+            point = point_of(so_far, folder)
             if is_free and point in self.right:
                 os._exit(JOINED)
             with self.passed.open("a") as stream:
                 stream.write(f"{point}\n")
+
+        def noting(argv: tuple[str, ...], *others: Any) -> Any:
+            so_far.append(list(argv))
+            pass_on()
             return start(argv, *others)
 
         self.passed.write_text("")
+        pass_on()
         child._start = noting
+
+    def knows(self, command: Sequence[str], folder: Path) -> bool:
+        """Whether a command that came out right has begun so."""
+        return point_of([list(command), complete_stages(folder)], folder) in self.right
 
     def came_out_right(self) -> None:
         """Keep the points of the last command."""
         self.right.update(self.passed.read_text().split())
+
+
+def point_of(so_far: list[Any], folder: Path) -> str:
+    """A hash of all that the rest of a command follows from."""
+    return sha256(varying_removed(json.dumps(so_far).encode(), folder) + state_of(folder)).hexdigest()
 
 
 def complete_stages(folder: Path) -> list[list[str]]:
@@ -58,11 +72,14 @@ def complete_stages(folder: Path) -> list[list[str]]:
 
 
 def state_of(folder: Path) -> bytes:
-    """A hash of every name and content below the folder, without what differs each time."""
+    """A hash of every name and content below the folder, without what differs each time, and what stands in temporary files and logs."""
     found = sha256()
     for path in sorted(folder.rglob("*")):
-        found.update(varying_removed(os.fsencode(path.relative_to(folder)), folder) + b"\0")
-        if path.is_file() and path.suffix != ".log" and path.name not in LOGS:
+        name = path.relative_to(folder).as_posix()
+        if ".tmp/" in name:
+            continue
+        found.update(varying_removed(os.fsencode(name), folder) + b"\0")
+        if path.is_file() and path.suffix not in (".log", ".tmp") and path.name not in LOGS:
             found.update(varying_removed(seal_checked(path) if path.name == SEAL else path.read_bytes(), folder) + b"\0")
     return found.digest()
 

@@ -66,6 +66,20 @@ def test_a_folder_gives_its_own_configuration_and_tokenizer(tiny_gpt2, warm, for
     assert make_tiny(Model("x"), str(tiny_gpt2), tiny_gpt2, lambda: 1 / 0, tmp_path / "cache") == made
 
 
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "sealed.json"])
+def test_a_tiny_model_that_was_edited_is_made_again(tiny_gpt2, warm, forking, tmp_path, name):
+    """Its identity and its note say what it was made of."""
+    made = make_tiny(Model("x"), str(tiny_gpt2), tiny_gpt2, Path, tmp_path)
+    path = made.folder / name
+    before = path.read_bytes()
+    path.write_bytes(before.replace(b"a", b"b", 1))
+    again = make_tiny(Model("x"), str(tiny_gpt2), tiny_gpt2, Path, tmp_path)
+    assert (again, path.read_bytes()) == (made, before)
+    (unused := made.folder / "unused").touch()
+    make_tiny(Model("x"), str(tiny_gpt2), tiny_gpt2, Path, tmp_path)
+    assert unused.exists()  # what is whole is not made again
+
+
 def test_the_identity_of_a_tiny_model_is_not_redacted(tiny_gpt2, forking, tmp_path):
     """A run's lock.json has it; merge, resume and reproduce compare it."""
     made = make_tiny(Model("x"), "embedded:smollm2-135m-instruct", tiny_gpt2, lambda: 1 / 0, tmp_path / "cache")

@@ -12,15 +12,18 @@ from pathlib import Path
 import pytest
 from recipekit.runner.runtime.seals import seal_files, write_seal
 
+from ...support.disk_faults import Disk, Fault
 from ...support.joined_recoveries import complete_stages, state_of
 
 pytest.importorskip("axolotl", reason="needs the extra [train]: axolotl")
 ROOT = Path(__file__).parents[3]
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="a process with a folder of its own under a name needs root")
 TRIED = [
     ["convert", "--every", "5"],
     ["generate", "--every", "8", "--kinds", "SIGKILL", "ENOSPC"],
     *(pytest.param([command], marks=pytest.mark.long) for command in ("convert", "generate", "report", "export")),
     pytest.param(["run", "--every", "120", "--kinds", "EIO"], marks=pytest.mark.long),  # of several stages: in parts
+    pytest.param(["run", "--every", "60", "--kinds", "ENOSPC", "--forked"], marks=[pytest.mark.long, AS_ROOT]),
 ]
 
 
@@ -54,6 +57,22 @@ def test_recoveries_join_where_they_differ_in_time_and_names_alone(tmp_path):
     made(folders[0])
     made(folders[1], "20270101-000000-fedcba", 7e-05, 123)
     assert state_of(folders[0]) == state_of(folders[1]) and complete_stages(folders[0]) == complete_stages(folders[1]) == [["data"]]
+
+
+def test_what_stands_in_temporary_files_is_no_part_of_a_state_and_nothing_uses_it(tmp_path):
+    run = made(tmp_path / "one")
+    left = run / ".metrics.json.1.tmp"
+    left.write_text("half")
+    before, disk = state_of(tmp_path / "one"), Disk(tmp_path / "one", Fault())
+    left.write_text("another half")
+    assert state_of(tmp_path / "one") == before
+    for event, others in (("open", ("r", os.O_RDONLY)), ("open", ("a", os.O_WRONLY | os.O_APPEND)), ("os.rename", (run / "metrics.json",))):
+        with pytest.raises(RuntimeError, match="left unfinished"):
+            disk._audit(event, (str(left), *others))
+    (folder := run / ".merged.1.tmp" / "half").mkdir()
+    Disk(tmp_path / "one", Fault())._audit("open", (str(folder.parent), None, os.O_RDONLY))  # to remove it
+    disk._audit("open", (str(left), "w", os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
+    disk._audit("os.rename", (str(left), run / "metrics.json"))  # what is made anew is no longer theirs
 
 
 @pytest.mark.parametrize(
