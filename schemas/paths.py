@@ -6,11 +6,11 @@ second form, so that a run records every value. An unset variable is kept, and r
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .base.errors import Problem, UserError
+from .base.errors import MAX_PROBLEMS, Problem, UserError
 from .values import value_at
 from .yaml_source import Document, KeyPath
 
@@ -39,7 +39,7 @@ def absolute_paths(document: Document, folder: Path, at: KeyPath = ()) -> Docume
 def expand_variables(document: Document) -> Document:
     """Replace declared variables in paths by their values. Raises UserError for an invalid declaration or value."""
     declared = document.data.get("variables") if isinstance(document.data, dict) else None
-    names = [name for name in declared if isinstance(name, str)] if isinstance(declared, (list, dict)) else []
+    names = dict.fromkeys(name for name in declared if isinstance(name, str)) if isinstance(declared, (list, dict)) else {}
     problems = [*_secrets(document, names)]
     known = os.environ if isinstance(declared, list) else declared or {}
     values = {name: known[name] for name in names if isinstance(known.get(name), str) and not problems}
@@ -55,7 +55,7 @@ def expand_variables(document: Document) -> Document:
                 problems.append(Problem(document.location(place), what, "a path that begins with a variable must be absolute", "variables"))
     data = _with_values(document.data, changes) if changes else document.data
     if isinstance(declared, list):
-        unused = [name for name in names if name not in used]
+        unused = [name for name in names if name not in used][:MAX_PROBLEMS]
         problems += [Problem(document.location(("variables",)), f"no path uses ${{{name}}}", "remove it", "variables") for name in unused]
         data = {**data, "variables": values}
     if problems:
@@ -68,14 +68,14 @@ def _expanded(where: str, values: Mapping[str, str]) -> str:
     return os.path.normpath(path)
 
 
-def _undeclared(document: Document, place: KeyPath, where: str, names: list[str]) -> Iterator[Problem]:
+def _undeclared(document: Document, place: KeyPath, where: str, names: Collection[str]) -> Iterator[Problem]:
     for name in _VARIABLE.findall(where):
         if name not in names:
             hint = f"declare it in the recipe: variables: [{name}]" if name else "write ${NAME}"
             yield Problem(document.location(place), f"${{{name}}} is not a declared variable", hint, "variables")
 
 
-def _secrets(document: Document, names: list[str]) -> Iterator[Problem]:
+def _secrets(document: Document, names: Collection[str]) -> Iterator[Problem]:
     """Yield a problem for each variable that is named like a secret: paths are shown, and recorded in the run."""
     if names:
         from .base.redact import is_secret_name  # most recipes have no variables

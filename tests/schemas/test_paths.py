@@ -5,7 +5,7 @@ import os
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.base.errors import MAX_PROBLEMS, UserError
 from recipekit.schemas.extends import load_layers
 from recipekit.schemas.paths import absolute_paths, expand_variables
 from recipekit.schemas.recipe import check_recipe, load_recipe, load_sweep
@@ -149,6 +149,8 @@ def test_an_undeclared_variable_is_refused_with_its_place(recipe):
 
 def test_a_variable_that_no_path_uses_is_refused(recipe):
     assert faults(recipe("a.jsonl")) == [(3, "no path uses ${DATA_DIR}")]
+    many = faults(recipe("a.jsonl", f"variables: [{', '.join(f'V{n}' for n in range(MAX_PROBLEMS + 9))}]"))
+    assert many == [(3, f"no path uses ${{V{n}}}") for n in range(MAX_PROBLEMS)]  # 45,000 were listed
 
 
 @pytest.mark.parametrize("name", ["HF_TOKEN", "OPENAI_API_KEY", "DB_PASSWORD", "MY_SECRET"])
