@@ -35,6 +35,11 @@ def _is_rated_bad(value: Any) -> bool:
     return is_false(value) or _word(value) in _BAD or (isinstance(value, int | float) and value < 0)
 
 
+def _is_no(value: Any) -> bool:
+    """Return whether the value is false or 0: `is_safe` in BeaverTails."""
+    return is_false(value) or value in (0, "0")
+
+
 def _was_cut(value: Any) -> bool:
     return _word(value) in _CUT
 
@@ -49,6 +54,7 @@ VERDICTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(
         ("rating", "user_rating", "feedback", "user_feedback", "vote", "thumbs", "liked", "is_liked", "annotation"), (_is_rated_bad, RATED)
     ),
+    **dict.fromkeys(("is_safe", "is_correct", "is_good", "is_approved", "approved", "keep"), (_is_no, RATED)),
     **dict.fromkeys(("finish_reason", "stop_reason", "done_reason"), (_was_cut, CUT)),
     **dict.fromkeys(("unfinished", "interrupted", "is_truncated"), (is_true, CUT)),
     **dict.fromkeys(("flagged", "is_flagged"), (is_true, FLAGGED)),

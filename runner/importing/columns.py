@@ -52,11 +52,13 @@ MIN_WORDS = 4  # on average: a shorter text is a name, a date or a label
 LABEL_WORDS = 4  # at most, on average
 _TURNS = re.compile(
     r"\[/INST\]|<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|<\|(?:user|assistant|prompter)\|>"
-    r"|\[\|Human\|\]|\b(?:USER|ASSISTANT|HUMAN)>?: "
-    r"|(?:^|\n|###? ?)(?:(?:Human|User|Assistant|Instruction|Response|Bot|Doctor|Patient|Therapist|Counselor|Client|Customer|Agent):"
+    r"|\[\|Human\|\]|\b(?:USER|ASSISTANT|HUMAN)>?: |<(?:human|bot|user|assistant)>: "
+    r"|(?:^|\n|###? ?)"
+    r"(?:(?:Human|User|Assistant|Instruct|Instruction|Response|Bot|Doctor|Patient|Therapist|Counselor|Client|Customer|Agent):"
     r"|(?:用户|助手|医生|病人|患者|来访者|咨询师)[:：])"
 )
 _DATE = re.compile(r"\s*(?:\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\b|(?:19|20)\d\d\s*$)")
+SHORTER = ("summary", "highlights", "tldr", "abstract", "headline", "code")  # may be what a text beside it is to become
 PREDICTED = re.compile(r"(?:^|_)(?:pred(?:icted|iction)?|model|auto|suggest(?:ed|ion)?|weak)_")  # a label that nobody gave
 # A date with its time, or seconds since 1970, or thousandths.
 _TIME = re.compile(r"\s*(\d{4})[-/]\d\d[-/]\d\d[T ]|1\d{9}(?:\d{3}){0,3}(?:\.\d+)?$")

@@ -13,6 +13,7 @@ from .columns import (
     LABEL_ENDINGS,
     PREDICTED,
     QUESTION_ENDINGS,
+    SHORTER,
     SYSTEM,
     TEXT,
     TEXT_ENDINGS,
@@ -56,7 +57,8 @@ def tables_of(columns: Columns) -> Iterator[Candidate]:
         yield _questions(columns, *asking, doubt=False)
     others = [] if is_label else [name for name in columns.labels if name != text][:3]
     pair = [name for name in columns.names if name in columns.texts][:2]
-    doubt = bool(others or len(pair) == 2 and not named_text) and not is_label
+    is_made = any(folded(name) in SHORTER for name in pair)
+    doubt = bool(others or len(pair) == 2 and (is_made or not named_text)) and not is_label
     found = [_labelled(columns, text, name, doubt) for name in others] if text else []
     plain = [_text(columns, text, doubt, None if is_label else label)] if text else []
     yield from (*plain, *found) if named_text else (*found, *plain)

@@ -25,6 +25,10 @@ def hint_for_turns(rows: list[dict[str, Any]], path: Path) -> str:
     columns = Columns(rows)
     answer = columns.named(ASSISTANT)
     for key in filter(_NAMED.search, columns.names):
+        if key.isidentifier() and (sides := _sides([row.get(key) for row in rows])):
+            said = ", ".join(f'{{role: "{role}", content: .{side}}}' for role, side in zip(("user", "assistant"), sides, strict=True))
+            command = f"jq -c '{_items(path)}{{messages: [.{key}[] | {said}]}}' {shlex.quote(path.name)} > chats.jsonl"
+            return f"write the pairs of {' and '.join(sides)} under {key!r} as messages: {command}"
         forms = [_form(row.get(key)) for row in rows]
         if not key.isidentifier() or sum(form is not None for form in forms) <= len(rows) / 2:
             continue
@@ -67,6 +71,16 @@ def hint_for_greeting(candidate: Candidate, rows: list[dict[str, Any]], path: Pa
         filter_ = f"map(select({system})) + (map(select({system} | not)) | {filter_})"
     command = f"jq -c '{_items(path)}.{key} |= ({filter_})' {shlex.quote(path.name)} > chats.jsonl"
     return f"a chat begins with the user: to leave out the assistant's greeting, {command}; or give the question that it answers"
+
+
+def _sides(values: list[Any]) -> tuple[str, str] | None:
+    """Return the keys of what is asked and answered in lists of such pairs: `human` and `assistant` in Firefly and MOSS."""
+    pairs = [pair for value in values if isinstance(value, list) for pair in value]
+    columns = Columns([pair for pair in pairs if isinstance(pair, dict)])
+    sides = columns.named(USER) or "", columns.named(ASSISTANT) or ""
+    whole = sum(all(isinstance(pair.get(side), str) for side in sides) for pair in columns.rows)
+    is_named = all(side.isascii() and side.isidentifier() for side in sides)
+    return sides if is_named and whole > len(pairs) / 2 else None
 
 
 def _form(value: Any) -> str | None:

@@ -78,6 +78,7 @@ MATTERS = {"kto_tag": False, "label": False, "weight": 0, **dict.fromkeys(SPLITS
            **dict.fromkeys(("finish_reason", "stop_reason", "done_reason"), "length"),
            **dict.fromkeys(("assignmentstatus", "assignment:status"), "Rejected"),
            **dict.fromkeys(("rating", "vote", "thumbs"), -1), **dict.fromkeys(("user_rating", "annotation"), {"rating": -1}),
+           **dict.fromkeys(("is_safe", "is_correct", "is_good", "is_approved", "approved", "keep"), False),
            "feedback": "thumbs_down", "user_feedback": "Dislike", "liked": False, "is_liked": "false"}  # fmt: skip
 MATTERS |= {key.replace("_", ""): value for key, value in MATTERS.items()}  # isTest
 

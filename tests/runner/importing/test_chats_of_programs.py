@@ -366,3 +366,35 @@ def test_rows_of_capybara_are_read_with_their_key_of_the_source(tmp_path):
     rows = [{"source": "Airoboros", "conversation": [{"input": asked, "output": answered}]} for asked, answered in PAIRS]
     found = found_in(tmp_path, rows)
     assert (len(found.records), found.unread) == (12, ["source"])
+
+
+def test_the_command_for_pairs_of_a_question_and_an_answer_writes_chats(tmp_path):
+    """As Firefly and MOSS write their chats."""
+    said = [(pair, PAIRS[number - 1]) for number, pair in enumerate(PAIRS)]
+    rows = [{"conversation": [{"human": asked, "assistant": answered} for asked, answered in pairs]} for pairs in said]
+    command = refused(tmp_path, rows).hint.partition("messages: ")[2]
+    subprocess.run(["bash", "-c", command], check=True, cwd=tmp_path)
+    chats = [json.loads(line)["messages"] for line in (tmp_path / "chats.jsonl").read_text().splitlines()]
+    assert chats == [[*turns(*first), *turns(*second)] for first, second in said]
+
+
+@pytest.mark.parametrize("shorter", ["summary", "highlights", "code"])
+def test_a_text_beside_what_it_may_become_is_one_of_several_ways(tmp_path, shorter):
+    found = found_in(tmp_path, [{"article": f"{answered} " * 9, shorter: answered} for answered in ANSWERED])
+    assert found.choice.record_type == "text"
+    assert {"user_key": "article", "assistant_key": shorter} in [other.options for other in found.alternatives]
+
+
+@pytest.mark.parametrize("text", ["<human>: {}\n<bot>: {}", "<HUMAN>: {}\n<ASSISTANT>: {}", "Instruct: {}\nOutput: {}"])
+def test_the_turns_in_a_text_are_pointed_out_however_they_are_marked(tmp_path, text):
+    found = found_in(tmp_path, [{"text": text.format(*pair)} for pair in PAIRS])
+    assert "with the turns of chats" in found.choice.why
+    found = found_in(tmp_path, [{"instruction": f"Human:{asked}\nAssistant:", "output": answered} for asked, answered in PAIRS])
+    assert found.choice.converter == "alpaca" and "holds the turns of chats" in found.choice.why
+
+
+def test_a_reply_that_is_marked_as_unsafe_is_not_trained(tmp_path):
+    """As half of BeaverTails is."""
+    rows = [{"prompt": asked, "response": answered, "is_safe": n % 3 > 0} for n, (asked, answered) in enumerate(PAIRS)]
+    found = found_in(tmp_path, rows)
+    assert (len(found.records), [drop.reason for drop in found.unusable]) == (8, ["key_not_read"] * 4)
