@@ -93,9 +93,12 @@ class WorldsDisk(Disk):
         return copy
 
     def _can_fork(self) -> bool:
-        """Whether this process has no child of its own; a loader of rows that two processes ask and end would be lost to one of them."""
+        """Whether nothing is shared with the fork: a loader of rows that two processes ask and end would be lost to one of them, and the
+        fork would wait for a lock outside of the folder that this process holds."""
         if os.getpid() == self.command:
             return True
+        if any(path.endswith(".lock") and not path.startswith(self.root) for path in open_files().values()):
+            return False
         try:
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
@@ -204,12 +207,16 @@ def ended(process: int) -> int:
         time.sleep(0.002)
 
 
+def open_files() -> dict[int, str]:
+    """The path of what this process has open, by number."""
+    numbers = [int(name) for name in os.listdir("/proc/self/fd")]
+    return {number: os.readlink(f"/proc/self/fd/{number}") for number in numbers if os.path.lexists(f"/proc/self/fd/{number}")}
+
+
 def reopen(root: str) -> None:
     """Open each file and folder below the root again, which has another content now, under the same number and at the same place."""
     again: dict[tuple[str, int, int], int] = {}
-    numbers = [int(name) for name in os.listdir("/proc/self/fd")]
-    found = {number: os.readlink(f"/proc/self/fd/{number}") for number in numbers if os.path.lexists(f"/proc/self/fd/{number}")}
-    for number, path in found.items():
+    for number, path in open_files().items():
         if not f"{path}/".startswith(f"{root}/") or not os.path.exists(path):
             continue
         flags, is_folder = fcntl(number, F_GETFL), os.path.isdir(path)
