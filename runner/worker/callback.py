@@ -80,8 +80,7 @@ class RunCallback(TrainerCallback):
         if is_first():
             _STEP_LOG.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self.step = state.global_step
-        if not hasattr(self.trainer.model, "peft_config"):
-            self.movement.follow(self.trainer.optimizer)
+        self.movement.follow(self.trainer.optimizer, hasattr(self.trainer.model, "peft_config"))
         if state.global_step:
             self.resume(args, state, {line["step"] for line in kept if "eval_loss" in line})
             control.should_training_stop = state.global_step >= state.max_steps or self.stopped_early

@@ -53,6 +53,36 @@ def test_steps_of_a_warm_up_without_a_rate_are_not_counted():
     assert trained(torch.bfloat16, 1e-6, warmup=2)[1] != ""
 
 
+def test_only_steps_at_the_full_rate_are_counted():
+    """In bf16, a warm-up's steps round to nothing at a rate that moves the weights later: to stop there would be wrong."""
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(64, 64).bfloat16()
+    optimizer, check = torch.optim.AdamW(layer.parameters(), lr=1e-3, weight_decay=0), MovementCheck()
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step + 1) / 100))
+    check.follow(optimizer)
+    for step in range(100 + CHECKED_STEPS):
+        layer(torch.randn(8, 64, dtype=torch.bfloat16)).float().square().mean().backward()
+        optimizer.step()
+        assert check.after_step(CPU) == ""
+        assert bool(check.steps) == (step >= 89)
+        optimizer.zero_grad()
+        schedule.step()
+    assert check.steps == CHECKED_STEPS
+
+
+def test_beside_an_adapter_only_what_is_in_16_bits_is_counted():
+    low_rank, whole = torch.nn.Linear(8, 8), torch.nn.Linear(8, 8).bfloat16()
+    optimizer, check = torch.optim.AdamW([*low_rank.parameters(), *whole.parameters()], lr=1e-7, weight_decay=0), MovementCheck()
+    check.follow(optimizer, has_adapter=True)
+    for _ in range(CHECKED_STEPS):
+        (low_rank(torch.randn(4, 8)).sum() + whole(torch.randn(4, 8, dtype=torch.bfloat16)).sum()).backward()
+        optimizer.step()
+        said = check.after_step(CPU)
+        optimizer.zero_grad()
+    assert check.pushed == (64 + 8) * CHECKED_STEPS and check.kinds == {"bfloat16"}
+    assert "of modules trained whole beside the adapter" in said
+
+
 def test_frozen_weights_need_not_move():
     layer = torch.nn.Embedding(100, 8)
     optimizer, check = torch.optim.AdamW(layer.parameters(), lr=1e-4, weight_decay=0), MovementCheck()
@@ -76,7 +106,9 @@ def test_a_step_that_is_skipped_is_not_counted():
 def test_without_an_optimizer_to_follow_the_processes_do_not_ask_each_other(monkeypatch):
     """As under an adapter: it would be a message in every step to the end."""
     monkeypatch.setattr(module, "all_reduce_sum", lambda *_: pytest.fail("asked"))
-    assert MovementCheck().after_step(CPU) == ""
+    check = MovementCheck()
+    check.follow(torch.optim.AdamW(torch.nn.Linear(8, 8).parameters()), has_adapter=True)
+    assert check.after_step(CPU) == ""
 
 
 SHARDED = """

@@ -1,4 +1,4 @@
-"""Training every weight: in plain bf16 at a small rate a real run is stopped, since nothing would be learnt; with fp32 weights it moves them."""
+"""Training every weight, or some modules whole: in plain bf16 at a small rate a real run is stopped, since nothing would be learnt."""
 
 import pytest
 import yaml
@@ -19,8 +19,8 @@ SETTINGS = ("training.adapter=none", "training.lora_r=null", "training.lora_alph
 def training(tmp_path, tiny_model):
     """A training whose file says what a GPU's says, on this CPU; gives it before it has begun."""
 
-    def prepared(**keys):
-        loaded = load_recipe(str(write_recipe(tmp_path, tiny_model)), SETTINGS)
+    def prepared(*settings, **keys):
+        loaded = load_recipe(str(write_recipe(tmp_path, tiny_model)), settings or SETTINGS)
         trial = prepare(loaded, tmp_path, tmp_path / "run", lambda event: None)
         config = yaml.safe_load((trial.folder / CONFIG).read_text()) | {"bf16": True} | keys
         (trial.folder / CONFIG).write_text(yaml.safe_dump(config))
@@ -30,7 +30,9 @@ def training(tmp_path, tiny_model):
 
 
 def test_plain_bf16_is_stopped_after_the_first_steps(training):
-    with pytest.raises(UserError, match=r"in the first 3 steps \d+\.\d % of the weights that have a gradient changed: .*bfloat16"):
+    with pytest.raises(
+        UserError, match=r"in 3 steps at the full learning rate, \d+\.\d % of the weights that have a gradient changed: .*bfloat16"
+    ):
         training().train()
 
 
@@ -45,3 +47,28 @@ def test_fp32_weights_under_autocast_move(training, tiny_model):
     moved = sum(int((before[name].float() != after[name].float()).sum()) for name in before)
     assert {tensor.dtype for tensor in after.values()} == {torch.float32}
     assert moved > 0.5 * sum(tensor.numel() for tensor in before.values())
+
+
+def beside_an_adapter(rate):
+    return (
+        *SETTINGS[4:7],
+        f"training.learning_rate={rate}",
+        "training.lr_scheduler=constant",
+        "axolotl.lora_modules_to_save=[embed_tokens, lm_head]",
+    )
+
+
+def test_modules_that_are_trained_whole_beside_an_adapter_in_plain_bf16_are_stopped_too(training):
+    """Their adapter is fp32 and moves, so that nothing else would tell."""
+    with pytest.raises(UserError, match=r"\d+\.\d % of the weights of modules trained whole beside the adapter .*\(bfloat16\)"):
+        training(*beside_an_adapter(1e-5)).train()
+
+
+def test_modules_that_are_trained_whole_at_a_rate_that_bf16_represents_move(training, tiny_model):
+    from safetensors.torch import load_file
+
+    trial = training(*beside_an_adapter(1e-3))
+    trial.train()
+    (saved,) = (trial.folder / "checkpoints" / "checkpoint-4").glob("adapter_model.safetensors")
+    head = next(tensor for name, tensor in load_file(saved).items() if "lm_head" in name)
+    assert (head.float() != load_file(tiny_model / "model.safetensors")["model.embed_tokens.weight"].float()).float().mean() > 0.5
