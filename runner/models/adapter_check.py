@@ -38,6 +38,8 @@ def adapter_faults(config: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -
     decomposed = re.fullmatch(r"pissa_niter_(\d+)", str(config.get("init_lora_weights")))
     if decomposed and len(decomposed[1]) > 2:  # peft computes it before it loads the weights
         yield f"wants {decomposed[1][:20]} iterations of a decomposition that its weights replace (init_lora_weights)"
+    if config.get("alora_invocation_tokens"):
+        yield "acts from certain tokens on (an aLoRA: alora_invocation_tokens), so it cannot be merged into its base model"
     if config.get("layer_replication"):
         yield "repeats layers of its base model (layer_replication): what it was trained on is another model"
     if not many and (patterns := _patterns(config)):

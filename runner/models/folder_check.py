@@ -33,6 +33,7 @@ _FILES = (".json", ".safetensors", ".jinja", ".model")  # no name of a folder
 _WORDS = ("tokenizer", "vocab", "merges", "special_tokens_map", "added_tokens", "chat_template", "spiece", "tekken")  # beginnings of names
 _ENDS = (".model", ".tiktoken", ".jinja")
 _WHOLE = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")  # where weights are looked for first
+_OF_BITS = (".absmax", ".SCB")  # names of what bitsandbytes stores next to a weight of 4 or 8 bits
 _HASH = re.compile("[0-9a-f]{20}")  # in the names of the files that the hub's cache, DVC and git-annex link to
 _SUFFIX = re.compile(r"(?:-unsloth)?-(?:bnb-4bit|bnb-8bit|GPTQ(?:-Int[48])?|AWQ|FP8|[48]bit)$", re.IGNORECASE)
 
@@ -124,9 +125,19 @@ def _weight_problems(folder: Path, configs: dict[str, dict[str, Any]]) -> Iterat
         elif outside := sorted({name for name in named.values() if Path(name).name != name or not name.endswith(".safetensors")}):
             what = "a file outside the folder" if Path(outside[0]).name != outside[0] else "a file that is no safetensors"
             yield _problem(folder / INDEX, f"names {what}: {outside[0][:100]!r}")
+    names = [name for found in shapes.values() for name in found]
+    if names and _claims_bits(configs.get("config.json", {})) and not any(name.endswith(_OF_BITS) for name in names):
+        what = "says that the weights are quantised by bitsandbytes (quantization_config), but they are not"
+        yield _problem(folder / "config.json", what, "remove quantization_config from it")
     if adapter := configs.get("adapter_config.json"):
         of_adapter = adapter_faults(adapter, shapes.get("adapter_model.safetensors", {}))
         yield from (_problem(folder / "adapter_config.json", fault) for fault in of_adapter)
+
+
+def _claims_bits(config: dict[str, Any]) -> bool:
+    """Return whether a config.json names bitsandbytes as what quantised its weights, or its settings alone, as old ones do."""
+    given = config.get("quantization_config")
+    return isinstance(given, dict) and given.get("quant_method", "bitsandbytes") == "bitsandbytes"
 
 
 def check_weight_names(model: str, names: list[str]) -> None:

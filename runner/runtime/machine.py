@@ -7,6 +7,7 @@ import subprocess
 import sysconfig
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -139,25 +140,32 @@ def _query(fields: tuple[str, ...]) -> tuple[str, list[list[str]]]:
 
 
 def _visible(rows: list[list[str]]) -> list[list[str]]:
-    """Return the rows that CUDA_VISIBLE_DEVICES names by number or UUID; like CUDA, up to the first unknown name.
+    """Return the rows that CUDA_VISIBLE_DEVICES leaves visible.
 
-    Of a GPU that is divided (MIG) CUDA uses a part, whichever way it is named, with an unknown share of its memory.
+    Of GPUs that are divided (MIG) a process sees one part, with an unknown share of its memory, and then no other GPU (NVIDIA's MIG user
+    guide), whichever way it is named.
     """
     divided = _divided() if any(_CAN_BE_DIVIDED.search(row[1]) for row in rows) else set()
     rows = [_part_of(row) if row[0] in divided else row for row in rows]
     wanted = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if wanted is None:
-        return rows
-    found = []
-    for name in map(str.strip, wanted.split(",")):
-        if name.startswith("MIG-"):
-            found.append(_part_of(next((row for row in rows if row[0] in divided), rows[0])))
-            continue
-        row = next((row for number, row in enumerate(rows) if name == str(number) or name and row[0].startswith(name)), None)
-        if row is None:
-            break
-        found.append(row)
-    return found
+    if wanted is not None and wanted.startswith("MIG-"):
+        return [_part_of(next((row for row in rows if row[0] in divided), rows[0]))]
+    seen = rows if wanted is None else [rows[number] for number in chosen_gpus(wanted, [row[0] for row in rows])]
+    return [row for row in seen if row[0] in divided][:1] or seen
+
+
+def chosen_gpus(wanted: str, uuids: list[str]) -> list[int]:
+    """Return the GPUs that a list of numbers, or of beginnings of UUIDs, names as torch reads it: up to the first that is none or, of
+    numbers, has no digits at its beginning; none if one is named twice."""
+    names = wanted.split(",")
+    if wanted.startswith("GPU-"):
+        matching = [[number for number, uuid in enumerate(uuids) if name[:4] == "GPU-" and uuid.startswith(name)] for name in names]
+        numbers = [found[0] if len(found) == 1 else -1 for found in matching]
+    else:
+        digits = [re.match(r"[+-]?\d+", name.strip()) for name in names]
+        numbers = [int(found[0]) if found else -1 for found in digits]
+    named = [*takewhile(lambda number: number >= 0, numbers)]
+    return [] if len({*named}) < len(named) else [*takewhile(lambda number: number < len(uuids), named)]
 
 
 _CAN_BE_DIVIDED = re.compile(r"\b(A30|A100|A800|G?[HB]\d{2,3}|RTX PRO)")

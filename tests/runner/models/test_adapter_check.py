@@ -31,6 +31,7 @@ FAULTS = {
     "num_virtual_tokens is 1,000,000": {"num_virtual_tokens": 10**6},
     "target_modules has 20,000 entries": {"target_modules": [f"m{i}" for i in range(20_000)]},
     "wants 1000000000 iterations": {"init_lora_weights": "pissa_niter_1000000000"},
+    "acts from certain tokens on (an aLoRA": {"alora_invocation_tokens": [5, 6]},
     "repeats layers of its base model": {"layer_replication": [[0, 10**9]]},
 }
 

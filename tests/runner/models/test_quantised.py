@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from recipekit.runner.models.folder_check import check_model_folder
 from recipekit.runner.models.resolve import require_local_model, require_model, require_unquantised_of
 from recipekit.runner.workflows.check_data import check_data
 from recipekit.schemas.base.errors import UserError
@@ -61,3 +62,20 @@ def test_the_error_has_its_place_in_the_recipe(tmp_path, of):
     except UserError as refused:
         found = refused.problems
     assert [problem.location.line for problem in found if "stored quantised (gptq)" in problem.what] == [3]
+
+
+@pytest.mark.parametrize("beside", ["q_proj.weight.absmax", "q_proj.SCB", "q_proj.bias"])
+@pytest.mark.parametrize(
+    "settings", [{"quant_method": "bitsandbytes", "load_in_4bit": True}, {"load_in_8bit": True}, {"quant_method": "gptq"}]
+)
+def test_a_folder_that_only_says_that_its_weights_are_quantised_is_refused(tmp_path, settings, beside):
+    """As fine-tuning 4-bit weights leaves it behind, saved in 16 bits: on a CPU, the first forward pass ends with an AssertionError."""
+    folder = write_config(tmp_path / "model", {"quantization_config": settings})
+    header = json.dumps({name: {"dtype": "F32", "shape": [1], "data_offsets": [4 * at, 4 * at + 4]}
+                         for at, name in enumerate(("q_proj.weight", beside))}).encode()  # fmt: skip
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    if beside == "q_proj.bias" and "gptq" not in settings.values():
+        with pytest.raises(UserError, match=r"config.json: says that the weights are quantised by bitsandbytes"):
+            check_model_folder(folder)
+    else:
+        check_model_folder(folder)

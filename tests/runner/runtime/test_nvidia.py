@@ -1,7 +1,9 @@
 """What nvidia-smi says, and what is made of it when it says less (here a script that answers as it does)."""
 
+from itertools import takewhile
+
 import pytest
-from recipekit.runner.runtime.machine import Gpu, gpus_of, machine_named, nvidia_gpus, this_machine
+from recipekit.runner.runtime.machine import Gpu, chosen_gpus, gpus_of, machine_named, nvidia_gpus, this_machine
 
 OLD = """#!/bin/sh
 case "$*" in
@@ -42,15 +44,26 @@ def test_without_nvidia_smi_there_is_no_gpu(tmp_path, monkeypatch):
         (None, ["T4", "A100", "H100"], 15360),
         ("1", ["A100"], 40960),
         ("2,0", ["H100", "T4"], 81920),
-        ("GPU-b, 0", ["A100", "T4"], 40960),
+        ("GPU-b,GPU-a1", ["A100", "T4"], 40960),
+        ("GPU-b,0", ["A100"], 40960),
+        ("0,GPU-b", ["T4"], 15360),
+        ("GPU-", [], 0),  # of several: it names none
+        ("GPU-c3,GPU-c", [], 0),
         ("0,7,1", ["T4"], 15360),
+        ("1gpu2, +2", ["A100", "H100"], 40960),
+        ("0,-1,1", ["T4"], 15360),
+        ("1,0,1", [], 0),
+        ("T4", [], 0),
         ("", [], 0),
         ("-1", [], 0),
         ("MIG-4c", ["part of T4"], 0),
+        ("MIG-4c,MIG-5d", ["part of T4"], 0),
     ],
 )
 def test_only_visible_gpus_are_there_in_the_order_of_cuda(nvidia_smi, monkeypatch, visible, names, memory):
-    """As torch sees them: what is rendered for the first GPU of the machine may not run on the one that is used."""
+    """As torch sees them: what is rendered for the first GPU of the machine may not run on the one that is used. Another variable,
+    NVIDIA_VISIBLE_DEVICES, is read by container runtimes: inside a container nvidia-smi lists the others no more."""
+    monkeypatch.setenv("NVIDIA_VISIBLE_DEVICES", "none")
     nvidia_smi("#!/bin/sh\nprintf 'GPU-a1, T4, 15360, 580.1, 7.5\\nGPU-b2, A100, 40960, 580.1, 8.0\\nGPU-c3, H100, 81920, 580.1, 9.0\\n'\n")
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
@@ -69,7 +82,7 @@ esac
 """
 
 
-@pytest.mark.parametrize("visible", ["1", "GPU-b2", "MIG-4c"])
+@pytest.mark.parametrize("visible", ["1", "GPU-b2", "MIG-4c", "0,1"])
 def test_a_divided_gpu_is_not_taken_for_a_whole_one_however_it_is_named(nvidia_smi, monkeypatch, visible):
     """CUDA uses one of its instances: the memory of the whole would let a training start that cannot fit."""
     nvidia_smi(DIVIDED)
@@ -79,6 +92,21 @@ def test_a_divided_gpu_is_not_taken_for_a_whole_one_however_it_is_named(nvidia_s
     assert gpus_of(machine, 1) == []
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert this_machine().gpu_memory == 15360 << 20, "the other GPU is whole"
+
+
+def test_torch_reads_the_list_as_it_is_read_here(monkeypatch):
+    """Of numbers and UUIDs, in any combination that torch's own tests have."""
+    cuda = pytest.importorskip("torch", reason="needs the extra [train]").cuda
+    uuids = [f"GPU-{letter}{digit}" for letter in "ab" for digit in range(4)]
+    lists = ["1gpu2,2ampere", "0, 1, 2, -1, 3", "0, 1, 2, 1", "2, +3, -0, 5", "one,two,3,4", "4,3,two,one", "", "-1", " 1 ,2", "9,0", "0,9,0",
+             "GPU-a1", "GPU-a1,2", "GPU-a1, GPU-b2", "GPU-a1,GPU-b2", "GPU-a1,GPU-a1", "GPU-a", "GPU-b3,GPU-a,GPU-b1", "GPU-x,GPU-a1", "gpu-a1"]  # fmt: skip
+    for wanted in lists:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", wanted)
+        read = cuda._parse_visible_devices()
+        if read and isinstance(read[0], str):
+            read = cuda._transform_uuid_to_ordinals(read, uuids)
+        there = list(takewhile(lambda number: number < len(uuids), read))
+        assert chosen_gpus(wanted, uuids) == there, wanted
 
 
 USED = """#!/bin/sh
