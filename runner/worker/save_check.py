@@ -39,10 +39,21 @@ def _saved_name(name: str) -> str:
     return bare.replace("lora_magnitude_vector.weight", "lora_magnitude_vector")
 
 
+def _as_saved(model: Any) -> dict[str, torch.Tensor]:
+    """Return the weights by the names and in the form in which they are saved: an adapter's trained ones; all of a full model, which are in
+    its files as they were published (GPT-NeoX's head is embed_out there, experts that are one tensor in memory are one for each)."""
+    weights = dict(model.named_parameters())
+    if hasattr(model, "peft_config"):
+        return {_saved_name(name): weight for name, weight in weights.items() if weight.requires_grad}
+    from transformers.core_model_loading import revert_weight_conversion
+
+    return revert_weight_conversion(model, {name: weight.detach() for name, weight in weights.items()})
+
+
 def _read_back(model: Any, folder: Path) -> None:
-    """Raise ValueError unless the files contain every trained weight with its value."""
+    """Raise ValueError unless the files contain the weights with their values."""
     saved = {name: tensor for path in folder.glob("*.safetensors") for name, tensor in load_file(path).items()}
-    trained = {_saved_name(name): parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    trained = _as_saved(model)
     tied = getattr(model, "all_tied_weights_keys", None) or {}
     if missing := [name for name in trained if name not in saved and name not in tied]:
         raise ValueError(f"{counted(len(missing), 'trained weight', 'are')} not saved, such as {missing[0]}")

@@ -81,10 +81,10 @@ class MovementCheck:
         if self.steps < CHECKED_STEPS or self.moved >= LEAST * self.pushed:
             return ""
         share, kinds = 100 * self.moved / self.pushed, ", ".join(sorted(self.kinds))
-        which = "of modules trained whole beside the adapter " if self.only_narrow else ""
+        which = " of modules trained whole beside the adapter" if self.only_narrow else ""
         return (
-            f"in {counted(self.steps, 'step')} at the full learning rate, {share:.1f} % of the weights {which}that have a gradient changed: "
-            f"their type ({kinds}) cannot represent steps this small; increase learning_rate, or set precision: fp32"
+            f"in {counted(self.steps, 'step')} at the full learning rate, {share:.1f} % of the weights{which} that have a gradient "
+            f"changed: their type ({kinds}) cannot represent steps this small; increase learning_rate, or set precision: fp32"
         )
 
 

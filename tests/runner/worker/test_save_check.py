@@ -7,6 +7,7 @@ transformers = pytest.importorskip("transformers", reason="needs the extra [trai
 
 from recipekit.runner.worker import save_check
 from recipekit.runner.worker.save_check import check_save
+from safetensors.torch import load_file, save_file
 
 # saving imports DeepSpeed, whose own imports warn
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
@@ -76,3 +77,38 @@ def test_large_weights_are_not_written_twice(parts, tmp_path, monkeypatch):
     monkeypatch.setattr(save_check, "MOST_BYTES", 0)
     monkeypatch.setattr(type(parts[0]), "save_pretrained", lambda self, folder: pytest.fail("it was written"))
     check_save(*parts, tmp_path / "save_check")
+
+
+SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 64}
+OTHER_NAMES = {
+    "gpt_neox": SMALL, "mixtral": SMALL | {"num_key_value_heads": 2, "num_local_experts": 4},
+    "qwen3_moe": SMALL | {"num_key_value_heads": 2, "num_experts": 4, "moe_intermediate_size": 16, "head_dim": 8},
+}  # fmt: skip
+
+
+@pytest.fixture(params=OTHER_NAMES)
+def other_names(request, tmp_path):
+    """A model with other names, or other tensors, in its files than in memory."""
+    config = transformers.AutoConfig.for_model(request.param, **OTHER_NAMES[request.param])
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "model")
+    return transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+
+
+def test_a_model_whose_files_have_other_names_than_its_weights_passes(other_names, parts, tmp_path):
+    """Every full training of a small Pythia, or of a mixture of experts, was refused."""
+    assert {*load_file(tmp_path / "model" / "model.safetensors")} != {name for name, _ in other_names.named_parameters()}
+    check_save(other_names, parts[1], tmp_path / "save_check")
+
+
+def test_a_lost_weight_of_such_a_model_is_found(other_names, parts, tmp_path, monkeypatch):
+    save = type(other_names).save_pretrained
+
+    def without_one(self, folder):
+        save(self, folder)
+        tensors = load_file(folder / "model.safetensors")
+        tensors.pop(next(name for name in tensors if "experts" in name or "embed_out" in name))
+        save_file(tensors, folder / "model.safetensors")
+
+    monkeypatch.setattr(type(other_names), "save_pretrained", without_one)
+    with pytest.raises(ValueError, match="1 trained weight is not saved, such as .*(experts|embed_out)"):
+        check_save(other_names, parts[1], tmp_path / "save_check")
