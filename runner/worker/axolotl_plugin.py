@@ -43,7 +43,7 @@ from .evaluated_rows import evaluation_faults
 from .gpu import keep_on_one_gpu, load_in_fp32, step_precision, unusable_gpu
 from .labels import IGNORED, end_ids
 from .launcher_exit import follow_launcher_exit
-from .model_checks import cannot_load, missing_weights, remember_missing_weights, unfit
+from .model_checks import cannot_adapt_all, cannot_load, missing_weights, remember_missing_weights, unfit
 from .packing import block_of, piece_of
 from .prepared_rows import Prepared, dropped_faults, seal_rows
 from .save_check import check_save
@@ -173,6 +173,8 @@ class RecipekitPlugin(BasePlugin):
 
     def pre_lora_load(self, cfg: Any, model: Any) -> None:
         """Seed again, as loading the base may have drawn random numbers. For Axolotl GPT-2's Conv1D is no linear layer; it is one."""
+        if cfg.lora_target_linear and (fault := cannot_adapt_all(model)):
+            self.fail(f"training.lora_target_modules: {fault}")
         layers = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, Conv1D)}
         if cfg.lora_target_linear and layers:
             cfg.lora_target_modules = sorted({*(cfg.lora_target_modules or []), *layers})

@@ -5,6 +5,7 @@ its replies can be generated in batches.
 from typing import Any
 
 import torch
+from transformers.pytorch_utils import Conv1D
 
 from .text_data import attends_within_documents
 
@@ -13,6 +14,7 @@ BARELY = 1e-3  # of the largest logit: what rounding changes
 BARELY_IN_16_BITS = 0.02  # also where another token, sent to another expert, changes the order in which numbers are added
 MUCH = 0.1
 TRIED = 8  # tokens
+_MAMBA = ("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h")  # peft's own list
 
 
 def remember_missing_weights() -> None:
@@ -62,6 +64,23 @@ def missing_weights(model: Any) -> str:
         return ""
     more = " ..." if len(missing) > LISTED else ""
     return f"its files lack {len(missing):,} of its weights, which would be random: {', '.join(missing[:LISTED])}{more}"
+
+
+def cannot_adapt_all(model: Any) -> str:
+    """Return in words why an adapter on all linear layers would stop the training with peft's error; "" if it would not. The layers are
+    known by their last names, which others may have too."""
+    from axolotl.loaders.adapter import find_all_linear_names
+
+    names = {*find_all_linear_names(model)}
+    unfit = {name: "peft refuses it in a Mamba" for name in names & {"out_proj", "conv1d"} if model.config.model_type in _MAMBA}
+    for path, module in model.named_modules():
+        name, kind = path.rpartition(".")[2], type(module).__name__
+        if name in names and (not isinstance(module, torch.nn.Linear | Conv1D) or "Router" in kind):
+            unfit.setdefault(name, f"a {kind} has this name")
+    if not unfit:
+        return ""
+    name, why = next(iter(sorted(unfit.items())))
+    return f"all-linear would include {name}: {why}; name the layers instead: {', '.join(sorted(names - {*unfit}))}"
 
 
 def looks_ahead(model: Any) -> bool:

@@ -1,5 +1,7 @@
 """Models that a training cannot begin with are found by trying them; ordinary ones of many architectures are not refused."""
 
+import re
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
@@ -7,7 +9,14 @@ transformers = pytest.importorskip("transformers", reason="needs the extra [trai
 
 from recipekit.runner.models.reference import ModelReference
 from recipekit.runner.worker.loading import load
-from recipekit.runner.worker.model_checks import cannot_load, looks_ahead, missing_weights, reads_padding, remember_missing_weights
+from recipekit.runner.worker.model_checks import (
+    cannot_adapt_all,
+    cannot_load,
+    looks_ahead,
+    missing_weights,
+    reads_padding,
+    remember_missing_weights,
+)
 from recipekit.schemas.base.errors import UserError
 from safetensors.torch import load_file, save_file
 
@@ -27,10 +36,13 @@ SIZES = {
 }  # fmt: skip
 
 
+PECULIAR = {"ctrl": {"n_embd": 32, "n_layer": 2, "n_head": 4, "dff": 64}, "phimoe": GROUPED | {"num_local_experts": 4}}
+
+
 def made(kind, name: str, **changes):
     torch.manual_seed(0)
     special = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
-    config = transformers.AutoConfig.for_model(name, vocab_size=64, **special, **SIZES[name], **changes)
+    config = transformers.AutoConfig.for_model(name, vocab_size=64, **special, **(SIZES | PECULIAR)[name], **changes)
     config.pad_token_id = 0
     return kind.from_config(config)
 
@@ -116,3 +128,20 @@ def test_a_model_that_transformers_cannot_load_is_named(tmp_path, name, changes,
     transformers.AutoConfig.for_model(name).save_pretrained(tmp_path)
     found = cannot_load(DictDefault({"base_model": str(tmp_path), "attn_implementation": "sdpa"} | changes))
     assert why in found and bool(why) == bool(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("mamba", r"include out_proj: peft refuses it in a Mamba; name the layers instead: dt_proj, in_proj, x_proj$"),
+        ("ctrl", r"include 0: a EncoderLayer has this name; name the layers instead: .*Wq"),
+        ("phimoe", r"include router: a \w+Router has this name; name the layers instead: k_proj"),
+    ],
+)
+def test_an_adapter_on_all_linear_layers_that_peft_would_refuse_is_refused_with_those_that_it_takes(name, why):
+    assert re.search(why, cannot_adapt_all(made(transformers.AutoModelForCausalLM, name)))
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2", "falcon", "mixtral", "bloom", "gpt_neox"])
+def test_an_adapter_on_all_linear_layers_of_other_models_is_not(name):
+    assert cannot_adapt_all(made(transformers.AutoModelForCausalLM, name)) == ""

@@ -74,6 +74,7 @@ def test_beside_an_adapter_only_what_is_in_16_bits_is_counted():
     low_rank, whole = torch.nn.Linear(8, 8), torch.nn.Linear(8, 8).bfloat16()
     optimizer, check = torch.optim.AdamW([*low_rank.parameters(), *whole.parameters()], lr=1e-7, weight_decay=0), MovementCheck()
     check.follow(optimizer, has_adapter=True)
+    said = ""
     for _ in range(CHECKED_STEPS):
         (low_rank(torch.randn(4, 8)).sum() + whole(torch.randn(4, 8, dtype=torch.bfloat16)).sum()).backward()
         optimizer.step()
