@@ -74,7 +74,7 @@ def recipe_files(name: str) -> list[Path]:
     A name that a recipe and a folder have is the recipe's, as in every other command; `NAME/` is the folder.
     """
     path = find_recipe(name)
-    if not path.is_dir():
+    if not os.path.isdir(path):  # a name may be too long to be asked for with pathlib
         return [path]
     if found := recipes_in(path):
         return found
@@ -185,10 +185,16 @@ def _extended(path: Path, above: list[Path]) -> Document:
     return overlay(base, document._replace(data=data))
 
 
+def _nearby(path: Path) -> str:
+    """Return the hint for a file that does not exist: one with a similar name in its folder, which may end in .yaml or .yml."""
+    beside = sorted(os.listdir(path.parent)) if os.path.isdir(path.parent) else []
+    return did_you_mean(path.name, [name for name in beside if name.endswith(SUFFIXES)], LISTED, cutoff=0.8)
+
+
 def _read(path: Path) -> Document:
     """Return the mapping in the file. For a data file, the hint names the command that reads it."""
     try:
-        document = parse_yaml(read_text(path, missing=LISTED), str(path))
+        document = parse_yaml(read_text(path, missing=_nearby(path)), str(path))
         if not isinstance(document.data, dict):
             raise UserError(
                 Problem(Location(str(path), 1, 1), "not a mapping of keys", "start the recipe with `recipe: 1`", "yaml-not-mapping")

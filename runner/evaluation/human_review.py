@@ -74,6 +74,8 @@ def make_review(run: RunFolder, rows: int, seed: int) -> Review:
         hint = "recipe eval RUN --set evaluation.metrics=[stop_rate] generates replies"
         if (run.find(MANIFEST) or {}).get("type") != "chat":
             hint = "only runs with `data.type: chat` generate replies"
+        elif any({"base", "tuned"} <= set(of_row) for of_row in replies.values()):
+            hint = "both reply the same to every evaluated row: there is nothing to compare"
         raise UserError(f"{run.path} has no replies of base and tuned model that differ", hint=hint)
     draw = random.Random(seed)
     chosen = draw.sample(both, min(rows, len(both)))

@@ -4,6 +4,7 @@ Candidates come from the keys and cells of the rows, the most specific first; ea
 most of them is taken. File names decide nothing, except the suffixes of BabyLM's corpora.
 """
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -232,6 +233,8 @@ def _unknown(path: str, columns: Columns, found: list[Candidate], record_type: R
     shown = ", ".join(columns.names[:12]) + (f" and {len(columns.names) - 12} more" if len(columns.names) > 12 else "")
     if record_type and any(one.record_type != record_type for one in found):
         what, hint = f"cannot be read as {record_type} records (keys: {shown})", "omit --type to detect the type"
+    elif os.path.isfile(path) and not os.path.getsize(path):
+        what, hint = "is empty", ""
     else:
         what = (f"no converter reads these rows (keys: {shown})" if shown else "no converter reads this file") + why
         hint = "see docs/converters.md; the converter table reads any columns that you name in its options, also within others: data.text"

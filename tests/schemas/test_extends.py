@@ -268,6 +268,19 @@ def test_a_folder_means_its_recipes(recipe_file: Write, tmp_path: Path) -> None:
     assert recipe_files(str(tmp_path)) == wanted
 
 
+def test_a_name_that_is_too_long_for_a_file_is_no_folder() -> None:
+    name = "x" * 300 + ".yml"
+    assert recipe_files(name) == [Path(name)]
+
+
+def test_a_file_that_does_not_exist_has_the_nearest_one_of_its_folder_as_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "support.yml").write_text("recipe: 1\n")
+    for name, hint in (("support.yaml", "did you mean 'support.yml'"), ("other.yml", "recipe ls"), ("nowhere/x.yml", "recipe ls")):
+        with pytest.raises(UserError, match=f"no such file\n    hint: .*{hint}"):
+            load_layers(Path(name))
+
+
 def test_a_folder_without_recipes_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no recipes in this folder"):
         recipe_files(str(tmp_path))

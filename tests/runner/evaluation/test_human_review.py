@@ -68,6 +68,13 @@ def test_a_run_without_replies_is_refused_with_what_would_make_some(tmp_path, ki
         make_review(run, 25, 42)
 
 
+def test_a_run_whose_models_reply_the_same_is_not_asked_to_reply_again(tmp_path):
+    run = write_run(tmp_path, rows=3, same=3)
+    run.write(MANIFEST, manifest_with(type="chat"))
+    with pytest.raises(UserError, match="both reply the same to every evaluated row"):
+        make_review(run, 25, 42)
+
+
 def test_votes_are_counted_for_the_model_behind_the_side(tmp_path):
     run = write_run(tmp_path)
     review = make_review(run, 20, 42)

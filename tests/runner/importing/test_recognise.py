@@ -798,6 +798,11 @@ def test_a_system_prompt_is_no_answer(tmp_path):
         recognise([str(write_jsonl(tmp_path / "rows.jsonl", chats))])
 
 
+def test_an_empty_file_is_called_empty(tmp_path):
+    with pytest.raises(UserError, match=r"rows\.csv: is empty$"):
+        recognise([written(tmp_path, "rows.csv", "")])
+
+
 @pytest.mark.parametrize("header", [",text,label", "text,label,", "text,label,,", ",text,label,,"])
 def test_a_header_may_have_columns_without_a_name_at_its_ends(tmp_path, header):
     before, after = header.split("text,label")

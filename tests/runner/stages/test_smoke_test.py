@@ -4,7 +4,7 @@ import pytest
 from recipekit.runner.launch.plan import Plan
 from recipekit.runner.reporting.report import write_report
 from recipekit.runner.runtime.console import Display
-from recipekit.runner.runtime.run_files import SMOKE_KEYS
+from recipekit.runner.runtime.run_files import METRICS, SMOKE_KEYS
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.stages.smoke_test import differences, train_until_killed
 from recipekit.runner.workflows import run
@@ -51,10 +51,14 @@ def test_the_changed_keys_are_named_before_an_earlier_run_is_found(tmp_path, cap
 
 def test_the_report_of_a_smoke_run_says_so_and_what_differs(tmp_path):
     shown = write_chat_run(tmp_path / "1", ["one"])
-    assert "smoke run" not in write_report(shown).read_text()
+    advice = "Stuck: raise the learning rate."
+    shown.write(METRICS, {**shown.read(METRICS), "diagnosis": {"state": "stuck", "sentence": advice}})
+    page = write_report(shown).read_text()
+    assert "smoke run" not in page and advice in page
     shown.write(SMOKE_KEYS, {"keys": {"model.base_model": {"full": "a/<b>", "smoke": "tiny:a/<b>"}}})
     page = write_report(shown).read_text()
     assert "A smoke run on a tiny model" in page and "1 key differs from" in page
+    assert advice not in page, "a few steps of a tiny model call for no other learning rate"
     assert "model.base_model: a/&lt;b&gt; → tiny:a/&lt;b&gt;" in page
 
 
