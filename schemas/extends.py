@@ -194,7 +194,7 @@ def _nearby(path: Path) -> str:
 def _read(path: Path) -> Document:
     """Return the mapping in the file. For a data file, the hint names the command that reads it."""
     try:
-        document = parse_yaml(read_text(path, missing=_nearby(path)), str(path))
+        document = parse_yaml(read_text(path, missing=_nearby), str(path))
         if not isinstance(document.data, dict):
             raise UserError(
                 Problem(Location(str(path), 1, 1), "not a mapping of keys", "start the recipe with `recipe: 1`", "yaml-not-mapping")

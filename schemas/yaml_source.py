@@ -7,6 +7,7 @@ keeps the last of two duplicate keys, and reads `2e-4` as text (measured). Scala
 
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,15 +65,15 @@ class Document(NamedTuple):
         return Location("")
 
 
-def read_text(path: Path, name: str | None = None, missing: str = "") -> str:
-    """Read a YAML file; of a file that is too large, at most MAX_BYTES. Raises UserError with the cause; `missing` is the hint if there is
-    no such file."""
+def read_text(path: Path, name: str | None = None, missing: Callable[[Path], str] = lambda path: "") -> str:
+    """Read a YAML file; of a file that is too large, at most MAX_BYTES. Raises UserError with the cause; `missing` makes the hint
+    for a path without a file."""
     location = Location(name or str(path))
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise UserError(Problem(location, "no such file", missing, "no-such-recipe")) from None
+        raise UserError(Problem(location, "no such file", missing(path), "no-such-recipe")) from None
     except OSError as error:
         raise UserError(Problem(location, f"cannot be read: {error.strerror}", rule="unreadable")) from None
     if len(raw) > MAX_BYTES:

@@ -131,7 +131,8 @@ def _asked(question: str, choices: list[str]) -> int:
     click.echo(question, err=True)
     for number, choice in enumerate(choices, 1):
         click.echo(wrapped(f"  {number}  {printable(choice)}", sys.stderr, 5), err=True)
-    return click.prompt("Which one", type=click.IntRange(1, len(choices)), default=1, err=True) - 1
+    numbers = click.Choice([str(number) for number in range(1, len(choices) + 1)])
+    return int(click.prompt("Which one", type=numbers, show_choices=False, default="1", err=True)) - 1
 
 
 def _say(head: str, text: str) -> None:

@@ -65,6 +65,15 @@ def test_only_what_differs_is_reported(command_line, write):
     }
 
 
+def test_a_smoke_run_is_called_one(command_line, write, tmp_path):
+    one, other = write("1", 10.0), write("2", 8.0)
+    RunFolder(Path(other)).update(smoke=True)
+    page = tmp_path / "comparison.html"
+    out = command_line("compare", one, other, "--html", page).out
+    assert "small/1  (done)\n" in out and "small/2  (done, a smoke run)\n" in out
+    assert page.read_text().count("(done, a smoke run)") == 1
+
+
 def test_a_change_is_reported_by_the_paired_test(command_line, write):
     found = compared(command_line, write("1", 10.0), write("2", 8.0), write("3", 10.0))
     better, same = found["metrics"]["perplexity"]["changes"]
