@@ -42,7 +42,8 @@ class PairHead:
     def __init__(self, head: Any, fused: bool) -> None:
         self.head, self.fused, self.all_positions = head, fused, head.forward
         self.pairs: Pairs | None = None
-        head.forward = self.forward
+        # Compiled with the model, each number of pairs would be another graph, and after eight nothing would be compiled any more.
+        head.forward = torch.compiler.disable(self.forward)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """Replace the head's own forward pass."""
