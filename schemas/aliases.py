@@ -3,9 +3,7 @@
 Sources: the option names of TRL and Hugging Face, LLaMA-Factory, Oumi, ms-swift, torchtune, Ludwig and Axolotl itself.
 """
 
-import difflib
-
-from .base.suggestion import did_you_mean
+from .base.suggestion import did_you_mean, nearest
 
 MAX_LENGTH = 60  # a longer key is not a misspelling, and comparing it is slow
 
@@ -97,7 +95,7 @@ def suggestion(key: str, section: str, here: list[str], everywhere: list[str]) -
         return f"did you mean {inside[0]!r}?"
     if elsewhere:
         return f"it belongs in another section: {elsewhere[0]!r}"
-    if near := difflib.get_close_matches(folded, [p.rpartition(".")[2] for p in everywhere] + list(ALIASES), n=1, cutoff=0.8):
-        meant = ALIASES.get(near[0]) or next(path for path in everywhere if path.rpartition(".")[2] == near[0])
+    if near := nearest(folded, [*(path.rpartition(".")[2] for path in everywhere), *ALIASES], cutoff=0.8):
+        meant = ALIASES.get(near) or next(path for path in everywhere if path.rpartition(".")[2] == near)
         return f"did you mean {meant!r}?"
     return "valid keys: " + ", ".join(here) if here and len(here) <= 12 else ""

@@ -2,13 +2,13 @@
 
 import os
 import re
-from difflib import get_close_matches
 from glob import glob, has_magic
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import require_utf8_name
+from ...schemas.base.suggestion import nearest
 from ...schemas.sections import UTF8, Source
 from ...schemas.split_names import split_in
 from .compressed import decompressed
@@ -92,8 +92,8 @@ def is_about_data(file: SourceFile) -> bool:
 def _near(path: Path) -> str:
     """Return a hint with the most similar name in the path's folder, if there is one."""
     here = [other.name for other in path.parent.iterdir() if other.name != path.name] if path.parent.is_dir() else []
-    near = get_close_matches(path.name, here, n=1, cutoff=0.6)
-    return f"did you mean {str(path.with_name(near[0]))!r}?" if near else ""
+    near = nearest(path.name, here)
+    return f"did you mean {str(path.with_name(near))!r}?" if near else ""
 
 
 def _hidden(path: Path, root: Path) -> bool:

@@ -14,6 +14,7 @@ import click
 from ...schemas import VERSION
 from ...schemas.base.errors import Interrupted, UserError, hints_once
 from ...schemas.base.files import require_utf8_name
+from ...schemas.base.suggestion import nearest
 from ...schemas.base.terminal import BAD, HINT, echo_styled, printable, wrapped
 from .streams import prepare_streams
 
@@ -93,11 +94,8 @@ class LazyGroup(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib
-
-            meant = VERBS.get(args[0].lower())
-            near = [meant] if meant in COMMANDS else difflib.get_close_matches(args[0], COMMANDS, n=1)
-            ctx.fail(f"no such command {args[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+            meant = VERBS.get(args[0].lower()) or nearest(args[0], COMMANDS)
+            ctx.fail(f"no such command {args[0]!r}." + (f" Did you mean {meant!r}?" if meant else ""))
         return super().resolve_command(ctx, args)
 
 

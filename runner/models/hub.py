@@ -1,6 +1,5 @@
 """Fetch the small files of a model on the Hugging Face Hub, or explain in one line why the model is unavailable."""
 
-import difflib
 import os
 from fnmatch import fnmatch
 from pathlib import Path
@@ -10,6 +9,7 @@ from ...converters.building.hub_client import hub_reply, is_invalid_reply, limit
 from ...converters.building.time_limit import with_timeout
 from ...schemas.base.errors import Problem, UserError, first_line
 from ...schemas.base.redact import redact
+from ...schemas.base.suggestion import nearest
 from ...schemas.model_rules import EMBEDDED
 from .folder_check import check_model_folder, check_weight_names
 from .size import public_models
@@ -152,5 +152,5 @@ def _instead(name: str) -> str:
 
 
 def _near(name: str, otherwise: str) -> str:
-    near = difflib.get_close_matches(name, public_models(), n=1, cutoff=0.8)
-    return f"did you mean {near[0]}? Otherwise {otherwise}" if near else otherwise
+    near = nearest(name, public_models(), cutoff=0.8)
+    return f"did you mean {near}? Otherwise {otherwise}" if near else otherwise
