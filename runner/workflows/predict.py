@@ -133,21 +133,22 @@ def predict_joined(jobs: list[Job], out: Path, display: Display) -> Predicted:
 
     Raises UserError if the models do not cover all letters, and as `predict` does.
     """
-    pairs = [pair_of(job.model.labels) for job in jobs]
-    for job, found in zip(jobs, pairs, strict=True):
-        if found is None:
+    schemes: list[LabelScheme] = []
+    pairs: list[str] = []  # the two letters of each model
+    for job in jobs:
+        if (found := pair_of(job.model.labels)) is None:
             what = f"has labels that are not the letters of a type: {', '.join(job.model.labels[:4])}"
             raise UserError(Problem(job.model.name, what, "several models must each predict one letter of the same label", "not-letters"))
-    given = [pair for found in pairs if found for pair in [found[1]]]
-    scheme = require_all_letters([found[0] for found in pairs if found], dict.fromkeys(given))
-    if len(given) > len(scheme.pairs):
-        raise UserError(
-            f"two models predict {next(pair for pair in given if given.count(pair) > 1)}", hint="name one model for each letter"
-        )
+        schemes.append(found[0])
+        pairs.append(found[1])
+    scheme = require_all_letters(schemes, dict.fromkeys(pairs))
+    if len(pairs) > len(scheme.pairs):
+        twice = next(pair for pair in pairs if pairs.count(pair) > 1)
+        raise UserError(f"two models predict {twice}", hint="name one model for each letter")
     with ExitStack() as stack:
         works = {
             pair: stack.enter_context(_predicted(job, out, out.with_name(f"{out.name}.{pair}.part"), display))
-            for pair, job in zip(given, jobs, strict=True)
+            for pair, job in zip(pairs, jobs, strict=True)
         }
         return _written(out, lambda: joined_rows(scheme, works))
 
