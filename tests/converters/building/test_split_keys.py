@@ -38,6 +38,16 @@ def test_a_key_that_no_row_has_is_refused_with_those_that_rows_have(tmp_path, sp
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(("keys", "end"), [(20, "k19"), (21, "k19 and 1 more")])
+def test_of_many_keys_the_first_are_named(tmp_path, keys, end):
+    names = [f"k{number:02}" for number in range(keys)]
+    path = write_jsonl(tmp_path / "rows.jsonl", [row | dict.fromkeys(names, 1) for row in chats(10)])
+    source = Source(str(path), "messages", {"keep_meta": names})
+    with pytest.raises(UserError) as caught:
+        build(Data("chat", (source,), split=Split(**SHARES, group_by=("tree",))), tmp_path / "out")
+    assert f"{end}; the option" in caught.value.problems[0].hint
+
+
 def test_rows_without_keys_are_reported(tmp_path):
     with pytest.raises(UserError) as caught:
         build(data(tmp_path, chats(10), Split(**SHARES, group_by=("tree",))), tmp_path / "out")

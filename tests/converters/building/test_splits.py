@@ -46,6 +46,12 @@ def test_no_rows_make_no_splits():
     assert assign_splits(placed([]), TENTHS) == b""
 
 
+def test_a_split_is_that_of_earlier_versions():
+    """Else a test row of one version would be trained by the next, and their metrics could not be compared."""
+    found = assign_splits(placed(singles(12, "a") + singles(12, "b")), Split(validation=0.2, test=0.2, seed=3))
+    assert "".join(map(str, found)) == "120000002100020011200021"
+
+
 def test_another_seed_divides_in_another_way():
     rows = placed(singles(100))
     assert assign_splits(rows, TENTHS) != assign_splits(rows, TENTHS._replace(seed=7))
