@@ -54,30 +54,27 @@ class LabelConflicts(TypedDict):
 
 
 class Manifest(TypedDict):
-    """`rows_read` are the rows of the sources, `rows_in` the records made from them. `repeated` are the training rows added by weights,
-    `left_out` those that a weight below 1 does not train. `absent_labels` are those of data.labels that no row has, `untrained_labels`
-    those that rows of other splits have and no training row has. `prompted` are the chats that were given data.system_prompt, `own_prompts`
-    the training rows with a system prompt of their own where it is not set. `leaks` exists if there are several splits."""
+    """The account of a conversion, in manifest.json: every row, and what the records hold."""
 
     recipekit: str
     type: RecordType
-    rows_read: int
-    rows_in: int
+    rows_read: int  # rows of the sources
+    rows_in: int  # records and drops made from them
     rows_kept: int
-    dropped: dict[str, int]
-    fixed: dict[str, int]
-    splits: dict[str, int]
+    dropped: dict[str, int]  # rows by reason
+    fixed: dict[str, int]  # rows by repair
+    splits: dict[str, int]  # rows by split
     files: dict[str, FileFacts]
     sources: list[dict[str, Any]]
-    repeated: NotRequired[int]
-    left_out: NotRequired[int]
-    prompted: NotRequired[int]
-    own_prompts: NotRequired[int]
+    repeated: NotRequired[int]  # training rows added by weights
+    left_out: NotRequired[int]  # training rows that a weight below 1 does not train
+    prompted: NotRequired[int]  # chats that were given data.system_prompt
+    own_prompts: NotRequired[int]  # training rows with a system prompt of their own, where data.system_prompt is not set
     label_conflicts: NotRequired[LabelConflicts]
     labels: NotRequired[list[str]]
-    absent_labels: NotRequired[list[str]]
-    untrained_labels: NotRequired[dict[str, int]]
-    leaks: NotRequired[LeakCheck]
+    absent_labels: NotRequired[list[str]]  # those of data.labels that no row has
+    untrained_labels: NotRequired[dict[str, int]]  # rows by label that no training row has
+    leaks: NotRequired[LeakCheck]  # if there are several splits
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -13,19 +13,16 @@ from .size import has_attention_dropout, local_folder, public_models
 
 
 class Architecture(NamedTuple):
-    """`family` is transformers' model_type, `head` the width of an attention head, `dropout` whether attention has dropout, `sliding`
-    whether it has a sliding window, `changes_logits` whether the model caps or scales the logits of its head, `positions` how many tokens
-    of a row it can tell apart, if that is limited, `differs` what its config.json says of its layers that is not so in the rest of its
-    family, and `caps_scores` whether it caps the scores of attention."""
+    """What config.json says of a model's layers, as far as kernels depend on it."""
 
-    family: str
-    head: int
-    dropout: bool
-    sliding: bool = False
-    changes_logits: bool = False
-    positions: int | None = None
-    differs: str = ""
-    caps_scores: bool = False
+    family: str  # transformers' model_type
+    head: int  # the width of an attention head; 0 if it is not known
+    dropout: bool  # whether attention has dropout
+    sliding: bool = False  # whether attention has a sliding window
+    changes_logits: bool = False  # whether the model caps or scales the logits of its head
+    positions: int | None = None  # how many tokens of a row it can tell apart, if that is limited
+    differs: str = ""  # the first key, with its value, by which its layers differ from the rest of its family
+    caps_scores: bool = False  # whether it caps the scores of attention
 
 
 # Those whose layers keep a window from flash attention, which gets no mask.

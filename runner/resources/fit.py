@@ -34,27 +34,23 @@ OTHERS = 0.01  # of a GPU: a driver alone uses less
 
 
 class Fit(NamedTuple):
-    """Bytes needed and available. `memory` is for one process; without a GPU, `processes` share the machine's memory. A peak is predicted
-    not to exceed `most` times what is needed. On a GPU, other programs use the `taken` bytes of the fullest, which are not available, and
-    `taken_of_first` of the first process's; `evaluation` is what the evaluation needs, and `main` the main memory that all processes of
-    this machine need, by part, of `main_available`; `memory` is that of each of `gpus`. `remedies` are changes with which a training fits
-    that is too large."""
+    """The bytes that a training needs and the bytes that are available, on the device and on the disk."""
 
-    memory: MemoryPlan
+    memory: MemoryPlan  # of one process: with GPUs, each process has its own
     memory_available: int
-    processes: int
-    disk: dict[str, int]
+    processes: int  # that share the device's memory; 1 on a GPU
+    disk: dict[str, int]  # by part
     disk_available: int
     device: str
     unknown: str = ""
-    most: float = MOST_ON_GPU
-    evaluation: dict[str, int] = {}
-    main: dict[str, int] = {}
+    most: float = MOST_ON_GPU  # the peak is predicted not to exceed `most` times what is needed
+    evaluation: dict[str, int] = {}  # on a GPU: what the evaluation needs, by part
+    main: dict[str, int] = {}  # on a GPU: the main memory that all processes of this machine need, by part
     main_available: int = 0
-    remedies: tuple[Remedy, ...] = ()
+    remedies: tuple[Remedy, ...] = ()  # changes with which a training that is too large fits
     gpus: int = 0
-    taken: int = 0
-    taken_of_first: int = 0
+    taken: int = 0  # what other programs use of the fullest GPU; it is not available
+    taken_of_first: int = 0  # what they use of the first process's GPU
 
     @property
     def memory_needed(self) -> int:

@@ -19,16 +19,14 @@ EPOCHS = 20
 
 
 class ForwardPass(NamedTuple):
-    """The tokens of the largest forward pass: of its longest row, and in all. `flat`: its rows have no padding; `masked`: its attention
-    has a mask; `most_trained`: at most so many tokens are trained, if that is known; `scored`: its attention is eager, and keeps a score
-    for every pair of tokens."""
+    """The size of the largest forward pass."""
 
-    longest: int
-    tokens: int
-    flat: bool = False
-    masked: bool = True
-    most_trained: int | None = None
-    scored: bool = False
+    longest: int  # tokens of the longest row
+    tokens: int  # of all rows together, with padding
+    flat: bool = False  # whether the rows have no padding
+    masked: bool = True  # whether attention has a mask
+    most_trained: int | None = None  # how many tokens are trained at most, if that is known
+    scored: bool = False  # whether attention is eager: it keeps a score for every pair of tokens
 
     @property
     def trained(self) -> int:

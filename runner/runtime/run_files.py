@@ -117,21 +117,19 @@ class TrainingEnd(TypedDict):
 
 
 class MemoryForecast(TypedDict):
-    """Memory in bytes for all `processes` on the device together, and at most, if the prediction is as wrong as any published one. It is
-    for so many `tokens` `per` row, or per forward pass of rows without padding, and on each of `gpus`, 0 on a CPU. Other programs use the
-    `taken` ones of the fullest GPU, and `taken_of_first` of the first process's."""
+    """The predicted memory of the training, in bytes."""
 
-    needed: int
-    most: int
+    needed: int  # of all `processes` that share the device
+    most: int  # the same if the prediction is as wrong as any published one
     available: int
     processes: int
-    gpus: int
-    tokens: int
-    per: str
+    gpus: int  # each of which needs this; 0 on a CPU
+    tokens: int  # the prediction is for so many tokens
+    per: str  # in a row, or in a forward pass of rows without padding
     parts: dict[str, int]
     device: str
-    taken: NotRequired[int]
-    taken_of_first: NotRequired[int]
+    taken: NotRequired[int]  # what other programs use of the fullest GPU
+    taken_of_first: NotRequired[int]  # and of the first process's
 
 
 class DiskForecast(TypedDict):
@@ -229,20 +227,18 @@ class SetRequest(TypedDict):
 
 
 class EvaluationRequest(TypedDict):
-    """What the evaluator is asked to do. `generate`: replies are generated; `bits` of the base model's weights, 0 if it is not quantised;
-    `complete`: it has finished; `sets`: further evaluation sets; `evaluation`: the key of the evaluation that the numbers belong to;
-    `base`: the keys of the base model's predictions, on the evaluated rows ("") and on each set."""
+    """What the evaluator is asked to do."""
 
-    key: str
-    generate: bool
-    bits: int
+    key: str  # of the predictions: see predictions_key
+    generate: bool  # whether replies are generated
+    bits: int  # of the base model's weights; 0 if it is not quantised
     generation: dict[str, Any]
     packages: dict[str, str]
     machine: dict[str, Any]
-    sets: dict[str, SetRequest]
-    complete: NotRequired[bool]
-    evaluation: NotRequired[str]
-    base: NotRequired[dict[str, str]]
+    sets: dict[str, SetRequest]  # further evaluation sets
+    complete: NotRequired[bool]  # whether every prediction is written
+    evaluation: NotRequired[str]  # the key of the evaluation that the numbers belong to
+    base: NotRequired[dict[str, str]]  # the keys of the base model's predictions: on the evaluated rows (""), and on each set
 
 
 class ProbesRequest(EvaluationRequest):

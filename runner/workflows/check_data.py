@@ -61,10 +61,14 @@ class DataCheck(NamedTuple):
 
 
 def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
-    """Return a problem for every source of the valid recipe that is missing, cannot be read, or has no usable row among its first ones; for
-    more unusable rows than the recipe allows, and labels that are classes by mistake; for a folder that is no model, and every name that
-    matches nothing in the model; and, if the model is on this machine, for rows that its chat template cannot render. Hub datasets and
-    generated rows are not read, and the hub is not asked for a model.
+    """Check the data and the model that a valid recipe names. The result has a problem for
+
+    - a source that is missing, cannot be read, or has no usable row among its first ones,
+    - more unusable rows than the recipe allows, and labels that are classes by mistake,
+    - a folder that is no model, and a name of modules that the model does not have,
+    - rows that the model's chat template cannot render, or that are too long for the recipe, if the model is on this machine.
+
+    Hub datasets and generated rows are not read, and the hub is not asked for a model.
     """
     if is_prompt(load_layers(path, settings)):
         return DataCheck([])

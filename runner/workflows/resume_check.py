@@ -165,9 +165,12 @@ def prepare(loaded: LoadedRecipe, root: Path, folder: Path, listener: Listener) 
 def check_resume(
     loaded: LoadedRecipe, root: Path, folder: Path, random_kills: int, listener: Listener, stopping: LoadedRecipe | None = None
 ) -> ResumeReport:
-    """Train without interruption; then again, killed at an epoch's end, within an epoch, and between the last checkpoint and saving the
-    model; then again with `random_kills` kills at random moments, from the first import to the last save. A training that ends before
-    its kill is started over. `stopping` is the recipe with its early stopping, killed after that."""
+    """Train several times, and compare every training that was killed with the first, which is not interrupted.
+
+    The second is killed at an epoch's end, within an epoch, and between the last checkpoint and saving the model. The third gets
+    `random_kills` kills at random moments, from the first import to the last save; if it ends before its kill, it is started over.
+    `stopping`, if given, is the recipe with its early stopping: that training is killed after it has stopped early.
+    """
     steps, guarantee = loaded.recipe.training.max_steps or 0, guarantee_of(loaded.recipe.training, this_machine())
     whole = prepare(loaded, root, folder / "whole", listener)
     began = time.monotonic()
