@@ -22,9 +22,14 @@ def wait_until(condition: Callable[[], Found | None], process: subprocess.Popen 
     return found
 
 
+def process_state(pid: int | str) -> str:
+    """The letter of /proc/PID/stat: "R" for a process at work, "S" for one that waits, "T" for a stopped one, "Z" for a zombie; "" for none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def is_running(pid: int | str) -> bool:
     """Whether the process exists and is no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    return process_state(pid) not in ("", "Z")

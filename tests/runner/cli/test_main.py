@@ -16,7 +16,7 @@ from recipekit.schemas import VERSION
 from recipekit.schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
 
 from ...support.recipe_process import COMMAND
-from ...support.waiting import PATIENCE, wait_until
+from ...support.waiting import PATIENCE, process_state, wait_until
 
 Recipe = Callable[..., Any]
 
@@ -162,6 +162,7 @@ def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     os.mkfifo(fifo)
     process = subprocess.Popen([*COMMAND, "check", str(fifo)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     writer = wait_until(lambda: writing(fifo), process)
+    wait_until(lambda: process_state(process.pid) == "S", process)  # in the read: Python would not see a signal just before it
     process.send_signal(signal.SIGINT)
     code, err = ended(process)
     os.close(writer)

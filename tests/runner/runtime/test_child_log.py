@@ -9,7 +9,7 @@ import pytest
 from recipekit.runner.runtime.child_process import run_child
 from recipekit.schemas.base.errors import UserError
 
-from ...support.waiting import wait_until
+from ...support.waiting import process_state, wait_until
 
 # More than a pipe holds, before and after its writer is killed.
 TALKATIVE = """
@@ -37,11 +37,6 @@ def writers() -> list[int]:
     return found
 
 
-def is_stopped(pid: int) -> bool:
-    """Whether a signal has stopped the process."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-
-
 def test_a_writer_that_is_killed_is_replaced_and_both_say_so(tmp_path):
     events = []
 
@@ -65,7 +60,7 @@ def test_a_writer_that_is_killed_at_the_end_loses_nothing_that_is_still_in_the_p
     def stop_the_writer(event):
         (writer,) = writers()
         os.kill(writer, signal.SIGSTOP)
-        wait_until(lambda: is_stopped(writer))  # until then it may still take the last words out of the pipe
+        wait_until(lambda: process_state(writer) == "T")  # until then it may still take the last words out of the pipe
         (tmp_path / "stopped").touch()
         wait_until((tmp_path / "done").exists)
         os.kill(writer, signal.SIGKILL)

@@ -4,9 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
-from ...support.waiting import wait_until
+from ...support.waiting import is_running, wait_until
 
 HUNG = """
 import signal
@@ -27,23 +26,18 @@ sys.stdin.read()
 """
 
 
-def has_ended(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/stat")
-    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
-
-
 def test_a_trainer_that_hangs_ends_after_its_command_was_killed() -> None:
     command = subprocess.Popen([sys.executable, "-c", LAUNCHER, HUNG], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert command.stdout and command.stdin
     trainer = int(command.stdout.readline())
     try:
         os.kill(trainer, signal.SIGTERM)
-        assert not has_ended(trainer)
+        assert is_running(trainer)
         command.kill()
         command.communicate()
-        wait_until(lambda: has_ended(trainer))
+        wait_until(lambda: not is_running(trainer))
     finally:
-        if not has_ended(trainer):
+        if is_running(trainer):
             os.kill(trainer, signal.SIGKILL)
 
 
@@ -65,7 +59,7 @@ def test_what_a_trainer_has_forked_ends_with_it() -> None:
     trainer = subprocess.Popen([sys.executable, "-c", FORKS], stdout=subprocess.PIPE)
     assert trainer.stdout
     forked = int(trainer.stdout.readline())
-    assert not has_ended(forked)
+    assert is_running(forked)
     trainer.kill()
     trainer.communicate()
-    wait_until(lambda: has_ended(forked))
+    wait_until(lambda: not is_running(forked))
