@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
-from .base.counted import counted
 from .batch import BATCH_RULES
 from .encodings import encoding_hint, is_encoding
 from .evaluation_rules import EVALUATION_RULES
@@ -20,6 +19,7 @@ from .launch_rules import LAUNCH_RULES
 from .model_rules import MODEL_RULES
 from .sections import Recipe, RecordType
 from .split_names import split_in
+from .warm_up import WARM_UP_RULES
 from .yaml_source import KeyPath
 
 
@@ -85,27 +85,6 @@ def evaluation_beyond_the_end(recipe: Recipe) -> Iterator[Finding]:
         if every and training.max_steps and every > training.max_steps:
             yield Finding(("training", key), f"{every} is beyond the end of the run (max_steps: {training.max_steps})",
                           f"at most {training.max_steps}")  # fmt: skip
-
-
-def warmup_longer_than_the_run(recipe: Recipe) -> Iterator[Finding]:
-    training = recipe.training
-    if training.warmup_steps and training.max_steps and training.warmup_steps >= training.max_steps:
-        hint = "use about a tenth of the steps: otherwise the full learning rate is never reached"
-        yield Finding(
-            ("training", "warmup_steps"),
-            f"{counted(training.warmup_steps, 'step')} of warm-up, but the run takes {training.max_steps}",
-            hint,
-        )
-    if training.warmup_ratio is not None and training.warmup_steps is not None:
-        yield Finding(("training", "warmup_steps"), "cannot be combined with warmup_ratio", "keep one of them")
-    if training.warmup_ratio == 1:
-        yield Finding(("training", "warmup_ratio"), "the whole run is warm-up", "use 0.1, for example")
-
-
-def warmup_that_the_scheduler_ignores(recipe: Recipe) -> Iterator[Finding]:
-    for key in ("warmup_ratio", "warmup_steps"):
-        if recipe.training.lr_scheduler == "constant":
-            yield no_effect(("training", key), " with lr_scheduler: constant", "use lr_scheduler: constant_with_warmup")
 
 
 def restarts_that_never_come(recipe: Recipe) -> Iterator[Finding]:
@@ -261,6 +240,7 @@ def class_weights_of_other_labels(recipe: Recipe) -> Iterator[Finding]:
 RULES: tuple[Rule, ...] = (
     *LAUNCH_RULES,
     *BATCH_RULES,
+    *WARM_UP_RULES,
     converter_of_another_type,
     quantised_without_adapter,
     adapter_keys_without_adapter,
@@ -271,8 +251,6 @@ RULES: tuple[Rule, ...] = (
     nothing_to_merge,
     precision_by_quantisation,
     evaluation_beyond_the_end,
-    warmup_longer_than_the_run,
-    warmup_that_the_scheduler_ignores,
     restarts_that_never_come,
     arguments_that_the_scheduler_lacks,
     adam_keys_without_adam,

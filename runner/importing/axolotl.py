@@ -98,7 +98,7 @@ def _put_defaults(draft: Draft, homes: dict[str, str]) -> None:
     left_out |= {"excess_length_strategy"} if draft.values["data"].get("type") == "text" else set()
     left_out |= {"warmup_ratio"} if "warmup_steps" in given or draft.given.get("lr_scheduler") == "constant" else set()
     for key in [key for key in TOOL_DEFAULTS if key not in given | left_out]:
-        most = ", which ends after 100 steps there" if key == "warmup_ratio" else ""
+        most = ", which is rounded down and ends after 100 steps there" if key == "warmup_ratio" else ""
         draft.put(key, {homes[key]: TOOL_DEFAULTS[key]}, f"Axolotl's default{most}", "default")
     if "adapter" not in given:
         draft.put("adapter", {"training.adapter": "none"}, "Axolotl's default: full fine-tuning", "default")
@@ -206,7 +206,7 @@ def _accepted_losses(draft: Draft, key: str, value: Any) -> None:
 
 def _warmup_ratio(draft: Draft, key: str, value: Any) -> None:
     if draft.given.get("warmup_steps") is None:
-        draft.put(key, {"training.warmup_ratio": value})
+        draft.put(key, {"training.warmup_ratio": value}, "rounded up to whole steps, which Axolotl rounds down")
     else:
         draft.note(key, "training.warmup_steps", "which counts where both are set")
 

@@ -9,6 +9,7 @@ from ...schemas.base.errors import Problem, UserError
 from ...schemas.batch import batch_of
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Recipe
+from ...schemas.warm_up import warm_up_fault
 from ...schemas.yaml_source import Document
 
 
@@ -75,8 +76,8 @@ def step_problems(recipe: Recipe, document: Document, rows: int) -> Iterator[Pro
     steps = optimizer_steps(recipe, rows)
     for key, what in keys_beyond(recipe.training._asdict(), steps, counted(rows, "row")):
         rule, hint = ("beyond-the-end", f"at most {steps}")
-        if key == "warmup_steps":
-            rule, hint = ("warmup-too-long", f"a tenth is usual: {max(steps // 10, 1)}")
+        if key in ("warmup_steps", "warmup_ratio"):
+            rule, hint = ("warmup-too-long", f"a tenth is usual: warmup_steps: {max(steps // 10, min(steps - 1, 1))}")
         yield Problem(document.location(("training", key)), what, hint, rule)
 
 
@@ -85,5 +86,5 @@ def keys_beyond(training: Mapping[str, Any], steps: int, size: str) -> Iterator[
     for key in ("eval_steps", "save_steps"):
         if training[key] and training[key] > steps:
             yield key, f"training.{key}: {training[key]} is beyond the end of the run, which takes {counted(steps, 'step')} for {size}"
-    if training["warmup_steps"] and training["warmup_steps"] >= steps:
-        yield "warmup_steps", f"training.warmup_steps: {counted(training['warmup_steps'], 'step')} of warm-up, but the run takes {steps}"
+    if fault := warm_up_fault(steps, training["warmup_ratio"], training["warmup_steps"]):
+        yield fault[0], f"training.{fault[0]}: {fault[1]}"

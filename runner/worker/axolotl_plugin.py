@@ -202,12 +202,12 @@ class RecipekitPlugin(BasePlugin):
     def get_training_args(self, cfg: Any) -> Any:
         """Return settings for which Axolotl has no key, or from which it would deviate.
 
-        It keeps the best checkpoint by default, but never if evaluations are once per epoch; and it turns one step of warm-up into
-        two. transformers logs the mean of earlier losses, or 0, in the place of one that is not a number.
+        It keeps the best checkpoint by default, but never if evaluations are once per epoch. It rounds a share of the steps for warm-up
+        down, to none in a short run, and makes two steps of one; transformers rounds it up. transformers logs the mean of earlier
+        losses, or 0, in the place of one that is not a number.
         """
         arguments: dict[str, Any] = {"load_best_model_at_end": bool(cfg.load_best_model_at_end), "logging_nan_inf_filter": False}
-        if cfg.warmup_steps is not None:
-            arguments["warmup_steps"] = cfg.warmup_steps
+        arguments["warmup_steps"] = cfg.warmup_steps if cfg.warmup_ratio is None else cfg.warmup_ratio  # below 1 it is a share
         if cfg.deterministic:
             arguments["full_determinism"] = True
         return arguments | ({} if torch.cuda.is_available() else {"use_cpu": True, "dataloader_pin_memory": False})

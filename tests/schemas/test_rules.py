@@ -116,12 +116,14 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         ({"training.max_steps": 5, "training.eval_steps": 6}, ["training.eval_steps"]),
         ({"training.max_steps": 5, "training.save_steps": 9}, ["training.save_steps"]),
     ],
-    "warmup_longer_than_the_run": [
+    "warm_up_longer_than_the_run": [
         ({"training.max_steps": 5, "training.warmup_steps": 5}, ["training.warmup_steps"]),
         ({"training.warmup_ratio": 0.1, "training.warmup_steps": 5}, ["training.warmup_steps"]),
         ({"training.warmup_ratio": 1}, ["training.warmup_ratio"]),
+        ({"training.max_steps": 3, "training.warmup_ratio": 0.7}, ["training.warmup_ratio"]),
+        ({"training.max_steps": 1, "training.warmup_ratio": 0.1}, ["training.warmup_ratio"]),
     ],
-    "warmup_that_the_scheduler_ignores": [
+    "warm_up_that_the_scheduler_ignores": [
         ({"training.lr_scheduler": "constant", "training.warmup_ratio": 0.1}, ["training.warmup_ratio"]),
         ({"training.lr_scheduler": "constant", "training.warmup_steps": 3}, ["training.warmup_steps"]),
     ],
@@ -354,8 +356,9 @@ KEEPS: dict[str, list[Changes]] = {
     "evaluation_beyond_the_end": [
         {"training.max_steps": 5, "training.eval_steps": 5, "training.save_steps": 5}, {"training.eval_steps": 9},
     ],
-    "warmup_longer_than_the_run": [{"training.max_steps": 5, "training.warmup_steps": 4}, {"training.warmup_ratio": 0.5}],
-    "warmup_that_the_scheduler_ignores": [
+    "warm_up_longer_than_the_run": [{"training.max_steps": 5, "training.warmup_steps": 4}, {"training.warmup_ratio": 0.5},
+                                    {"training.max_steps": 3, "training.warmup_ratio": 0.6}],  # fmt: skip
+    "warm_up_that_the_scheduler_ignores": [
         {"training.lr_scheduler": "constant_with_warmup", "training.warmup_steps": 3}, {"training.lr_scheduler": "constant"},
     ],
     "restarts_that_never_come": [

@@ -97,7 +97,7 @@ def test_axolotl_defaults_are_made_explicit(imported):
 
 def test_the_default_warm_up_is_told_to_be_shorter_in_a_long_training(imported):
     _, entries, _ = imported(SMALL)
-    assert entries["warmup_ratio"].why == "Axolotl's default, which ends after 100 steps there"
+    assert entries["warmup_ratio"].why == "Axolotl's default, which is rounded down and ends after 100 steps there"
 
 
 def test_given_settings_are_not_reported_as_defaults(imported):

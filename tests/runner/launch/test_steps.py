@@ -78,6 +78,11 @@ def test_a_warmup_longer_than_the_run_is_reported(problems, warmup):
     assert problem[2] == f"training.warmup_steps: {warmup} steps of warm-up, but the run takes 10"
 
 
+@pytest.mark.parametrize(("ratio", "wrong"), [(0.9, []), (0.91, ["10 steps of warm-up, but the run takes 10"])])
+def test_a_share_of_the_steps_is_rounded_up(problems, ratio, wrong):
+    assert [what.removeprefix("training.warmup_ratio: ") for *_, what in problems(f"warmup_ratio: {ratio}")] == wrong
+
+
 def test_every_problem_is_reported_at_once(problems):
     assert len(problems("eval_steps: 20", "save_steps: 20", "warmup_steps: 20")) == 3
 

@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch", reason="needs the extra [train]")
 pytest.importorskip("axolotl", reason="needs the extra [train]")
 
 from recipekit.runner.worker.axolotl_plugin import RecipekitPlugin
+from recipekit.schemas.warm_up import warm_up_steps
 from transformers import Trainer, TrainingArguments
 
 
@@ -18,7 +19,7 @@ def test_a_deterministic_training_uses_torchs_deterministic_algorithms(tmp_path,
     for name in ("CUBLAS_WORKSPACE_CONFIG", "CUDA_LAUNCH_BLOCKING", "ASCEND_LAUNCH_BLOCKING", "HCCL_DETERMINISTIC"):
         monkeypatch.setenv(name, "unchanged")
     monkeypatch.setenv("FLASH_ATTENTION_DETERMINISTIC", "0")
-    cfg = SimpleNamespace(load_best_model_at_end=False, warmup_steps=None, deterministic=deterministic)
+    cfg = SimpleNamespace(load_best_model_at_end=False, warmup_steps=0, warmup_ratio=None, deterministic=deterministic)
     arguments = RecipekitPlugin.get_training_args(SimpleNamespace(), cfg)
     try:
         Trainer(torch.nn.Linear(1, 1), TrainingArguments(str(tmp_path), report_to=[], **arguments))
@@ -26,6 +27,16 @@ def test_a_deterministic_training_uses_torchs_deterministic_algorithms(tmp_path,
         assert not torch.is_deterministic_algorithms_warn_only_enabled()
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize(
+    ("steps", "ratio", "of_ten"), [(0, None, 0), (1, None, 1), (None, 0.0, 0), (None, 0.01, 1), (None, 0.1, 1), (None, 0.11, 2)]
+)
+def test_warm_up_takes_the_steps_that_are_checked(tmp_path, steps, ratio, of_ten):
+    """Axolotl makes two steps of one, and rounds a share down, to no warm-up at all in a short run."""
+    cfg = SimpleNamespace(load_best_model_at_end=False, warmup_steps=steps, warmup_ratio=ratio, deterministic=None)
+    arguments = RecipekitPlugin.get_training_args(SimpleNamespace(), cfg)
+    assert TrainingArguments(str(tmp_path), report_to=[], **arguments).get_warmup_steps(10) == of_ten == warm_up_steps(10, ratio, steps)
 
 
 @pytest.mark.parametrize(("bf16", "types"), [(True, {torch.bfloat16}), (False, {torch.float32})])

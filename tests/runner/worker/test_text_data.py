@@ -45,7 +45,8 @@ def test_packing_needs_fewer_blocks(tokenizer):
 
 def settings(**changes):
     values = {"micro_batch_size": 2, "gradient_accumulation_steps": 2, "num_epochs": 3, "world_size": 1, "max_steps": None,
-              "eval_steps": None, "save_steps": None, "warmup_steps": 0, "sequence_len": 64, "pack_blocks": True}  # fmt: skip
+              "eval_steps": None, "save_steps": None, "warmup_steps": 0, "warmup_ratio": None, "sequence_len": 64,
+              "pack_blocks": True}  # fmt: skip
     return type("Settings", (SimpleNamespace,), {"__getitem__": lambda self, key: getattr(self, key)})(**values | changes)
 
 
@@ -56,6 +57,7 @@ def settings(**changes):
         ({"eval_steps": 7}, ["eval_steps"]),
         ({"save_steps": 7}, ["save_steps"]),
         ({"warmup_steps": 6}, ["warmup_steps"]),
+        ({"max_steps": 1, "warmup_steps": None, "warmup_ratio": 0.1}, ["warmup_ratio"]),
         ({"max_steps": 4, "eval_steps": 5}, ["eval_steps"]),
         ({"world_size": 2, "eval_steps": 4}, ["eval_steps"]),
     ],
