@@ -125,7 +125,7 @@ def _weight_problems(folder: Path, configs: dict[str, dict[str, Any]]) -> Iterat
         elif outside := sorted({name for name in named.values() if Path(name).name != name or not name.endswith(".safetensors")}):
             what = "a file outside the folder" if Path(outside[0]).name != outside[0] else "a file that is no safetensors"
             yield _problem(folder / INDEX, f"names {what}: {outside[0][:100]!r}")
-    names = [name for found in shapes.values() for name in found]
+    names = [] if "adapter_config.json" in configs else [name for found in shapes.values() for name in found]
     if names and _claims_bits(configs.get("config.json", {})) and not any(name.endswith(_OF_BITS) for name in names):
         what = "says that the weights are quantised by bitsandbytes (quantization_config), but they are not"
         yield _problem(folder / "config.json", what, "remove quantization_config from it")

@@ -41,8 +41,11 @@ def compare(runs: list[RunFolder]) -> dict[str, Any]:
         "data": differing([data_facts(manifest) for manifest, _ in facts]),
         "environment": differing([environment_facts(lock) for _, lock in facts]),
     }
-    return {"runs": names, "states": [run.status.get("state") for run in runs], "smoke": [run.status.get("smoke", False) for run in runs],
-            "differences": differences, **measured}  # fmt: skip
+    return {"runs": names, "states": [_state(run) for run in runs], "differences": differences, **measured}
+
+
+def _state(run: RunFolder) -> str:
+    return f"{run.state}, a smoke run" if run.is_smoke else run.state
 
 
 def short_names(paths: list[Path]) -> list[str]:
@@ -144,8 +147,8 @@ def run_letters(found: dict[str, Any]) -> list[str]:
 def print_comparison(found: dict[str, Any], console: Screen) -> None:
     """Print what differs by section, then a row for each metric: every run's value and how it differs from the first run's."""
     letters = run_letters(found)
-    for letter, name, state, smoke in zip(letters, found["runs"], found["states"], found["smoke"], strict=True):
-        console.print_words(f"{letter}  {name}  ({state}{', a smoke run' if smoke else ''})", 3)
+    for letter, name, state in zip(letters, found["runs"], found["states"], strict=True):
+        console.print_words(f"{letter}  {name}  ({state})", 3)
     for section, differences in found["differences"].items():
         console.print()
         if not differences:

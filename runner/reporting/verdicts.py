@@ -221,5 +221,5 @@ def _against_base(regression: float | None) -> str:
 def _undecided(estimate: EstimateFacts, confidence: float) -> str:
     """Return why a number leaves its gate undecided."""
     if estimate["low"] is None or estimate["high"] is None:
-        return "they are too few, or too much alike, for an interval"
+        return "too few, or too much alike, for an interval"
     return f"the {confidence:.0%} interval {number(estimate).partition(' ')[2]} is on both sides of the limit"

@@ -79,3 +79,14 @@ def test_a_folder_that_only_says_that_its_weights_are_quantised_is_refused(tmp_p
             check_model_folder(folder)
     else:
         check_model_folder(folder)
+
+
+def test_an_adapter_of_quantised_weights_has_their_settings_and_not_their_names(tmp_path):
+    """transformers saves the base model's config.json beside the adapter."""
+    folder = write_config(tmp_path / "model", {"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}})
+    weights = "base_model.model.q_proj.lora_A.weight"
+    header = json.dumps({weights: {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}}).encode()
+    (folder / "model.safetensors").unlink()
+    (folder / "adapter_model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(16))
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 2}))
+    check_model_folder(folder)

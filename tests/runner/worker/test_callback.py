@@ -19,6 +19,7 @@ from recipekit.schemas.base.errors import UserError
 from ...support.jsonl import write_jsonl
 
 ADAPTED = SimpleNamespace(peft_config={})
+OF_ADAPTER = SimpleNamespace(param_groups=[])
 LOG = Path(STEP_LOG)
 
 
@@ -37,7 +38,8 @@ def resumed(tmp_path, monkeypatch):
             state.stateful_callbacks = {"EarlyStoppingCallback": {"attributes": {"early_stopping_patience_counter": waited}}}
         patience = transformers.EarlyStoppingCallback(3)
         callback = RunCallback(Progress(tmp_path / "progress.jsonl"))
-        callback.trainer = SimpleNamespace(callback_handler=SimpleNamespace(callbacks=[patience, callback]), best=[], model=ADAPTED)
+        callback.trainer = SimpleNamespace(callback_handler=SimpleNamespace(callbacks=[patience, callback]), best=[], model=ADAPTED,
+                                           optimizer=OF_ADAPTER)  # fmt: skip
         callback.trainer._determine_best_metric = lambda metrics, trial: callback.trainer.best.append(metrics)
         callback.trainer.control = transformers.TrainerControl()
         callback.on_train_begin(args, state, callback.trainer.control)
@@ -182,7 +184,7 @@ def test_an_evaluation_leaves_the_random_numbers_of_the_training_as_they_are(tmp
 def test_a_training_begins_outside_the_main_thread(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # as Ray Train's workers do, where no signal handler can be set
     callback = RunCallback(Progress(tmp_path / "progress.jsonl"))
-    callback.trainer = SimpleNamespace(model=ADAPTED)
+    callback.trainer = SimpleNamespace(model=ADAPTED, optimizer=OF_ADAPTER)
     args = transformers.TrainingArguments(output_dir=str(tmp_path / "out"), use_cpu=True, report_to=[])
     with ThreadPoolExecutor(1) as pool:
         pool.submit(callback.on_train_begin, args, transformers.TrainerState(max_steps=2), transformers.TrainerControl()).result()
