@@ -44,7 +44,8 @@ class MovementCheck:
         while hasattr(optimizer, "optimizer"):
             optimizer = optimizer.optimizer
         self.only_narrow = has_adapter
-        if not any(self._counts(parameter) for group in optimizer.param_groups for parameter in group["params"]):
+        parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])  # ZeRO 3 has none between steps
+        if has_adapter and not any(self._counts(parameter) for parameter in parameters):
             return
         self.follows = True
         optimizer.register_step_pre_hook(self._before)
