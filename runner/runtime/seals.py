@@ -4,6 +4,7 @@ A folder that is published as a whole (a checkpoint, model/, merged/, eval/) has
 covers its single files and these seals, so that a removed seal is noticed. `read_sealed` checks every file that is read through it.
 """
 
+import re
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +17,7 @@ from ...schemas.base.files import open_regular, write_atomically
 from ...schemas.base.hashing import SEAL, file_sha256
 
 UNSEALED = (SEAL, "README.md")  # every evaluation rewrites the model card
+UNFINISHED = re.compile(r"\..+\.[0-9]+\.tmp")  # the names of what a killed write_atomically leaves; the next one removes it
 SUMS = ".sums"  # hashes of lines, until the file is sealed as a whole
 HINT = "restore the file, or accept the change: recipe verify RUN --accept"
 Facts = dict[str, Any]
@@ -154,7 +156,7 @@ def _missing(path: Path, folder: Path) -> Problem:
 
 
 def _names(folder: Path) -> list[str]:
-    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and not UNFINISHED.fullmatch(path.name))
     return sorted(path.as_posix() for path in paths if path.as_posix() not in UNSEALED and path.suffix != SUMS)
 
 

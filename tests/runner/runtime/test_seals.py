@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from recipekit.runner.runtime import seals
 from recipekit.runner.runtime.seals import read_seal, read_sealed, require_sealed, seal_faults, seal_files, unseal_files, write_seal
 from recipekit.schemas.base.errors import UserError
-from recipekit.schemas.base.files import open_regular, replace_folder
+from recipekit.schemas.base.files import open_regular, replace_folder, write_atomically
 from recipekit.schemas.base.hashing import SEAL
 
 
@@ -55,6 +55,16 @@ def test_a_file_of_another_size_is_named_without_its_hash(folder, monkeypatch):
     monkeypatch.setattr(seals, "file_sha256", lambda path: hashed.append(path.name) or "")
     assert f"{name} has changed since it was saved" in seal_faults(folder)
     assert name not in hashed
+
+
+def test_what_a_killed_write_has_left_is_not_sealed(folder):
+    """The next write removes it, and the seal would miss it then."""
+    if not (child := os.fork()):
+        write_atomically(folder / SEAL, (os._exit(1) for _ in range(1)))
+    os.waitpid(child, 0)
+    assert [path.name for path in folder.glob(".*")] == [f".{SEAL}.{child}.tmp"]
+    write_seal(folder)
+    assert seal_faults(folder) == [] and not [*folder.glob(".*")]
 
 
 def test_a_missing_file_is_named(folder):
