@@ -14,7 +14,8 @@ from ...schemas.base.errors import UserError
 from .classify import Classifier
 from .guards import error_response
 from .protocol import BadRequest, classification, read_texts
-from .server import guarded, model_card, with_body
+from .request_body import with_body
+from .server import guarded, model_card
 
 
 class Classifications:

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...schemas.base.loopback import LOOPBACK_HOSTS
 from .guards import HostGuard, error_response, is_foreign
-from .server import MAX_BODY
+from .request_body import MAX_BODY
 from .web_page import STYLE
 
 POLICY = (

@@ -16,9 +16,10 @@ import pytest
 
 uvicorn = pytest.importorskip("uvicorn", reason="needs the extra [serve]")
 
-from recipekit.runner.inference import bounded_protocol, server
+from recipekit.runner.inference import bounded_protocol, request_body
 from recipekit.runner.inference.bounded_protocol import BoundedProtocol
-from recipekit.runner.inference.server import guarded, read_body, with_body
+from recipekit.runner.inference.request_body import LONG_BODY, read_body, with_body
+from recipekit.runner.inference.server import guarded
 from recipekit.schemas.base.loopback import LOOPBACK_HOSTS
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, StreamingResponse
@@ -132,7 +133,7 @@ class Asked:
         self.app = app
 
     async def stream(self):
-        yield b'{"a": 1}' + b" " * server.LONG_BODY
+        yield b'{"a": 1}' + b" " * LONG_BODY
 
 
 def test_others_are_answered_between_two_bodies(monkeypatch) -> None:
@@ -151,7 +152,7 @@ def test_others_are_answered_between_two_bodies(monkeypatch) -> None:
             turn += 1
             await asyncio.sleep(0)
 
-    monkeypatch.setattr(server, "orjson", SimpleNamespace(loads=loads, JSONDecodeError=ValueError))
+    monkeypatch.setattr(request_body, "orjson", SimpleNamespace(loads=loads, JSONDecodeError=ValueError))
     asyncio.run(ask())
     assert len(parsed) == len(set(parsed)) == 100
 
