@@ -103,6 +103,16 @@ class Converted(NamedTuple):
     words: "array[int]" = array("I")  # the words of each record
 
 
+class Encoded(NamedTuple):
+    """A valid record, repaired: its `fields` have the recipe's system prompt; `may_have_artifacts` is False only for texts without any."""
+
+    record: Record
+    fields: RecordValue
+    line: bytes
+    digest: bytes
+    may_have_artifacts: bool
+
+
 def convert_batch(spec: Spec, batch: Batch) -> Converted:
     """Convert and validate the rows of a batch, and write the records as lines. Its ledger accounts for every row."""
     ledger, unreadable = Ledger(), []
@@ -159,21 +169,21 @@ def encode(
         if isinstance(encoded, Drop):
             ledger.drop(encoded)
             continue
-        record, fields, line, digest, is_suspect = encoded
-        texts.append(line)
-        digests.append(digest)
+        record, fields = encoded.record, encoded.fields
+        texts.append(encoded.line)
+        digests.append(encoded.digest)
         prompted += fields is not record.fields
-        if is_suspect:
+        if encoded.may_have_artifacts:
             result.artifacts.update(artifacts(fields))
         if spec.has_splits:
-            contents.append(leak_digest(spec.record_type, fields, digest))
+            contents.append(leak_digest(spec.record_type, fields, encoded.digest))
         if spec.count_words:
             words.append(count_words(spec.record_type, fields))
         if spec.near:
             compared.append(compared_text(spec.record_type, fields))
         if has_details or record.fixed:
             _collect(spec, record, fields, result, len(texts) - 1)
-        size -= len(line)
+        size -= len(encoded.line)
         if size <= 0:
             break
     _count(unreadable, ledger)
@@ -188,19 +198,19 @@ def encode(
     )
 
 
-def _encoded(spec: Spec, record: Record, lines: Lines) -> tuple[Record, RecordValue, bytes, bytes, bool] | Drop:
-    """Return a valid record, repaired; its fields; its line; its digest; and whether its texts may contain artifacts."""
+def _encoded(spec: Spec, record: Record, lines: Lines) -> Encoded | Drop:
+    """Return the record as a line, repaired; a drop for an invalid one."""
     fields = with_system_prompt(record.fields, spec.system_prompt)
     try:
         plain = plain_chat(fields["messages"]) if spec.record_type == "chat" and len(fields) == 1 else None
         fault = record_fault(spec.record_type, fields) if plain is None else None
         if fault := fault or (reserved_key(record.meta) if record.meta else None):
             return Drop(record.row, *fault)
-        body, digest, is_suspect = plain or (orjson.dumps(fields)[1:-1], row_digest(spec.record_type, fields), True)
+        body, digest, may_have_artifacts = plain or (orjson.dumps(fields)[1:-1], row_digest(spec.record_type, fields), True)
         if spec.fix_mojibake and may_be_misread(body) and (better := fix_fields(record.fields)) is not record.fields:
             record, fields = _with_fixed_text(spec, record, better)
             body, digest = orjson.dumps(fields)[1:-1], row_digest(spec.record_type, fields)
-        return record, fields, lines.line(record, body), digest, is_suspect
+        return Encoded(record, fields, lines.line(record, body), digest, may_have_artifacts)
     except (orjson.JSONEncodeError, UnicodeEncodeError) as error:
         return Drop(record.row, "not_json", str(error))
 

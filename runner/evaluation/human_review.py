@@ -14,7 +14,7 @@ import orjson
 from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.redact import redact
 from ..runtime.progress import read_lines
-from ..runtime.run_files import MANIFEST, METRICS, REVIEW, RunFile
+from ..runtime.run_files import EVALUATION, MANIFEST, METRICS, PREDICTIONS, REVIEW, ROWS, RunFile
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import seal_files, sealed_names, unseal_files
 from .agreement import alpha, alpha_interval
@@ -59,7 +59,7 @@ def make_review(run: RunFolder, rows: int, seed: int) -> Review:
 
     Rows with identical replies are left out: there is nothing to compare.
     """
-    path = run / "eval" / "predictions.jsonl"
+    path = run / EVALUATION / PREDICTIONS
     if not path.is_file() and "train" not in run.stages:
         raise run.no_model()
     lines = read_lines(path) if path.is_file() else []
@@ -79,7 +79,7 @@ def make_review(run: RunFolder, rows: int, seed: int) -> Review:
         raise UserError(f"{run.path} has no replies of base and tuned model that differ", hint=hint)
     draw = random.Random(seed)
     chosen = draw.sample(both, min(rows, len(both)))
-    texts = {row["id"]: row for row in read_lines(run / "eval" / "rows.jsonl")}
+    texts = {row["id"]: row for row in read_lines(run / EVALUATION / ROWS)}
     pairs = []
     for row in chosen:
         tuned = draw.choice("AB")
@@ -98,7 +98,7 @@ def read_review(run: RunFolder) -> Review | None:
     if not found:
         return None
     review = Review(found["review"], [Pair(**pair) for pair in found["pairs"]])
-    answers = {(line["id"], line["model"]): line.get("reply") for line in read_lines(run / "eval" / "predictions.jsonl")}
+    answers = {(line["id"], line["model"]): line.get("reply") for line in read_lines(run / EVALUATION / PREDICTIONS)}
     current = all(answers.get((pair.id, "tuned")) == pair.replies[pair.tuned] for pair in review.pairs)
     return review if current else None
 
@@ -214,7 +214,7 @@ def _judged(run: RunFolder) -> dict[str, Outcome]:
 
 
 def _judge_sums(run: RunFolder) -> dict[tuple[str, str], float]:
-    path = run / "eval" / "judgements.jsonl"
+    path = run / EVALUATION / "judgements.jsonl"
     return {key: sum(values.values()) for key, values in read_judgements(path).items()} if path.is_file() else {}
 
 

@@ -23,7 +23,7 @@ from ..providers.requests import ProviderRequest, Reply, Request
 from ..runtime.console import Display
 from ..runtime.metrics_file import JudgeFacts, SingleJudge
 from ..runtime.progress import read_lines
-from ..runtime.run_files import EVALUATING
+from ..runtime.run_files import EVALUATING, PREDICTIONS, ROWS
 from ..runtime.run_folder import RunFolder
 
 JUDGEMENTS = f"{EVALUATING}/judgements.jsonl"
@@ -79,15 +79,15 @@ class _Replies:
 
     def __init__(self, run: RunFolder, scorer: Scorer) -> None:
         self.scorer = scorer
-        self.rows = {row["id"]: row for row in read_lines(run / EVALUATING / "rows.jsonl")}
-        self.lines = [line for line in read_lines(run / EVALUATING / "predictions.jsonl") if line["model"] in MODELS]
+        self.rows = {row["id"]: row for row in read_lines(run / EVALUATING / ROWS)}
+        self.lines = [line for line in read_lines(run / EVALUATING / PREDICTIONS) if line["model"] in MODELS]
 
     def __iter__(self) -> Iterator[tuple[dict[str, Any], Request]]:
         for number, line in enumerate(self.lines, 1):
             turns = self.rows[line["id"]]["messages"][:-1]
             conversation = "\n".join(f"{message['role']}: {message['content']}" for message in turns)
             values = {"text": line["reply"], "original": conversation}
-            yield line, self.scorer.request(Row(None, "predictions.jsonl", number), values)
+            yield line, self.scorer.request(Row(None, PREDICTIONS, number), values)
 
     def requests(self) -> Iterator[Request]:
         """Yield a request for each reply."""

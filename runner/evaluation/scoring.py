@@ -11,6 +11,7 @@ from ...schemas.base.errors import Problem, UserError
 from ...schemas.evaluation_sections import answer_of, label_form
 from ...schemas.sections import Evaluation
 from ..runtime.progress import read_lines
+from ..runtime.run_files import ROWS
 from .intervals import Difference, Estimate, bootstrap, differences, draw_resamples
 from .judge import read_judgements
 from .metrics import LabelPrediction, Metric, Prediction, metric, percent
@@ -35,7 +36,7 @@ def read_predictions(predictions: Path) -> dict[str, list[Prediction]]:
     Raises UserError if the file is damaged, or if the models have different rows.
     """
     scores = read_judgements(predictions.with_name("judgements.jsonl"))
-    meta = {row["id"]: row.get("meta", {}) for row in read_lines(predictions.with_name("rows.jsonl"), "id")}
+    meta = {row["id"]: row.get("meta", {}) for row in read_lines(predictions.with_name(ROWS), "id")}
     by_model: dict[str, dict[str, Prediction]] = {}
     for line in read_lines(predictions, "model", *(name for name in Prediction._fields if name not in Prediction._field_defaults)):
         fields = {key: line[key] for key in Prediction._fields if key in line}

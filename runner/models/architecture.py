@@ -9,7 +9,7 @@ from ...schemas.recipe import load_recipe
 from ...schemas.sections import Model
 from .config_file import model_config
 from .resolve import embedded_folder
-from .size import has_attention_dropout, local_folder, public_models
+from .size import has_attention_dropout, local_folder, public_models, widths
 
 
 class Architecture(NamedTuple):
@@ -53,15 +53,11 @@ def architecture(path: str, revision: str | None = None) -> Architecture | None:
         config = public_models()[path]["config"]
     else:
         return None
-    heads, hidden = config.get("num_attention_heads") or config.get("n_head"), config.get("hidden_size") or config.get("n_embd")
     family = config.get("model_type", "")
-    if isinstance(hidden, list) or isinstance(heads, list):  # one for each layer
-        hidden = heads = 0
-    head = config.get("head_dim") or (hidden // heads if heads and hidden else 0)
     sliding = config.get("sliding_window") and config.get("use_sliding_window", not family.startswith("qwen"))
     changes = config.get("final_logit_softcapping") or config.get("logits_scaling") or config.get("logit_scale")
     return Architecture(
-        family, head, has_attention_dropout(config), bool(sliding), bool(changes), positions_of(config), _unusual(config),
+        family, widths(config).head, has_attention_dropout(config), bool(sliding), bool(changes), positions_of(config), _unusual(config),
         bool(config.get("attn_logit_softcapping")),
     )  # fmt: skip
 

@@ -84,20 +84,38 @@ def _computed(source: str, config: dict[str, Any]) -> ModelSize | None:
 
 def _sized(source: str, config: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> ModelSize | None:
     """Return None if the configuration lacks a width, or has one for each layer: it is not that of a language model that is known."""
-    try:
-        heads = config.get("num_attention_heads") or config["n_head"]
-        hidden = config.get("hidden_size") or config["n_embd"]
-        layers, groups = config.get("num_hidden_layers") or config["n_layer"], config.get("num_key_value_heads") or heads
-        inner = config.get("intermediate_size") or config.get("n_inner") or 4 * hidden
-        if not all(type(number) is int for number in (heads, hidden, layers, groups, inner, config["vocab_size"])):
-            return None
-        head = config.get("head_dim") or hidden // heads
-        return ModelSize(
-            source, shapes, config["model_type"], hidden, layers, heads, heads * head, groups * head, inner, config["vocab_size"],
-            has_attention_dropout(config),
-        )  # fmt: skip
-    except KeyError:
+    width, layers, vocabulary = widths(config), _width(config, "num_hidden_layers", "n_layer"), _width(config, "vocab_size")
+    if not all((*width, layers, vocabulary, config.get("model_type"))):
         return None
+    return ModelSize(
+        source, shapes, config["model_type"], width.hidden, layers, width.heads, width.queries, width.keys, width.intermediate, vocabulary,
+        has_attention_dropout(config),
+    )  # fmt: skip
+
+
+class Widths(NamedTuple):
+    """The widths of a model's layers, whatever its config.json calls them; 0 for one that it lacks, or that each layer has its own of."""
+
+    hidden: int
+    heads: int
+    head: int
+    queries: int  # heads x head
+    keys: int  # the width of the keys, and of the values
+    intermediate: int
+
+
+def widths(config: dict[str, Any]) -> Widths:
+    """Return the widths that a config.json gives, or that follow from others as in transformers."""
+    hidden, heads = _width(config, "hidden_size", "n_embd"), _width(config, "num_attention_heads", "n_head")
+    head = _width(config, "head_dim", otherwise=hidden // heads if heads else 0)
+    groups = _width(config, "num_key_value_heads", otherwise=heads)
+    return Widths(hidden, heads, head, heads * head, groups * head, _width(config, "intermediate_size", "n_inner", otherwise=4 * hidden))
+
+
+def _width(config: dict[str, Any], *names: str, otherwise: int = 0) -> int:
+    """Return the value of the first key that the configuration has; 0 if that is no whole number."""
+    value = next((config[name] for name in names if config.get(name)), otherwise)
+    return value if type(value) is int else 0
 
 
 def has_attention_dropout(config: dict[str, Any]) -> bool:
@@ -105,16 +123,13 @@ def has_attention_dropout(config: dict[str, Any]) -> bool:
     return bool(config.get("attention_dropout") or config.get("attn_pdrop", 0.1 if config.get("model_type") == "gpt2" else 0))
 
 
-def _intermediate(config: dict[str, Any], hidden: int) -> int:
-    return config.get("intermediate_size") or config.get("n_inner") or 4 * hidden
-
-
 Shapes = dict[str, tuple[int, ...]]
 
 
 def _llama(config: dict[str, Any]) -> Shapes:
     """Return the shapes of Llama, Mistral, Gemma 2, and Qwen2, whose queries, keys and values have a bias."""
-    queries, keys, hidden, inner = _widths(config)
+    width, inner = widths(config), config["intermediate_size"]
+    queries, keys, hidden = width.queries, width.keys, width.hidden
     layer: Shapes = {
         "self_attn.q_proj.weight": (queries, hidden), "self_attn.k_proj.weight": (keys, hidden), "self_attn.v_proj.weight": (keys, hidden),
         "self_attn.o_proj.weight": (hidden, queries), "mlp.gate_proj.weight": (inner, hidden), "mlp.up_proj.weight": (inner, hidden),
@@ -129,19 +144,13 @@ def _llama(config: dict[str, Any]) -> Shapes:
 
 def _phi3(config: dict[str, Any]) -> Shapes:
     """Return the shapes of Phi-3 and 3.5: queries, keys and values are one matrix, gate and up another."""
-    queries, keys, hidden, inner = _widths(config)
+    width, inner = widths(config), config["intermediate_size"]
+    queries, keys, hidden = width.queries, width.keys, width.hidden
     return _decoder(config, {
         "self_attn.qkv_proj.weight": (queries + 2 * keys, hidden), "self_attn.o_proj.weight": (hidden, queries),
         "mlp.gate_up_proj.weight": (2 * inner, hidden), "mlp.down_proj.weight": (hidden, inner),
         "input_layernorm.weight": (hidden,), "post_attention_layernorm.weight": (hidden,),
     })  # fmt: skip
-
-
-def _widths(config: dict[str, Any]) -> tuple[int, int, int, int]:
-    """Return the widths of the queries, the keys, the hidden state and the MLP."""
-    hidden, heads = config["hidden_size"], config["num_attention_heads"]
-    head = config.get("head_dim") or hidden // heads
-    return heads * head, (config.get("num_key_value_heads") or heads) * head, hidden, config["intermediate_size"]
 
 
 def _decoder(config: dict[str, Any], layer: Shapes) -> Shapes:
@@ -153,8 +162,7 @@ def _decoder(config: dict[str, Any], layer: Shapes) -> Shapes:
 
 
 def _gpt2(config: dict[str, Any]) -> Shapes:
-    hidden = config["n_embd"]
-    inner = _intermediate(config, hidden)
+    hidden, inner = config["n_embd"], widths(config).intermediate
     layer: dict[str, tuple[int, ...]] = {
         "ln_1.weight": (hidden,), "ln_1.bias": (hidden,), "ln_2.weight": (hidden,), "ln_2.bias": (hidden,),
         "attn.c_attn.weight": (hidden, 3 * hidden), "attn.c_attn.bias": (3 * hidden,),

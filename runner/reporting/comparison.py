@@ -12,7 +12,7 @@ from ...schemas.base.screen import Screen
 from ...schemas.recipe import load_recipe
 from ...schemas.yaml_writing import dotted, one_line
 from ..runtime.resolved_values import effective_values
-from ..runtime.run_files import LOCK, MANIFEST, Lock
+from ..runtime.run_files import EVALUATION, LOCK, MANIFEST, PREDICTIONS, ROWS, Lock
 from ..runtime.run_folder import RunFolder
 from .charts import interval_plot
 from .comparison_numbers import compare_numbers
@@ -20,7 +20,7 @@ from .tables import print_columns, table_width
 from .templates import environment
 from .verdicts import NO_DIFFERENCE, VERDICT_COLOURS, all_scores, changed_names, direction, metric_name, number, verdict, without_interval
 
-_FACTS = ("metrics.json", "predictions.jsonl", "rows.jsonl")
+_FACTS = ("metrics.json", PREDICTIONS, ROWS)
 
 
 def compare(runs: list[RunFolder]) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def compare(runs: list[RunFolder]) -> dict[str, Any]:
     """
     names = short_names([run.path for run in runs])
     for run in runs:
-        if absent := [name for name in _FACTS if not (run / "eval" / name).is_file()]:
+        if absent := [name for name in _FACTS if not (run / EVALUATION / name).is_file()]:
             raise UserError(Problem(run.path, f"has not been evaluated: no eval/{absent[0]}", f"recipe eval {run.path}"))
     recipes = [load_recipe(run.recipe_file) for run in runs]
     measured = compare_numbers(runs, recipes[0].recipe.evaluation.generation.seed)

@@ -15,11 +15,10 @@ from ..evaluation.metrics import Metric, Prediction, metric
 from ..evaluation.minimal_pairs import MEAN, means
 from ..evaluation.rubric import criterion_metric, read_ratings
 from ..evaluation.scoring import BASE, TUNED, as_json, classified, read_predictions
-from ..runtime.run_files import LAST_REQUEST, METRICS, RIGHT_PAIRS, SETS
+from ..runtime.run_files import EVALUATION, LAST_REQUEST, METRICS, PREDICTIONS, RIGHT_PAIRS, ROWS, SETS
 from ..runtime.run_folder import RunFolder
 
 OF_TOKENS = ("perplexity", "token_accuracy", "reply_tokens")  # in a model's own tokens: not comparable across tokenizers
-EVALUATION = "eval"
 Scores = Sequence[Mapping[str, Any]]  # of each run, what metrics.json says of a table
 
 
@@ -80,7 +79,7 @@ def require_same_rows(runs: list[RunFolder]) -> None:
 
 def row_set(run: RunFolder, folder: str) -> frozenset[bytes]:
     """Return the rows of a table, as hashes."""
-    return frozenset(blake2b(line, digest_size=16).digest() for line in (run / folder / "rows.jsonl").read_bytes().splitlines())
+    return frozenset(blake2b(line, digest_size=16).digest() for line in (run / folder / ROWS).read_bytes().splitlines())
 
 
 def numbers_of(columns: Mapping[Metric, list[list[Any]]], confidence: float, seed: int = 0) -> dict[str, Any]:
@@ -155,7 +154,7 @@ def _tokens(column: list[Any]) -> list[int]:
 def _tuned_rows(runs: list[RunFolder], folder: str, scores: Scores) -> tuple[list[list[Any]], tuple[str, ...]]:
     """Return the tuned model's rows of each run in the order of their ids, and the labels of generated replies if all agree."""
     names = [of_run.get("labels", []) for of_run in scores]
-    paths = [run / folder / "predictions.jsonl" for run in runs]
+    paths = [run / folder / PREDICTIONS for run in runs]
     if scores[0]["baseline"] != BASE:
         return [read_classified(path, labels)[TUNED] for path, labels in zip(paths, names, strict=True)], ()
     columns = [read_predictions(path)[TUNED] for path in paths]

@@ -11,7 +11,7 @@ from ...schemas.base.errors import Problem, UserError
 from ..evaluation.label_schemes import LabelScheme, pair_of, scheme_of
 from ..evaluation.metrics import LabelPrediction, metric
 from ..runtime.progress import read_lines
-from ..runtime.run_files import MANIFEST, METRICS
+from ..runtime.run_files import EVALUATION, MANIFEST, METRICS, PREDICTIONS
 from ..runtime.run_folder import RunFolder
 from .comparison import short_names
 from .comparison_numbers import numbers_of
@@ -93,7 +93,7 @@ def require_all_letters(schemes: list[LabelScheme], given: dict[str, Any]) -> La
 
 def predictions(run: RunFolder) -> dict[str, dict[str, Any]]:
     """Return id -> the tuned model's line. Raises UserError if the run has not been evaluated."""
-    found = {line["id"]: line for line in read_lines(run / "eval" / "predictions.jsonl") if line["model"] == "tuned"}
+    found = {line["id"]: line for line in read_lines(run / EVALUATION / PREDICTIONS) if line["model"] == "tuned"}
     if not found:
         raise UserError(Problem(run.path, "has not been evaluated", f"recipe eval {run.path}"))
     return found

@@ -20,12 +20,17 @@ from ..runtime.metrics_file import Blimp, Losses, Metrics
 from ..runtime.progress import loss_text, read_lines
 from ..runtime.resolved_values import effective_values
 from ..runtime.run_files import (
+    EVALUATION,
     KERNELS,
     LOCK,
     MANIFEST,
+    MASKS,
     METRICS,
     ORIGINS,
     PEAK_MEMORY,
+    PREDICTIONS,
+    REPORT,
+    ROWS,
     SMOKE_KEYS,
     STEP_LOG,
     TIMING,
@@ -37,7 +42,7 @@ from ..runtime.run_folder import RunFolder
 from .charts import Series, interval_plot, line_chart
 from .ledger_table import leaks_line
 from .metrics_table import footnotes
-from .report_mark import REPORT, numbers_mark
+from .report_mark import numbers_mark
 from .report_rows import classified_rows, extremes, gains, ranking_metric, shown_rows
 from .run_summary import edited_note
 from .sample_prompts import answered_prompts, sampling
@@ -90,7 +95,7 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         else [],
         "samples": answered_prompts(metrics),
         "sampling": sampling(metrics) if metrics.get("prompts") else "",
-        "masks": read_lines(run / "eval" / "masks.jsonl", "id", "label", "segments"),
+        "masks": read_lines(run / EVALUATION / MASKS, "id", "label", "segments"),
         "values": recipe_values(loaded, run.find(ORIGINS) or {}),
         "leaks": leaks_line(manifest),
         "recipe": Path(run.recipe_file).read_text(encoding="utf-8", errors="replace"),
@@ -164,11 +169,11 @@ def cost(lines: list[dict[str, Any]], memory: PeakMemory | None, timing: Timing 
 
 def row_facts(run: RunFolder, metrics: Metrics) -> dict[str, Any]:
     """Return the rows that the page shows, and the metric that ranks them. Raises UserError if a row is missing."""
-    predictions = read_lines(run / "eval" / "predictions.jsonl", "model", "id")
-    rows = {row["id"]: row for row in read_lines(run / "eval" / "rows.jsonl", "id")}
+    predictions = read_lines(run / EVALUATION / PREDICTIONS, "model", "id")
+    rows = {row["id"]: row for row in read_lines(run / EVALUATION / ROWS, "id")}
     if missing := [line["id"] for line in predictions if line["id"] not in rows]:
         what = f"is damaged: no row {missing[0]!r}, which was evaluated"
-        raise UserError(Problem(run / "eval" / "rows.jsonl", what, f"recipe eval {run.path}", "damaged"))
+        raise UserError(Problem(run / EVALUATION / ROWS, what, f"recipe eval {run.path}", "damaged"))
     if "by_label" in metrics:
         right, wrong = classified_rows(predictions, rows)
         return {"right": right, "wrong": wrong}
@@ -178,7 +183,7 @@ def row_facts(run: RunFolder, metrics: Metrics) -> dict[str, Any]:
     by_id: dict[str, dict[str, Any]] = {}
     for line in predictions:
         by_id.setdefault(line["id"], {})[line["model"]] = line
-    cases = read_predictions(run / "eval" / "predictions.jsonl")
+    cases = read_predictions(run / EVALUATION / PREDICTIONS)
     if not {BASE, TUNED} <= set(cases):
         return {}
     best, worst = extremes(gains(name, cases))

@@ -4,11 +4,10 @@ from hashlib import sha256
 
 from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import open_regular
-from ..runtime.run_files import METRICS
+from ..runtime.run_files import METRICS, REPORT
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import read_sealed
 
-REPORT = "report.html"
 _HEAD = 4096  # bytes that contain the mark
 
 

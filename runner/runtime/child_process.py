@@ -18,6 +18,7 @@ from .checkpoints import SAVED
 from .child_environment import child_environment
 from .child_log import ChildLog
 from .progress import Follower
+from .run_files import PROGRESS
 from .watchdog import FLOOR_SECONDS, Watchdog
 
 _PR_SET_PDEATHSIG = 1
@@ -108,7 +109,7 @@ class _Progress:
     """The events that the child has written to its progress file, which also show that it is alive."""
 
     def __init__(self, folder: Path, watchdog: Watchdog, on_event: Callable[[dict[str, Any]], None]) -> None:
-        self.follower, self.watchdog, self.on_event = Follower(folder / "progress.jsonl"), watchdog, on_event
+        self.follower, self.watchdog, self.on_event = Follower(folder / PROGRESS), watchdog, on_event
         self.refused: list[str] = []
         self.is_saved = False
 

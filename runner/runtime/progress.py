@@ -17,6 +17,7 @@ from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import append_whole
 from ...schemas.base.redact import redacted_json
 from ...schemas.json_schema import schema
+from .run_files import PROGRESS
 from .seals import read_sealed
 
 
@@ -28,7 +29,7 @@ def loss_text(loss: float) -> str:
 class Progress:
     """Appends one JSON line per event, flushed at once; of several processes, only the first writes."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path = Path(PROGRESS)) -> None:
         self.path = path
         self.enabled = int(os.environ.get("RANK", "0")) == 0
 

@@ -1,4 +1,4 @@
-"""The JSON files of a run: their names and types."""
+"""The files of a run: their names, and the types of those that are JSON."""
 
 from collections.abc import Callable
 from typing import Any, Generic, Literal, NamedTuple, NotRequired, Required, TypedDict, TypeVar
@@ -11,11 +11,19 @@ from .tokens_file import SplitTokens, tokens_fault
 
 T = TypeVar("T")
 
-EVALUATION = "eval"
-SETS = "sets"  # further evaluation sets: their records in the run's directory, their predictions in the evaluation's
+RECIPE = "recipe.yml"  # the run's own copy
 TRAIN_ROWS = "data/train.jsonl"
+PROGRESS = "progress.jsonl"  # events of the child processes
 STEP_LOG = "metrics.jsonl"  # loss, learning rate and speed by step
+REPORT = "report.html"
+EVALUATION = "eval"
 EVALUATING = "evaluating"  # the folder of an unfinished evaluation; it replaces EVALUATION when it is complete
+SETS = "sets"  # further evaluation sets: their records in the run's directory, their predictions in the evaluation's
+ROWS = "rows.jsonl"  # the evaluated rows, in the folder of an evaluation or of one of its sets; the rows to predict, in a prediction's
+PREDICTIONS = "predictions.jsonl"  # the base and the tuned model's, next to ROWS
+EVALUATION_CONFIG = f"{EVALUATING}/axolotl.yml"  # rendered for this machine, which may differ from the one that trained
+MASKS = "masks.jsonl"  # the first training rows as trained and masked text, in the folder of an evaluation
+PREDICTED = "predicted.jsonl"  # in the folder of a prediction
 
 State = Literal["running", "submitted", "done", "failed", "interrupted", "refused"]
 

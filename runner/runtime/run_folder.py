@@ -21,12 +21,12 @@ from ...schemas.base.suggestion import did_you_mean
 from ...schemas.extends import is_recipe_name
 from ...schemas.paths import SUFFIXES
 from ...schemas.recipe import load_recipe
-from .run_files import STATUS, RunFile, Status
+from .run_files import RECIPE, REPORT, STATUS, RunFile, Status
 from .seals import read_sealed
 from .working_time import working_seconds
 
 RUNS = Path("runs")
-_INSIDE = ("model", "merged", "report.html")  # paths inside a run that may name it
+_INSIDE = ("model", "merged", REPORT)  # paths inside a run that may name it
 FINISHED = ("done", "refused")
 _STAMP = "%Y%m%d-%H%M%S"
 _TRIES = 5
@@ -67,7 +67,7 @@ class RunFolder:
     @property
     def recipe_file(self) -> str:
         """Return the path of the run's own copy of its recipe. Raises UserError if it is missing or was edited."""
-        path = self.path / "recipe.yml"
+        path = self.path / RECIPE
         try:
             read_sealed(path)
         except OSError as error:
@@ -288,7 +288,7 @@ def find_run(name: str, root: Path, with_smoke: bool = False) -> RunFolder:
     if found := named_run(name, root, with_smoke):
         return found
     for folder in (Path(name).expanduser(), root / name):
-        if (folder / "recipe.yml").is_file() and (folder / SEAL).is_file():
+        if (folder / RECIPE).is_file() and (folder / SEAL).is_file():
             raise UserError(Problem(folder / STATUS.name, "is missing: without it the folder is no run", "restore the file", "damaged"))
     hint = f"it has not been run: recipe run {name}" if is_recipe_name(name) else near_names(name, root) or "`recipe runs` lists the runs"
     raise UserError(Problem(name, "no such run", hint, "no-such-run"))

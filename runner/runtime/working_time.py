@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .run_files import PROGRESS
 from .watchdog import HEARTBEAT
 
 
@@ -13,6 +14,6 @@ def working_seconds(run: Path, status: Mapping[str, Any], now: float | None = No
     until its last sign of progress."""
     ended = now or status.get("finished", status.get("updated", 0.0))
     if not now and status.get("state") == "running":
-        signs = (run / name for name in (HEARTBEAT, "progress.jsonl"))
+        signs = (run / name for name in (HEARTBEAT, PROGRESS))
         ended = max([ended, *(path.stat().st_mtime for path in signs if path.is_file())])
     return round(status.get("spent", 0.0) + ended - status.get("started", ended), 1)

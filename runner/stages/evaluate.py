@@ -37,7 +37,9 @@ from ..runtime.run_files import (
     MANIFEST,
     METRICS,
     NEW_METRICS,
+    PREDICTIONS,
     PROBES_REQUEST,
+    ROWS,
     SETS,
     STEP_LOG,
     TRAIN_ROWS,
@@ -49,7 +51,7 @@ from .context import RunContext
 from .predictions import predict, predictions_key, reuse_predictions
 
 NAME = "evaluate"
-OUTPUTS = ("eval",)
+OUTPUTS = (EVALUATION,)
 OPTIONAL_OUTPUTS: tuple[str, ...] = ()
 FINAL = False
 
@@ -137,7 +139,7 @@ def _publish(run: RunFolder, request: EvaluationRequest) -> None:
     write_seal(run / EVALUATING)
     unseal_files(run.path, OUTPUTS)
     replace_folder(run / EVALUATING, run / EVALUATION)
-    for path in (run / EVALUATION).rglob("predictions.jsonl"):
+    for path in (run / EVALUATION).rglob(PREDICTIONS):
         remove(sums_of(path))  # only now: until eval/ is in place, they show which predictions are unchanged
 
 
@@ -188,13 +190,13 @@ def _scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) ->
 def _scored_set(run: RunFolder, recipe: Recipe, name: str) -> SetMetrics:
     """Return the metrics of a further set, whose recipe this is."""
     folder = run / EVALUATING / SETS / name
-    rows = len(read_lines(folder / "rows.jsonl"))
+    rows = len(read_lines(folder / ROWS))
     return cast(SetMetrics, _numbers(run, recipe, folder, {"split": name}, None, rows))
 
 
 def _numbers(run: RunFolder, recipe: Recipe, folder: Path, facts: dict[str, Any], training: Training | None, rows: int) -> dict[str, Any]:
     """Return every metric of the folder's predictions, of a classifier or of base and tuned model."""
-    predictions = folder / "predictions.jsonl"
+    predictions = folder / PREDICTIONS
     if recipe.data.type != "classification":
         return score(recipe.evaluation, read_predictions(predictions), facts, training)
     labels = run.read(MANIFEST).get("labels", [])

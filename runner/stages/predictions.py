@@ -17,7 +17,7 @@ from ...schemas.evaluation_rules import generates_replies
 from ...schemas.sections import Recipe
 from ..evaluation.evaluated_rows import SET_ROWS, set_rows
 from ..evaluation.probes import PROBES
-from ..launch.plan import CONFIG as RENDERED
+from ..launch.plan import CONFIG
 from ..runtime.child_process import run_child
 from ..runtime.line_sums import drop_changed_lines, write_sums
 from ..runtime.machine import package_versions
@@ -25,8 +25,11 @@ from ..runtime.progress import read_lines
 from ..runtime.run_files import (
     EVALUATING,
     EVALUATION,
+    EVALUATION_CONFIG,
     EVALUATION_REQUEST,
     LAST_REQUEST,
+    PREDICTIONS,
+    ROWS,
     SETS,
     EvaluationRequest,
     RunFile,
@@ -36,8 +39,6 @@ from ..runtime.run_folder import RunFolder
 from ..runtime.seals import read_seal, seal_faults, seal_files, unseal_files
 from .context import RunContext
 
-CONFIG = f"{EVALUATING}/axolotl.yml"
-_PREDICTIONS = "predictions.jsonl"
 _AFTER_BASE = (  # keys of the training section that change the tuned model, but nothing that the base model is asked or answers
     *("learning_rate", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "num_epochs", "max_steps", "lr_scheduler"),
     *("warmup_ratio", "warmup_steps", "optimizer", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm", "seed"),
@@ -62,10 +63,10 @@ def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: Eval
         "machine": context.machine._asdict(),
         "sets": sets,
     }
-    write_atomically(run / EVALUATING / "rows.jsonl", b"".join(rows))
+    write_atomically(run / EVALUATING / ROWS, b"".join(rows))
     write_set_rows(run, recipe, sets, before["sets"] if before else {})
-    seal_files(run / EVALUATING, [name for name in _kept(run / EVALUATING) if name.endswith("rows.jsonl")])
-    write_atomically(run / CONFIG, plan.files[RENDERED].encode())
+    seal_files(run / EVALUATING, [name for name in _kept(run / EVALUATING) if name.endswith(ROWS)])
+    write_atomically(run / EVALUATION_CONFIG, plan.files[CONFIG].encode())
     if recipe.data.type != "classification":
         request["base"] = base_keys(context, recipe, request)
     run.write(EVALUATION_REQUEST, request)
@@ -87,7 +88,7 @@ def base_keys(context: RunContext, recipe: Recipe, request: EvaluationRequest) -
     whole = key_of("base", *by, *asked, request["generate"], request["generation"])
     rows = {"": EVALUATING, **{name: f"{EVALUATING}/{SETS}/{name}" for name in request["sets"]}}
     sets = {name: {key: value for key, value in found.items() if key != "key"} for name, found in request["sets"].items()}
-    return {name: key_of(whole, file_sha256(context.run / folder / "rows.jsonl"), sets.get(name)) for name, folder in rows.items()}
+    return {name: key_of(whole, file_sha256(context.run / folder / ROWS), sets.get(name)) for name, folder in rows.items()}
 
 
 def take_over_base(run: RunFolder, previous: list[RunFolder], keys: dict[str, str]) -> RunFolder | None:
@@ -96,7 +97,7 @@ def take_over_base(run: RunFolder, previous: list[RunFolder], keys: dict[str, st
         request = request_of(earlier, LAST_REQUEST)
         if request is None or request.get("base") != keys or seal_faults(earlier / EVALUATION):
             continue
-        places = [Path(SETS, name, "predictions.jsonl") if name else Path("predictions.jsonl") for name in keys]
+        places = [Path(SETS, name, PREDICTIONS) if name else Path(PREDICTIONS) for name in keys]
         found = [[line for line in read_lines(earlier / EVALUATION / place, "model", "id") if line["model"] == "base"] for place in places]
         for place, lines in zip(places, found, strict=True):
             text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
@@ -126,7 +127,7 @@ def _interrupted_request(context: RunContext, key: str) -> EvaluationRequest | N
     folder = context.run / EVALUATING
     try:
         request = context.run.find(EVALUATION_REQUEST)
-        if request is None and any(folder.rglob(_PREDICTIONS)):
+        if request is None and any(folder.rglob(PREDICTIONS)):
             _warn_of([f"{Path(EVALUATION_REQUEST.name).name} is missing"], folder, context)
         if request is None or request["key"] != key:
             return None
@@ -166,13 +167,13 @@ def _copy_last_evaluation(run: RunFolder) -> None:
         shutil.copytree(run / EVALUATION, copy, dirs_exist_ok=True)
         (copy / SEAL).unlink(missing_ok=True)
         seal_files(copy, _kept(copy))
-        for path in copy.rglob(_PREDICTIONS):
+        for path in copy.rglob(PREDICTIONS):
             write_sums(path)
 
 
 def _kept(folder: Path) -> list[str]:
     """Return the files that another evaluation takes over as they are: rows, and results of probes. Each is written in one go."""
-    names = ("rows.jsonl", *(Path(probe.file.name).name for probe in PROBES.values()))
+    names = (ROWS, *(Path(probe.file.name).name for probe in PROBES.values()))
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.name in names)
 
 
@@ -182,7 +183,7 @@ def _drop_changed(folder: Path) -> list[str]:
     Of the rest, only what another evaluation takes over stays sealed: it writes everything else again.
     """
     found = []
-    for path in sorted(folder.rglob(_PREDICTIONS)):
+    for path in sorted(folder.rglob(PREDICTIONS)):
         if count := drop_changed_lines(path):
             found.append(f"{path.relative_to(folder)}: {counted(count, 'line', 'are')} missing or changed")
     for name in read_seal(folder) or {}:
@@ -219,7 +220,7 @@ def write_set_rows(run: RunFolder, recipe: Recipe, sets: dict[str, SetRequest], 
         remove_folder(run / EVALUATING / SETS / name)
         unseal_files(run / EVALUATING, [f"{SETS}/{name}"])
     for name in recipe.evaluation.also:
-        write_atomically(run / EVALUATING / SETS / name / "rows.jsonl", b"".join(set_rows(run.path, recipe, name)))
+        write_atomically(run / EVALUATING / SETS / name / ROWS, b"".join(set_rows(run.path, recipe, name)))
 
 
 def predictions_key(recipe: Recipe, train: str, bits: int) -> str:

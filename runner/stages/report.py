@@ -5,12 +5,12 @@ from ..reporting.model_card import write_cards
 from ..reporting.report import write_report
 from ..reporting.verdicts import failed_gates, gate_lines
 from ..runtime.metrics_file import Metrics
-from ..runtime.run_files import METRICS
+from ..runtime.run_files import METRICS, REPORT
 from ..runtime.run_folder import RunFolder
 from .context import RunContext
 
 NAME = "report"
-OUTPUTS = ("report.html",)
+OUTPUTS = (REPORT,)
 OPTIONAL_OUTPUTS: tuple[str, ...] = ()
 FINAL = False
 

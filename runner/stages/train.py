@@ -38,8 +38,10 @@ from ..runtime.checkpoints import INCOMPLETE, TRAINED, fault, newest, other_trai
 from ..runtime.child_process import run_child
 from ..runtime.machine import package_versions
 from ..runtime.run_files import (
+    FIT_FORECAST,
     KERNELS,
     LOCK,
+    PEAK_MEMORY,
     STEP_LOG,
     TIMING,
     TOKENS,
@@ -56,8 +58,8 @@ from . import smoke_test
 from .context import RunContext
 
 NAME = "train"
-OUTPUTS = ("model", STEP_LOG, "tokens.json", "training.json", "lock.json", "rendered")
-OPTIONAL_OUTPUTS = ("memory.json", "fit.json", TIMING.name, KERNELS.name)
+OUTPUTS = ("model", STEP_LOG, TOKENS.name, TRAINING_END.name, LOCK.name, "rendered")
+OPTIONAL_OUTPUTS = (PEAK_MEMORY.name, FIT_FORECAST.name, TIMING.name, KERNELS.name)
 FINAL = True
 NOT_MODEL = ("checkpoint-*", "debug.log", "runs", "README.md")
 

@@ -32,7 +32,7 @@ from ..resources.model_checks import another_attention, beyond_the_context
 from ..runtime.checkpoints import INTERRUPTED, SAVED
 from ..runtime.machine import this_machine
 from ..runtime.progress import Progress, report_user_errors
-from ..runtime.run_files import TOKENS
+from ..runtime.run_files import RECIPE, TOKENS
 from ..runtime.run_folder import RunFolder
 from . import batches, chat_data, classification, cpu_lora, kernels, loss, text_data
 from .attention_watch import watch_first_batch
@@ -81,7 +81,7 @@ class RecipekitPlugin(BasePlugin):
         limit_hub_client()
         write_no_debug_log()
         remember_missing_weights()
-        self.progress = Progress(Path("progress.jsonl"))
+        self.progress = Progress()
         self.callback = RunCallback(self.progress)
         self.tokenizer: Any = None
         self.shared_block: dict[str, list[int]] | None = None
@@ -132,7 +132,7 @@ class RecipekitPlugin(BasePlugin):
 
     def _check_rows(self, cfg: Any, prepared: Prepared) -> None:
         """End the training if its rows, or those to evaluate on, cannot be used or do not fit in memory."""
-        recipe = with_micro_batch_size(load_recipe("recipe.yml").recipe, cfg.micro_batch_size)
+        recipe = with_micro_batch_size(load_recipe(RECIPE).recipe, cfg.micro_batch_size)
         faults = prepared.faults + dropped_faults(prepared.report, cfg.excess_length_strategy, recipe.data.max_dropped)
         faults = faults or evaluation_faults(cfg, self.tokenizer, recipe)
         faults = faults or too_large(recipe, cfg.base_model, cfg.num_labels or 0, _forward_pass(cfg, recipe, prepared.train))

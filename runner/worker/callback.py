@@ -46,27 +46,24 @@ class RunCallback(TrainerCallback):
         self.movement = MovementCheck()
 
     def attach(self, trainer: Any) -> None:
-        """Wrap the trainer's methods. Count every batch's tokens without padding. Keep evaluations from affecting training: their loader
-        draws a random number, so that a training stopped before a due evaluation would continue differently. And keep an ended training
-        from taking another step: transformers checks for the end after a step, never before the first."""
+        """Follow this trainer, where transformers has no event for it: its micro-batches are counted, its evaluations leave the random
+        state as it was, and an ended training takes no step."""
         self.trainer = trainer
-        training_step, evaluate, run_epoch = trainer.training_step, trainer.evaluate, trainer._run_epoch
+        self._count_tokens(trainer)
+        keep_random_state_in_evaluations(trainer)
+        take_no_step_after_the_end(trainer)
 
-        def counting(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+    def _count_tokens(self, trainer: Any) -> None:
+        """Count the tokens of every micro-batch without padding; each is also a sign of life for the watchdog."""
+        training_step = trainer.training_step
+
+        def counted_step(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
             mask = inputs.get("attention_mask")
             self.tokens += int(block_tokens(inputs) if mask is None else (mask > 0).sum())
             beat()
             return training_step(model, inputs, *args, **kwargs)
 
-        def apart(*args: Any, **kwargs: Any) -> Any:
-            with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else []):
-                return evaluate(*args, **kwargs)
-
-        def unless_ended(*args: Any, **kwargs: Any) -> None:
-            if not trainer.control.should_training_stop:
-                run_epoch(*args, **kwargs)
-
-        trainer.training_step, trainer.evaluate, trainer._run_epoch = counting, apart, unless_ended
+        trainer.training_step = counted_step
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if threading.current_thread() is threading.main_thread():  # Ray Train uses another thread, where no handler can be set
@@ -195,6 +192,29 @@ class RunCallback(TrainerCallback):
             reason = EARLY_STOPPING if self.stopped_early and state.global_step < state.max_steps else ""
             taken = {"steps": state.global_step, "planned_steps": state.max_steps, "tokens": tokens, "seconds": seconds}
             self.progress.event(TRAINED, reason=reason, **taken)
+
+
+def keep_random_state_in_evaluations(trainer: Any) -> None:
+    """Have evaluations leave torch's random state as it was. Their loader draws a number: a training that was stopped before an evaluation
+    was due would otherwise continue with other numbers."""
+    evaluate = trainer.evaluate
+
+    def with_own_random_state(*args: Any, **kwargs: Any) -> Any:
+        with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else []):
+            return evaluate(*args, **kwargs)
+
+    trainer.evaluate = with_own_random_state
+
+
+def take_no_step_after_the_end(trainer: Any) -> None:
+    """Skip the epochs of a training that resumes at its end: transformers checks for the end after a step, never before the first."""
+    run_epoch = trainer._run_epoch
+
+    def unless_ended(*args: Any, **kwargs: Any) -> None:
+        if not trainer.control.should_training_stop:
+            run_epoch(*args, **kwargs)
+
+    trainer._run_epoch = unless_ended
 
 
 def log_until(args: TrainingArguments, state: TrainerState) -> Path:

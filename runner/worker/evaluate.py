@@ -19,7 +19,7 @@ from ...schemas.evaluation_sections import without_reasoning
 from ..models.template_rows import for_template
 from ..runtime.line_sums import append_lines
 from ..runtime.progress import Progress, read_lines, refusing
-from ..runtime.run_files import EVALUATING, EVALUATION_REQUEST, SETS, TRAIN_ROWS, SetRequest
+from ..runtime.run_files import EVALUATING, EVALUATION_CONFIG, EVALUATION_REQUEST, MASKS, PREDICTIONS, ROWS, SETS, TRAIN_ROWS, SetRequest
 from ..runtime.run_folder import RunFolder
 from .batch_progress import BatchProgress
 from .generation import Reply, generate, in_memory
@@ -32,8 +32,7 @@ from .packing import Piece, pieces
 from .tokenization import load as load_config
 from .tokenization import of_record_type, prompt_ids, refuse, segments, tokenise
 
-MASK_ROWS, MASKS = Path(EVALUATING, "mask_rows.jsonl"), 3
-CONFIG = f"{EVALUATING}/axolotl.yml"  # rendered for this machine, which may differ from the one that trained
+MASK_ROWS, SHOWN = Path(EVALUATING, "mask_rows.jsonl"), 3
 
 
 class HeldOut(NamedTuple):
@@ -47,11 +46,11 @@ class HeldOut(NamedTuple):
 def main() -> None:
     """Answer the request."""
     request = RunFolder(Path()).read(EVALUATION_REQUEST)
-    progress = Progress(Path("progress.jsonl"))
+    progress = Progress()
     whole = SetRequest(key=request["key"], record_type="", generate=request["generate"], generation=request["generation"])
     asked = {Path(EVALUATING): whole}
     asked |= {Path(EVALUATING, SETS, name): found for name, found in request["sets"].items()}
-    cfg, tokenizer = load_config(CONFIG)
+    cfg, tokenizer = load_config(EVALUATION_CONFIG)
     write_masks(cfg, tokenizer)
     if cfg.record_type == "classification":
         from .evaluate_classification import classify
@@ -60,7 +59,7 @@ def main() -> None:
             classify(folder, request, cfg, tokenizer, progress)
         return
     held_out = [
-        HeldOut(folder / "predictions.jsonl", _prepared(of_record_type(cfg, part["record_type"]), tokenizer, folder / "rows.jsonl"), part)
+        HeldOut(folder / PREDICTIONS, _prepared(of_record_type(cfg, part["record_type"]), tokenizer, folder / ROWS), part)
         for folder, part in asked.items()
     ]
     answered = BatchProgress(progress, "evaluate", 2 * sum(len(part.rows) for part in held_out))
@@ -96,11 +95,11 @@ def _answer(loaded: LoadedModel, held_out: HeldOut, answered: BatchProgress) -> 
 def write_masks(cfg: Any, tokenizer: Any) -> None:
     """Write evaluating/masks.jsonl: the first training rows as text, in trained and masked segments."""
     with Path(TRAIN_ROWS).open(encoding="utf-8") as stream:
-        MASK_ROWS.write_text("".join(islice(stream, MASKS)), encoding="utf-8")
+        MASK_ROWS.write_text("".join(islice(stream, SHOWN)), encoding="utf-8")
     rows = [
         {"id": row["id"], "label": row.get("label"), "segments": segments(row, tokenizer)} for row in tokenise(cfg, tokenizer, MASK_ROWS)
     ]
-    MASK_ROWS.with_name("masks.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    MASK_ROWS.with_name(MASKS).write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
 def _prepared(cfg: Any, tokenizer: Any, path: Path) -> list[dict[str, Any]]:
@@ -201,5 +200,5 @@ def row_seed(seed: int, row_id: str) -> int:
 
 
 if __name__ == "__main__":
-    with refusing(Progress(Path("progress.jsonl"))):
+    with refusing(Progress()):
         main()

@@ -12,7 +12,7 @@ from typing import Any
 from ..evaluation.classification import BASELINES
 from ..runtime.line_sums import append_lines
 from ..runtime.progress import Progress, read_lines
-from ..runtime.run_files import TRAIN_ROWS, EvaluationRequest
+from ..runtime.run_files import PREDICTIONS, ROWS, TRAIN_ROWS, EvaluationRequest
 from .classification import tokenise_rows
 from .generation import in_memory, label_probabilities
 from .loading import load, reference_of
@@ -24,8 +24,8 @@ TUNED = "tuned"
 
 def classify(folder: Path, request: EvaluationRequest, cfg: Any, tokenizer: Any, progress: Progress) -> None:
     """Predict the folder's rows. Rows longer than sequence_len are treated as in training: refused, dropped or truncated."""
-    predictions = folder / "predictions.jsonl"
-    labels, records = list(cfg.labels), read_lines(folder / "rows.jsonl")
+    predictions = folder / PREDICTIONS
+    labels, records = list(cfg.labels), read_lines(folder / ROWS)
     tokenised = tokenise_rows(records, tokenizer, labels, cfg.sequence_len, cfg.excess_length_strategy)
     if tokenised.long and cfg.excess_length_strategy == "raise":
         progress.event("refused", what=long_rows_fault("evaluation", tokenised.long, cfg.sequence_len))

@@ -112,5 +112,5 @@ def largest_difference(one: list[torch.Tensor], other: list[torch.Tensor]) -> fl
 
 
 if __name__ == "__main__":
-    with refusing(Progress(Path("progress.jsonl"))):
+    with refusing(Progress()):
         main()

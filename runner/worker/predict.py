@@ -16,14 +16,13 @@ from typing import Any
 from ..models.reference import ModelReference
 from ..runtime.line_sums import append_lines
 from ..runtime.progress import Progress, each_line, refusing
-from ..runtime.run_files import PREDICT_REQUEST
+from ..runtime.run_files import PREDICT_REQUEST, PREDICTED, ROWS
 from ..runtime.run_folder import RunFolder
 from .batch_progress import BatchProgress
 from .generation import Reply, generate, in_memory, label_probabilities
 from .loading import LoadedModel, load
 from .tokenization import RefusedMessages
 
-ROWS, PREDICTIONS = Path("rows.jsonl"), Path("predicted.jsonl")
 WINDOW = 32  # batches; rows are sorted by length within a window, to pad less
 
 Numbered = list[tuple[int, dict[str, Any]]]
@@ -32,8 +31,8 @@ Numbered = list[tuple[int, dict[str, Any]]]
 def main() -> None:
     """Answer the request."""
     request = RunFolder(Path()).read(PREDICT_REQUEST)
-    progress = Progress(Path("progress.jsonl"))
-    done = [len(line["rows"]) for line in each_line(PREDICTIONS, "rows")]  # of each batch
+    progress = Progress()
+    done = [len(line["rows"]) for line in each_line(Path(PREDICTED), "rows")]  # of each batch
     reference, settings = ModelReference(**request["model"]), request["settings"]
     kind = request["record_type"]
     loaded = load(reference, "classification" if kind == "classification" else "causal", chats=kind == "chat")
@@ -46,13 +45,13 @@ def main() -> None:
         found = in_memory(lambda rows: predict(loaded, rows, settings), [row for _, row in batch])
         numbers = [number for number, _ in batch]
         line = json.dumps({"rows": list(zip(numbers, found, strict=True))}, ensure_ascii=False) + "\n"
-        append_lines(PREDICTIONS, [line.encode()])
+        append_lines(Path(PREDICTED), [line.encode()])
         answered.add(len(batch))
 
 
 def _batches(size: int, prepare: Callable[[dict[str, Any]], dict[str, Any]]) -> Iterator[Numbered]:
     """Yield the usable rows, with their numbers, always in the same batches: sorted by length within a window."""
-    with ROWS.open(encoding="utf-8") as stream:
+    with Path(ROWS).open(encoding="utf-8") as stream:
         rows = ((number, json.loads(line)) for number, line in enumerate(stream))
         asked = ((number, prepare(row)) for number, row in rows if row["fields"])
         while window := sorted(islice(asked, size * WINDOW), key=lambda pair: (len(pair[1]["ids"]), pair[0])):
@@ -142,5 +141,5 @@ def _perplexity(nll: float, tokens: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    with refusing(Progress(Path("progress.jsonl"))):
+    with refusing(Progress()):
         sys.exit(main())

@@ -14,7 +14,7 @@ import torch
 from ..evaluation.blimp import files
 from ..evaluation.probes import PROBES
 from ..runtime.progress import Progress, refusing
-from ..runtime.run_files import EVALUATING, PROBES_REQUEST
+from ..runtime.run_files import EVALUATING, EVALUATION_CONFIG, PROBES_REQUEST
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import seal_files, unseal_files
 from .loss import unwrapped
@@ -24,13 +24,13 @@ POSITIONS = 8  # the last tokens of a prompt: more columns would not fit on a pa
 
 def main() -> None:
     """Answer evaluating/probes_request.json."""
-    from .evaluate import CONFIG, models
+    from .evaluate import models
     from .tokenization import load as load_config
 
     request = RunFolder(Path()).read(PROBES_REQUEST)
-    progress = Progress(Path("progress.jsonl"))
+    progress = Progress()
     keys, asked = request["keys"], request["asked"]
-    cfg, tokenizer = load_config(CONFIG)
+    cfg, tokenizer = load_config(EVALUATION_CONFIG)
     if cfg.record_type == "classification":  # the only probe for a classification
         from .sample_prompts import labels
 
@@ -154,5 +154,5 @@ def last_norm(model: Any) -> Any:
 
 
 if __name__ == "__main__":
-    with refusing(Progress(Path("progress.jsonl"))):
+    with refusing(Progress()):
         main()

@@ -7,7 +7,7 @@ from ...schemas.base.errors import UserError
 from ..evaluation.sentiment import GROUP_OF
 from ..models.reference import ModelReference
 from ..runtime.progress import read_lines
-from ..runtime.run_files import EVALUATING
+from ..runtime.run_files import EVALUATING, PREDICTIONS, ROWS
 from .generation import label_probabilities
 from .loading import LoadedModel, load
 from .sample_prompts import answers
@@ -29,9 +29,9 @@ def prompt_emotions(rows: Path) -> dict[str, str]:
 
 def replies_to_rows() -> tuple[Replies, int]:
     """Return each model's replies to the evaluated rows that name an emotion, and how many rows name none."""
-    emotions, rows = prompt_emotions(Path(EVALUATING, "rows.jsonl")), read_lines(Path(EVALUATING, "rows.jsonl"))
+    emotions, rows = prompt_emotions(Path(EVALUATING, ROWS)), read_lines(Path(EVALUATING, ROWS))
     replies: Replies = {"base": [], "tuned": []}
-    for line in read_lines(Path(EVALUATING, "predictions.jsonl")):
+    for line in read_lines(Path(EVALUATING, PREDICTIONS)):
         if line["id"] in emotions:
             replies[line["model"]].append((emotions[line["id"]], line["reply"]))
     return replies, len(rows) - len(emotions)

@@ -99,7 +99,7 @@ def _template_name(cfg: Any) -> str:
 
 def refuse(what: str) -> NoReturn:
     """Report why there is nothing to do, and end this process."""
-    Progress(Path("progress.jsonl")).event("refused", what=what)
+    Progress().event("refused", what=what)
     raise SystemExit(1)
 
 

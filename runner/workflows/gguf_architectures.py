@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import gguf
 import numpy as np
 
+from ..models.size import widths
+
 
 class Architecture(NamedTuple):
     """How llama.cpp computes a model. `rotates_pairs`: neighbouring values are rotated together, so queries and keys are reordered;
@@ -54,7 +56,7 @@ def faults(config: dict[str, Any]) -> Iterator[str]:
         yield "its layers have biases; only Qwen2's own are written as GGUF"
     if window := _window_fault(name, config):
         yield window
-    if name == "Gemma2ForCausalLM" and config["query_pre_attn_scalar"] != head_dim(config):
+    if name == "Gemma2ForCausalLM" and config["query_pre_attn_scalar"] != widths(config).head:
         yield "its queries are not scaled by the size of a head, as in Gemma 2 2B and 9B"
     if name == "Phi3ForCausalLM" and config.get("partial_rotary_factor", 1.0) != 1.0:
         yield "only a part of each head is rotated (partial_rotary_factor)"
@@ -72,11 +74,6 @@ def _window_fault(name: str, config: dict[str, Any]) -> str | None:
     if isinstance(window, int) and window < config["max_position_embeddings"] and name != "LlamaForCausalLM":
         return "its attention has a sliding window; only full attention is written as GGUF"
     return None
-
-
-def head_dim(config: dict[str, Any]) -> int:
-    """Return the size of an attention head."""
-    return config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
 
 
 def _rope(config: dict[str, Any]) -> dict[str, Any]:
@@ -108,7 +105,7 @@ def rope_tensors(config: dict[str, Any]) -> dict[str, np.ndarray]:
         return {name: np.array(rope[key], dtype=np.float32) for key, name in _FACTORS.items()}
     if rope_kind(config) != "llama3":
         return {}
-    dim = head_dim(config)
+    dim = widths(config).head
     frequencies = rope_theta(config) ** (-np.arange(0, dim, 2, dtype=np.float64) / dim)
     turns = rope["original_max_position_embeddings"] * frequencies / (2 * math.pi)  # of each pair within the original context
     low, high = rope["low_freq_factor"], rope["high_freq_factor"]
@@ -118,7 +115,7 @@ def rope_tensors(config: dict[str, Any]) -> dict[str, np.ndarray]:
 
 def add_config(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
     """Add the model's sizes and constants."""
-    heads, size = config["num_attention_heads"], head_dim(config)
+    heads, size = config["num_attention_heads"], widths(config).head
     writer.add_vocab_size(config["vocab_size"])
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(config["hidden_size"])

@@ -36,11 +36,10 @@ from ..runtime.console import Display
 from ..runtime.line_sums import cut_changed_lines, sums_of
 from ..runtime.machine import package_versions, this_machine
 from ..runtime.progress import each_line
-from ..runtime.run_files import PREDICT_REQUEST
+from ..runtime.run_files import PREDICT_REQUEST, PREDICTED, PROGRESS, RECIPE, ROWS
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import seal_faults, seal_files
 
-ROWS, PREDICTIONS = "rows.jsonl", "predicted.jsonl"
 SHOWN = 5  # rows without a prediction to name
 
 
@@ -71,7 +70,7 @@ def job_of(
     settings = settings_of(target, given)
     if target.kind == "text" and (unused := [key for key, value in given.items() if value is not None]):
         raise UserError(f"--{unused[0].replace('_', '-')} has no effect: {target.name} was trained on texts, whose perplexity is predicted")
-    recipe = load_recipe(str(Path(target.run) / "recipe.yml")).recipe if target.run else None
+    recipe = load_recipe(str(Path(target.run) / RECIPE)).recipe if target.run else None
     generation = recipe.evaluation.generation if recipe else Generation()
     reading = _reading(target, file, source, recipe.data if recipe else None)
     asked: dict[str, Any] = {
@@ -217,11 +216,11 @@ def _prepare(work: RunFolder, key: str, job: Job, display: Display) -> None:
     for fault in faults:
         display.say("predict", f"{work.path}: {fault}: predicted again from the first row", "warning")
     if not faults and (before := work.find(PREDICT_REQUEST)) and before["key"] == key:
-        if (work / PREDICTIONS).exists() and cut_changed_lines(work / PREDICTIONS):
-            display.say("predict", f"{work / PREDICTIONS}: lines are missing or changed: predicted again from there", "warning")
+        if (work / PREDICTED).exists() and cut_changed_lines(work / PREDICTED):
+            display.say("predict", f"{work / PREDICTED}: lines are missing or changed: predicted again from there", "warning")
         return
     require_weights_of(job.model)
-    for name in (PREDICT_REQUEST.name, SEAL, PREDICTIONS, sums_of(Path(PREDICTIONS)).name, "progress.jsonl", "predict.log"):
+    for name in (PREDICT_REQUEST.name, SEAL, PREDICTED, sums_of(Path(PREDICTED)).name, PROGRESS, "predict.log"):
         (work / name).unlink(missing_ok=True)
     counts, faults = Counter[bool](), []
     write_atomically(work / ROWS, _row_lines(job.reading, counts, faults))
@@ -258,7 +257,7 @@ def _absolute(model: ModelReference) -> ModelReference:
 
 def _run(work: RunFolder, display: Display) -> None:
     """Have the worker predict the remaining rows."""
-    done = sum(len(line["rows"]) for line in each_line(work / PREDICTIONS, "rows"))
+    done = sum(len(line["rows"]) for line in each_line(work / PREDICTED, "rows"))
     total = work.read(PREDICT_REQUEST)["rows"]
     if done == total:
         return
@@ -278,7 +277,7 @@ def _run(work: RunFolder, display: Display) -> None:
 
 def rows_with_predictions(work: RunFolder) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Yield each row with its prediction, in the order of the file; a missing prediction has an `error`."""
-    batches = each_line(work / PREDICTIONS, "rows")
+    batches = each_line(work / PREDICTED, "rows")
     known: dict[int, dict[str, Any]] = {}
     with (work / ROWS).open("rb") as stream:
         for number, line in enumerate(stream):

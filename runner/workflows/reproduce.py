@@ -15,7 +15,7 @@ from ..runtime.checkpoints import INTERRUPTED, STOP_AT
 from ..runtime.console import Display
 from ..runtime.machine import this_machine
 from ..runtime.progress import read_lines
-from ..runtime.run_files import LOCK, MANIFEST, ORIGINS, SMOKE_KEYS, STEP_LOG
+from ..runtime.run_files import LOCK, MANIFEST, ORIGINS, PROGRESS, RECIPE, SMOKE_KEYS, STEP_LOG
 from ..runtime.run_folder import RunFolder, create
 from ..runtime.seals import require_sealed
 from ..stages import data, generate, train
@@ -151,7 +151,7 @@ def _require_trained(run: RunFolder) -> None:
     if "train" not in run.stages or not (run / "model").is_dir():
         what = f"has not finished training: it is {run.state}"
         raise UserError(Problem(run.path, what, run.completion_hint(), "not-trained"))
-    if absent := [name for name in ("recipe.yml", MANIFEST.name, STEP_LOG, LOCK.name) if not (run / name).is_file()]:
+    if absent := [name for name in (RECIPE, MANIFEST.name, STEP_LOG, LOCK.name) if not (run / name).is_file()]:
         raise UserError(Problem(run.path, f"has no {absent[0]}: nothing to compare with", rule="not-a-run"))
     require_sealed(run / "model")
 
@@ -172,7 +172,7 @@ def _new_run(run: RunFolder, loaded: LoadedRecipe, records: Path, root: Path) ->
     status = run.status
     kept = {name: key for name, key in run.stages.items() if name in (generate.NAME, data.NAME)}
     again = create(loaded.recipe.name, kept[data.NAME], root / REPRODUCTIONS)
-    for name in ("recipe.yml", ORIGINS.name, SMOKE_KEYS.name):
+    for name in (RECIPE, ORIGINS.name, SMOKE_KEYS.name):
         if (run / name).is_file():
             shutil.copy2(run / name, again / name)
     link_folder(records, again / "data")
@@ -196,7 +196,7 @@ def _train(again: RunFolder, loaded: LoadedRecipe, job: TrainingJob, stop: int, 
         except Interrupted:
             raise
         except UserError:
-            stopped = [line for line in read_lines(again / "progress.jsonl") if line["event"] == INTERRUPTED]
+            stopped = [line for line in read_lines(again / PROGRESS) if line["event"] == INTERRUPTED]
             if not stop or not any(line["step"] == stop for line in stopped):
                 raise
         finally:

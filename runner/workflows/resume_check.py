@@ -28,7 +28,7 @@ from ..runtime.checkpoints import KILL_AT, KILL_AT_END, NEVER_BETTER, newest
 from ..runtime.child_process import run_child
 from ..runtime.machine import Machine, this_machine
 from ..runtime.progress import read_lines
-from ..runtime.run_files import STEP_LOG, TRAIN_ROWS
+from ..runtime.run_files import RECIPE, STEP_LOG, TRAIN_ROWS
 from ..worker.compare_checkpoints import CLOCK, difference, differences, first_other_line
 
 Listener = Callable[[dict[str, Any]], None]
@@ -136,7 +136,7 @@ class TrainingTrial:
         """Return the same training in another folder, not yet started."""
         for name in ("data", "rendered"):
             shutil.copytree(self.folder / name, folder / name)
-        shutil.copy2(self.folder / "recipe.yml", folder)
+        shutil.copy2(self.folder / RECIPE, folder)
         return TrainingTrial(folder, self.plan, self.listener)
 
     def compare(self, other: "TrainingTrial", steps: int) -> dict[str, str]:
@@ -157,7 +157,7 @@ def prepare(loaded: LoadedRecipe, root: Path, folder: Path, listener: Listener) 
     machine, model = this_machine(), resolve_model(loaded.recipe.model, root, loaded.is_smoke)
     batch = locked_batch(loaded, machine, manifest, folder / TRAIN_ROWS, model.path)
     planned = make_job(with_batch(loaded, batch), manifest, machine, model)
-    write_atomically(folder / "recipe.yml", to_yaml(loaded.document.data).encode())
+    write_atomically(folder / RECIPE, to_yaml(loaded.document.data).encode())
     planned.plan.write(folder)
     return TrainingTrial(folder, planned.plan, listener)
 

@@ -26,7 +26,7 @@ from ..runtime.console import Display
 from ..runtime.machine import this_machine
 from ..runtime.metrics_file import Metrics
 from ..runtime.resolved_values import changed_values, effective_values
-from ..runtime.run_files import MANIFEST, METRICS, ORIGINS, SMOKE_KEYS
+from ..runtime.run_files import MANIFEST, METRICS, ORIGINS, RECIPE, SMOKE_KEYS
 from ..runtime.run_folder import RunFolder, all_runs, create, find_run
 from ..runtime.seals import seal_files
 from ..stages import data as data_stage
@@ -174,9 +174,9 @@ def _already_done(context: RunContext) -> Outcome | None:
 def _new_run(loaded: LoadedRecipe, root: Path) -> RunFolder:
     """Create a run's directory with the recipe, the origin of its values, and no completed stage."""
     run = create(loaded.recipe.name, key_of(loaded.document.data), root)
-    write_atomically(run / "recipe.yml", to_yaml(loaded.document.data).encode())
+    write_atomically(run / RECIPE, to_yaml(loaded.document.data).encode())
     run.write(ORIGINS, {dotted(path): found.origin_text for path, found in effective_values(loaded).items()})
-    seal_files(run.path, ("recipe.yml", ORIGINS.name))
+    seal_files(run.path, (RECIPE, ORIGINS.name))
     run.update(recipe=loaded.recipe.name, file=str(loaded.path.absolute()), state="running", stages={}, started=round(time.time(), 3),
                smoke=loaded.is_smoke)  # fmt: skip
     if loaded.full:

@@ -21,6 +21,7 @@ from typing import Any
 from .command_parts import Part
 from .disk_faults import TEARING, Disk, Fault
 from .faulty_command import forked, forked_with, place
+from .waiting import exit_code
 
 CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 4096, 16384, 1 << 18
 SECONDS = 120  # for the forks of one operation
@@ -111,7 +112,7 @@ class WorldsDisk(Disk):
         if (fork := os.fork()) == 0:
             self.command = os.getpid()
             return self._enter(number, copy)
-        self._note(number, ended(fork))
+        self._note(number, _ended(fork))
 
     def _fork_both(self, number: int) -> None:
         """A child of the command: its fork goes on when the command's fork is there, and this process when both have ended."""
@@ -131,7 +132,7 @@ class WorldsDisk(Disk):
             return None
         self.of_child.value = fork
         self.asked.value = number
-        self.code.value = ended(fork)
+        self.code.value = _ended(fork)
         while self.asked.value:
             time.sleep(0.001)
 
@@ -144,7 +145,7 @@ class WorldsDisk(Disk):
             self._enter(number, self.worlds / f"{number:04}")
             self.of_command.value = os.getpid()
             return
-        self._note(number, ended(fork))
+        self._note(number, _ended(fork))
         self.asked.value = 0
 
     def _note(self, number: int, code: int) -> None:
@@ -195,16 +196,10 @@ def left_by(part: Part, kind: str, wanted: list[int], folder: Path) -> Iterator[
     shutil.rmtree(worlds)
 
 
-def ended(process: int) -> int:
-    """The exit code of this child; one that does not end is killed."""
-    deadline = time.monotonic() + SECONDS
-    while True:
-        found, status = os.waitpid(process, os.WNOHANG)
-        if found:
-            return os.waitstatus_to_exitcode(status)
-        if time.monotonic() > deadline:
-            os.kill(process, signal.SIGKILL)
-        time.sleep(0.002)
+def _ended(fork: int) -> int:
+    """The exit code of this fork; that of a killed one if it does not end."""
+    code = exit_code(fork, SECONDS)
+    return -signal.SIGKILL if code is None else code
 
 
 def open_files() -> dict[int, str]:

@@ -1,5 +1,7 @@
 """Waiting for something that another process or thread does."""
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -20,6 +22,20 @@ def wait_until(condition: Callable[[], Found | None], process: subprocess.Popen 
             raise AssertionError(process.communicate()[1] if process else "what was waited for did not come")
         time.sleep(0.02)
     return found
+
+
+def exit_code(child: int, seconds: float) -> int | None:
+    """The exit code of this process's own child; None for one that was killed because it took longer."""
+    deadline = time.monotonic() + seconds
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return None
+        time.sleep(0.002)
 
 
 def process_state(pid: int | str) -> str:

@@ -8,17 +8,16 @@ import gc
 import json
 import os
 import runpy
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from .paths import ROOT
+from .waiting import exit_code
 
 PRELOADED = ("axolotl.cli.main", "recipekit.runner.cli.main", "recipekit.runner.workflows.run", "recipekit.runner.worker.merge")
 
@@ -101,20 +100,6 @@ def become(request: dict[str, Any]) -> None:
     else:
         sys.argv = [kind, *rest]
         runpy.run_path(kind, run_name="__main__")
-
-
-def exit_code(child: int, timeout: float) -> int | None:
-    """The exit code of the fork; None for one that was ended because it took longer."""
-    deadline = time.monotonic() + timeout
-    while True:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        if time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return None
-        time.sleep(0.02)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import click
 
 from ....schemas.base.errors import UserError
 from ....schemas.recipe import LoadedRecipe, load_recipe, load_sweep
-from ...runtime.run_files import MANIFEST, SMOKE_KEYS
+from ...runtime.run_files import MANIFEST, REPORT, SMOKE_KEYS
 from ..options import json_option, print_json, runs_dir_option, set_option
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def require_train_extra() -> None:
 
 def print_outcome(outcome: "Outcome", as_json: bool) -> None:
     """Print the metrics and the path of the report on stdout, and the next command on stderr."""
-    report = outcome.run / "report.html"
+    report = outcome.run / REPORT
     if as_json:
         facts = {"run": str(outcome.run.path), "state": outcome.run.status["state"], "stages": outcome.stages,
                  "metrics": outcome.metrics, "report": str(report)}  # fmt: skip
