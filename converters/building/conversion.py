@@ -236,7 +236,7 @@ def untracked(name: str, item: Record | Drop, keys: KeyUse) -> Record | Drop:
     uses: list[ShapeUse] = [row.value.use for row in rows]
     if isinstance(item, Record):
         record = keys.untracked(item, uses)
-        item = next((drop for row in rows if (drop := refusal(row, name, "messages" in record.fields))), record)
+        item = next((drop for row in rows if (drop := refusal(row, name, record.fields))), record)
     for use in uses:
         if isinstance(item, Drop):
             use.dropped = True

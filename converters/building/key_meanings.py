@@ -1,10 +1,11 @@
 """Keys in rows of other tools that change what should be trained. A row is refused if its converter does not read one."""
 
+import re
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
-from ..reading.records import GENERATED_BY, Drop, Row
+from ..reading.records import GENERATED_BY, Drop, RecordValue, Row
 from ..sources.registry import Converter
 from ..sources.verdicts import (
     CUT,
@@ -65,7 +66,7 @@ def _is_reasoning(value: Any) -> bool:
 _SENTENCE = 4  # words
 _PREFERENCE = "preference data is not trained: keep only the preferred replies"
 _MEDIA = "only text is trained"
-_REASONING = "reasoning before the reply"
+REASONING = "reasoning before the reply"
 _OTHER_SPLIT = "a row of a test or validation split: filter it into a source of its own"
 EARLIER = ("history", "chat_history", "conversation_history", "dialogue_history", "previous_messages", "previous_utterance")
 SPLITS = ("split", "data_split", "dataset_split", "split_name", "partition", "set", "set_type", "data_type", "dataset", "subset", "fold",
@@ -74,15 +75,11 @@ _CHOICES = "the choices of the question"
 _CUT = "a text that was cut off"
 # key -> (when its value is significant, why the row cannot be trained without it)
 MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    **dict.fromkeys(("system", "system_prompt", "system_message", "system_instruction"), (_filled, "a system prompt")),
-    **dict.fromkeys(("tools", "functions", "available_tools"), (_filled, "tools that the replies call")),
+    **dict.fromkeys(("system", "system_prompt", "system_message", "system_instruction", "meta_instruction"), (_filled, "a system prompt")),
+    **dict.fromkeys(("tools", "functions", "available_tools", "function_description"), (_filled, "tools that the replies call")),
     "tool_calls": (_filled, "calls of tools"),
     "function_call": (_filled, "a call of a tool"),
-    **dict.fromkeys(("reasoning_content", "thinking"), (_filled, _REASONING)),
-    **dict.fromkeys(
-        ("reasoning", "chain_of_thought", "complex_cot", "Complex_CoT", "cot", "thought", "thoughts", "thinking_trajectories"),
-        (_is_reasoning, _REASONING),
-    ),
+    **dict.fromkeys(("reasoning_content", "thinking"), (_filled, REASONING)),
     **dict.fromkeys(("corrected", "revised"), (_is_reasoning, "a better reply")),
     **dict.fromkeys(("image", "images", "image_path", "image_paths", "video", "videos", "audio", "audios"), (_filled, _MEDIA)),
     "rejected": (_filled, _PREFERENCE),
@@ -112,8 +109,12 @@ MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 for _spelt in (str.capitalize, str.upper, camel_case):
     MEANINGS |= {_spelt(key): meaning for key, meaning in MEANINGS.items() if _spelt(key) not in MEANINGS}
-_KEYS = frozenset(MEANINGS)
-OF_REPLIES = frozenset(key for key, (_, what) in MEANINGS.items() if what in (RATED, CUT, FLAGGED))
+_PLACES = {key: place for place, key in enumerate(MEANINGS)}  # the first of a row's keys is named
+# Also with the name of a model before it, as in `deepseek_reasoning`.
+_THOUGHT = re.compile(
+    r"(?:.*[_ ])?(?:reasoning(?:_trace)?|rationale|thinking|chain_of_thought|cot|thoughts?|thinking_trajector(?:y|ies))", re.IGNORECASE
+)
+OF_REPLIES = (RATED, CUT, FLAGGED)
 # They say which rows to train.
 _OF_ROWS = (*VERDICTS, "assignmentstatus", "assignment:status", *SPLITS, "is_test", "is_validation", "is_val", "is_dev", "is_valid",
             "is_train", "train", "trainable", "truncated")  # fmt: skip
@@ -126,24 +127,36 @@ def key_use(module: Converter, ignore_keys: Iterable[str] = ()) -> KeyUse:
     return KeyUse(ignored, partial(_significant_keys, ignored=ignored))
 
 
+def meaning(key: str) -> tuple[Callable[[Any], bool], str] | None:
+    """Return when the value of a key is significant, and why; None for a key that means nothing here."""
+    return MEANINGS.get(key) or ((_is_reasoning, REASONING) if _THOUGHT.fullmatch(str(key)) else None)
+
+
+@lru_cache(maxsize=64)  # rows of a source have few shapes
+def _with_meaning(keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(key for key in keys if key in HOLDERS or meaning(key))
+
+
 def _significant_keys(row: dict[str, Any], ignored: frozenset[str]) -> tuple[str, ...]:
     """Return the row's keys that must be read because of their values, and the paths of those within its metadata."""
-    if _KEYS.isdisjoint(row) and HOLDERS.isdisjoint(row):
-        return ()
-    found = [key for key, value in row.items() if key in MEANINGS and MEANINGS[key][0](value)]
-    found += [path for key in HOLDERS if (path := bad_within(key, row.get(key)))]
+    found: list[str] = []
+    for key in _with_meaning(tuple(row)):
+        if (meant := meaning(key)) and meant[0](row[key]):
+            found.append(key)
+        elif path := bad_within(key, row[key]):
+            found.append(path)
     return tuple(key for key in found if not is_ignored(key, ignored))
 
 
-def refusal(row: Row, converter: str, is_chat: bool) -> Drop | None:
-    """Return a drop if a significant key of the tracked row was not read, or None. A class or a rating of a text judges no reply."""
+def refusal(row: Row, converter: str, fields: RecordValue) -> Drop | None:
+    """Return a drop if a significant key of the tracked row was not read, or None. A class or a rating of a text judges no reply, and
+    nobody reasons before a label."""
     value: TrackedRow = row.value
-    for key in value.must_read and (*MEANINGS, *sorted(value.must_read - _KEYS)):
-        if key in value.must_read:
-            name = key.rpartition(".")[2]
-            if converter == "table" and ((key == "label" and "text" in value) or (name in OF_REPLIES and not is_chat)):
-                continue
-            how = "; keep_rows leaves such rows out" if converter == "table" and name.lower() in _OF_ROWS else ""
-            what = MEANINGS[key][1] if key in MEANINGS else said_by(key)
-            return Drop(row, "key_not_read", f"{key!r} ({what}) is not read by the converter {converter}{how}")
+    for key in sorted(value.must_read, key=lambda key: (_PLACES.get(key, len(_PLACES)), key)):
+        what = meant[1] if (meant := meaning(key)) else said_by(key)
+        is_of_reply = what in OF_REPLIES and "messages" not in fields or what == REASONING and "label" in fields
+        if converter == "table" and ((key == "label" and "text" in value) or is_of_reply):
+            continue
+        how = "; keep_rows leaves such rows out" if converter == "table" and key.rpartition(".")[2].lower() in _OF_ROWS else ""
+        return Drop(row, "key_not_read", f"{key!r} ({what}) is not read by the converter {converter}{how}")
     return None

@@ -15,7 +15,8 @@ from ..reading.delimiters import DELIMITERS, looks_like_data
 from ..reading.encodings import encoding_hint
 from ..reading.files import SourceFile, open_source
 from ..reading.readers import read_file
-from ..reading.records import Row
+from ..reading.records import Drop, Row
+from ..sources.key_paths import SeveralValues, row_for_each
 from .manifest import Manifest
 from .row_counts import Ledger
 
@@ -46,6 +47,7 @@ def check_budget(ledger: Ledger, allowed: float, files: Iterable[SourceFile] = (
 
 
 _WORDS = 3  # a longer key is a text
+_SEVERAL = re.compile(r"'(.+?)' has \d+ different values")
 _ROLE = re.compile(r"role is ('.*?'|\".*?\");")
 _OTHER_CONVERTER = (
     "set the converter's key options (recipe convert: --option KEY=VALUE), "
@@ -61,12 +63,19 @@ _NO_ROW_HINTS = {
 
 def _budget_hint(ledger: Ledger) -> str:
     """Return the setting that allows so many unusable rows; if most are unusable, suggest another converter. Unknown roles are mapped."""
-    roles = _role_hint(ledger)
+    mend = _role_hint(ledger) or several_hint(ledger.examples)
     if ledger.unusable > ledger.rows_in / 2:
-        return roles or "fix the rows, or choose a converter that reads them: recipe new NAME --data FILE proposes one"
+        return mend or "fix the rows, or choose a converter that reads them: recipe new NAME --data FILE proposes one"
     share = f"{share_of(ledger.unusable, ledger.rows_in):g}"
     dropped = f"allow this share to be dropped: data.max_dropped: {share} (--max-dropped {share})"
-    return f"{roles or 'fix the rows'}, or {dropped}"
+    return f"{mend or 'fix the rows'}, or {dropped}"
+
+
+def several_hint(drops: Iterable[Drop]) -> str:
+    """Return how to write a row for each of several values, as several people's answers to a question; "" if no row has several."""
+    found = (_SEVERAL.match(drop.detail) for drop in drops if drop.reason == SeveralValues.reason)
+    path = next((row_for_each(one[1]) for one in found if one), "")
+    return f"write a row for each answer that is to be trained, e.g. for all: jq -c '{path}' FILE > rows.jsonl" if path else ""
 
 
 def _role_hint(ledger: Ledger) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 _NOT_SUBMITTED = ("discarded", "draft", "pending")  # a response in Argilla
+_OF_JQ = re.compile(r"[A-Za-z_]\w*(?:\[\])*(?:\.[A-Za-z_]\w*(?:\[\])*)*", re.ASCII)
 _STEPS = re.compile(r"\[\]|[^.\[\]]+")
 
 
@@ -31,6 +32,11 @@ class TakenBack(NoValue):
 def is_path(name: str) -> bool:
     """Return whether a column's name may be a path."""
     return "." in name or "[]" in name
+
+
+def row_for_each(name: str) -> str:
+    """Return the filter of jq that writes a row for each value at a path, in the place of the path's first key; "" for other names."""
+    return f"(arrays[], objects) | .{name} as $one | .{_STEPS.findall(name)[0]} = $one" if _OF_JQ.fullmatch(name) else ""
 
 
 def first_key(row: Any, name: str) -> str:

@@ -3,11 +3,12 @@
     {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"},
                   {"role": "assistant", "content": "Hello!", "train": true}]}
 
-`train` on a message says whether it is trained; without it, the recipe's `roles_to_train` decides. OpenAI's `weight` (0 or 1) means the
-same. A content may be a list of text parts, the list of messages may be JSON text (in a CSV cell), and a system prompt may be in a key of
-its own. A row may be the list of messages itself. Other keys of a message are refused, unless `ignore_message_keys` lists them; `rating`,
-`finish_reason`, `error` and the like only where they say that the message is no good, also within its `metadata`. If each row is one
-message, `conversation_key` or `conversation_per_file` says which rows form a conversation.
+`train` on a message says whether it is trained; without it, the recipe's `roles_to_train` decides. OpenAI's `weight` (0 or 1) and swift's
+`loss` mean the same. A content may be a list of text parts, the list of messages may be JSON text (in a CSV cell) or an object of lists (as
+`datasets` writes it), and a system prompt may be in a key of its own. A row may be the list of messages itself. Other keys of a message are
+refused, unless `ignore_message_keys` lists them; `rating`, `finish_reason`, `error` and the like only where they say that the message is no
+good, also within its `metadata`. If each row is one message, `conversation_key` or `conversation_per_file` says which rows form a
+conversation.
 """
 
 import re
@@ -132,8 +133,8 @@ def message_of(
     if not isinstance(turn, dict):
         return {"role": None, "content": turn}
     role, content = turn.get(role_key), turn.get(content_key)
-    if isinstance(role, str):
-        role = role_of(role)
+    if isinstance(role, str | int):  # `is_human: true`, a speaker's number
+        role = role_of(str(role))
     message = {"role": role, "content": _joined(content) if isinstance(content, list) else content}
     _refuse_bad_within(turn, ignored)
     for key, value in turn.items():
@@ -141,9 +142,9 @@ def message_of(
             continue
         if key == "train" and isinstance(value, bool):
             message["train"] = value
-        elif key == "weight" and value is not None:
+        elif key in ("weight", "loss") and value is not None:
             if value not in (0, 1):
-                raise Unsupported(f"weight is {value!r}: only 0 (not trained) and 1 (trained) are allowed", "bad_weight")
+                raise Unsupported(f"{key} is {value!r}: only 0 (not trained) and 1 (trained) are allowed", "bad_weight")
             if value == 0 or role == "assistant":  # 1 is the default: it does not train a question
                 message["train"] = bool(value)
         elif is_verdict(key, value):
@@ -205,9 +206,19 @@ def _turns(row: Any, messages_key: str) -> list[Any]:
             turns = parse_json(text)
             if (key := duplicate_key(text.encode(), turns)) is not None:
                 raise Unsupported(repr(key), "duplicate_key")
+    if isinstance(turns, dict):
+        turns = rows_of_lists(turns)
     if not isinstance(turns, list) or not turns:
         raise Unsupported(f"expected a list under {messages_key!r}; {_what(row, messages_key)}", "no_messages")
     return turns
+
+
+def rows_of_lists(columns: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """Return the messages of an object of lists, as `datasets` writes a list of objects: {"role": [...], "content": [...]}."""
+    lists = [*columns.values()]
+    if not all(isinstance(values, list) for values in lists) or len({*map(len, lists)}) != 1:
+        return None
+    return [dict(zip(columns, values, strict=True)) for values in zip(*lists, strict=True)]
 
 
 def _what(value: Any, messages_key: str) -> str:

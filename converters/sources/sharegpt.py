@@ -3,7 +3,7 @@
     {"system": "Be kind.", "conversations": [{"from": "human", "value": "I failed my exam."},
                                              {"from": "gpt", "value": "That hurts. What happened?"}]}
 
-`train` and `weight` on a turn mean the same as for the messages converter; other keys of a turn are refused, unless
+`train`, `weight` and `loss` on a turn mean the same as for the messages converter; other keys of a turn are refused, unless
 `ignore_message_keys` lists them.
 """
 

@@ -57,7 +57,7 @@ VERDICTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("is_safe", "is_correct", "is_good", "is_approved", "approved", "keep"), (_is_no, RATED)),
     **dict.fromkeys(("finish_reason", "stop_reason", "done_reason"), (_was_cut, CUT)),
     **dict.fromkeys(("unfinished", "interrupted", "is_truncated"), (is_true, CUT)),
-    **dict.fromkeys(("flagged", "is_flagged"), (is_true, FLAGGED)),
+    **dict.fromkeys(("flagged", "is_flagged", "toxic", "is_toxic"), (is_true, FLAGGED)),
     **dict.fromkeys(("error", "is_error"), (is_true, "an error in the place of a reply")),
     **dict.fromkeys(("answer", "status"), (is_rejected, REFUSED)),
     **dict.fromkeys(("deleted", "is_deleted", "was_cancelled", "hidden", "is_hidden", "is_unsent"), (is_true, _TAKEN_BACK)),
@@ -78,15 +78,18 @@ def is_verdict(key: str, value: Any) -> bool:
 VERDICTS |= {camel_case(key): verdict for key, verdict in VERDICTS.items()}
 GONE = [key for key, (_, what) in VERDICTS.items() if what == _TAKEN_BACK]  # also from a log, in which nobody answered them
 # Objects in which programs keep what they know of a row or a message, such as LangChain's `response_metadata`.
-HOLDERS = frozenset(("metadata", "meta", "extra", "info", "properties", "additional_kwargs", "response_metadata", "generation_info"))
+HOLDERS = frozenset(("metadata", "meta", "extra", "info", "properties", "additional_kwargs", "response_metadata", "generation_info",
+                     "moderation", "openai_moderation"))  # fmt: skip
 _DEEPEST = 3
 
 
 def bad_within(key: str, value: Any, depth: int = 0) -> str:
     """Return the path of the first key in such an object that says that what has it is no good: `metadata.flagged`; "" if none does."""
-    if not isinstance(value, dict) or (depth == 0 and key not in HOLDERS) or depth > _DEEPEST:
+    if depth > _DEEPEST or (depth == 0 and key not in HOLDERS):
         return ""
-    for name, inner in dict.items(value):
+    if isinstance(value, list):  # one for each message, as WildChat and LMSYS have them
+        return next((path for inner in value if isinstance(inner, dict) and (path := bad_within(f"{key}[]", inner, depth + 1))), "")
+    for name, inner in dict.items(value) if isinstance(value, dict) else ():
         path = f"{key}.{name}"
         if name in VERDICTS and is_verdict(name, inner) and VERDICTS[name][0](inner):
             return path

@@ -9,6 +9,7 @@ import orjson
 
 from ...converters.building.key_meanings import EARLIER
 from ...converters.sources.key_paths import is_path
+from ...converters.sources.messages import rows_of_lists
 from ...converters.sources.registry import CONVERTERS, converter, recognise_rows, signatures
 from .annotations import annotated
 from .candidate import ENOUGH_OF_ONE_FORM, Candidate, changed
@@ -27,6 +28,7 @@ from .table_candidates import labelled_within, tables_of, turns_note
 
 _ONE_CHAT = ("prompt", "completion")  # columns of messages that belong together
 _LIST = re.compile(r'\s*\[\s*\{\s*"')  # of messages, in a cell
+_NUMBER = re.compile(r"\d+(?=\.)")  # at the end of a step
 _PRINTED = re.compile(r"\s*\[\s*\{'(?:role|content|from|value)'")  # the same as Python prints it
 ROLES = ("role", "from", "speaker", "author", "sender_type", "author_type", "sender", "participant", "interlocutor")
 TURN_NUMBERS = ("turn", "turn_id", "turn_index", "turn_idx", "turn_number", "message_index", "utterance_idx", "utterance_index")
@@ -58,7 +60,7 @@ def candidates(rows: list[dict[str, Any]]) -> Iterator[Candidate]:
         tables = [one._replace(doubt=True) for one in (*tables, *labelled_within(rows, tables[0]))]
     if not tables and len(rows) > 1:
         nested = Columns(all_levels(rows))
-        tables = [one for one in tables_of(nested) if not one.doubt and not _is_of_a_message(one, nested.names)]
+        tables = [one for one in tables_of(nested) if not (one.doubt or _is_a_part(one, nested.names))]
         if flat.nested_answers():  # no other column takes their place
             tables = [one for one in tables if one.record_type == "classification" or is_path(one.options.get("assistant_key", ""))]
     within = [*_chats_within(rows)]
@@ -79,8 +81,12 @@ def _chats_within(rows: list[dict[str, Any]]) -> Iterator[Candidate]:
     yield from (one._replace(doubt=len(chats) > 1) for one in chats)
 
 
-def _is_of_a_message(candidate: Candidate, names: list[str]) -> bool:
-    """Return whether the candidate's text is that of a message within the rows, with its role beside it: a turn without the others."""
+def _is_a_part(candidate: Candidate, names: list[str]) -> bool:
+    """Return whether the candidate reads one of several turns: the first of those that are numbered (`chat.turn_1.Human` of MOSS), or the
+    text of a message within the rows, with its role beside it."""
+    read = [value for key, value in candidate.options.items() if key.endswith("_key")]
+    if any(_NUMBER.sub("#", name) == _NUMBER.sub("#", path) for path in read if _NUMBER.search(path) for name in names if name != path):
+        return True
     path = candidate.options.get("text_key", "") if candidate.record_type != "chat" else ""
     steps = path.split(".")
     return any(".".join([*steps[:end], "role"]).removesuffix("[]") in names for end in range(len(steps)))
@@ -108,6 +114,8 @@ def _chats(rows: list[dict[str, Any]], columns: Columns) -> Iterator[Candidate]:
             continue
         if folded(key) in EARLIER and columns.texts or len(rows) == 1 and _is_log(chats[0], role):
             continue  # what was said before the question; a log, which has pauses
+        if folded(key).removesuffix("s") in ASSISTANT and not any(_has_known_role(chat, role) for chat in chats):
+            continue  # several people's answers to a question
         system, extra = columns.named(SYSTEM), unread_keys((turn for chat in chats for turn in chat), (role, content))
         named, why = chat_roles(([turn.get(role) for turn in chat if isinstance(turn, dict)] for chat in chats), share_gpt=role == "from")
         why += _system_prompts(
@@ -182,6 +190,8 @@ def _turns(value: Any) -> list[dict[str, Any]] | None:
             value = orjson.loads(value)
         except orjson.JSONDecodeError:
             return None
+    if isinstance(value, dict):
+        value = rows_of_lists(value)
     return value if isinstance(value, list) and value and isinstance(value[0], dict) else None
 
 
@@ -194,12 +204,16 @@ def _are_roles(names: list[Any]) -> bool:
 def _is_log(chat: list[Any], role: str) -> bool:
     """Return whether the messages of a file are the log of a messenger: dated, by people."""
     turns = [turn for turn in chat if isinstance(turn, dict)]
-    return not any(str(turn.get(role)).lower() in (*SYNONYMS, *KNOWN) for turn in turns) and any(logs_of_rows(turns))
+    return not _has_known_role(chat, role) and any(logs_of_rows(turns))
+
+
+def _has_known_role(chat: list[Any], role: str) -> bool:
+    return any(str(turn.get(role)).lower() in (*SYNONYMS, *KNOWN) for turn in chat if isinstance(turn, dict))
 
 
 def _role(turn: dict[str, Any]) -> str | None:
     """Return the key of a message's role; of LangChain's messages it is the type."""
-    return _first(ROLES, turn) or ("type" if str(turn.get("type")).lower() in (*SYNONYMS, *KNOWN) else None)
+    return _first((*ROLES, "is_human", "is_user"), turn) or ("type" if str(turn.get("type")).lower() in (*SYNONYMS, *KNOWN) else None)
 
 
 def _content(turn: dict[str, Any]) -> str | None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
+from ...converters.sources.key_paths import is_path
 from ...schemas.base.words import CJK
 
 USER = (
@@ -38,7 +39,16 @@ ANSWER_ENDINGS = ("answer", "response", "reply", "completion", "solution")
 COMPOUND_ENDINGS = ("frage", "antwort", "kommentar", "nachricht", "rezension")  # German words end without a blank: `Kundenanfrage`
 TEXT_ENDINGS = ("review", "body", "comment", "message", "tweet")
 LABEL_ENDINGS = ("label", "class", "category", "sentiment", "emotion", "stars", "rating", "intent", "topic", "score")
-SYSTEM = ("system", "system_prompt", "systemprompt", "system_message", "systemmessage", "system_instruction", "systeminstruction")
+SYSTEM = (
+    "system",
+    "system_prompt",
+    "systemprompt",
+    "system_message",
+    "systemmessage",
+    "system_instruction",
+    "systeminstruction",
+    "meta_instruction",
+)
 # Two texts that are judged together: a label describes both.
 PAIRS = (("premise", "hypothesis"), ("question", "passage"), ("question", "sentence"), ("claim", "evidence"), ("query", "document"))
 NUMBERED = re.compile(r"(.+?)(?:_?(?:\d+|[ab])|_[a-z])")
@@ -202,9 +212,9 @@ class Columns:
         return have_turns(map(str, self.values(name)))
 
     def nested_answers(self) -> bool:
-        """Return whether a column of answers, such as SQuAD's `answers`, holds lists or objects."""
+        """Return whether a column of answers, such as SQuAD's `answers`, holds lists or objects, and no path leads to what is in them."""
         names = [name for name in self.names if folded(name) in ASSISTANT or folded(name).removesuffix("s") in ASSISTANT]
-        return any(isinstance(value, list | dict) for name in names for value in self.values(name))
+        return any(isinstance(value, list | dict) for name in names if not is_path(name) for value in self.values(name))
 
     def is_label(self, name: str) -> bool:
         """Return whether a column has few, repeated values: labels, not measurements or names of rows."""
@@ -242,10 +252,12 @@ def _last_name(name: str) -> str:
 
 
 def folded(name: str) -> str:
-    """Return a column's name, or the last part of a path, without case, spaces and a suffix such as `_text`."""
+    """Return a column's name, or the last part of a path, without case, spaces, a plural of answers, and a suffix such as `_text`."""
     last = re.split(r"\.(?=\S)", name.replace("[]", ""))[-1]
     plain = re.sub(r"[\s.-]+|(?<=[a-z0-9])(?=[A-Z])", "_", last.strip()).lower()
-    return re.sub(r"(?<=.)_(?:text|content|str|string)$", "", plain)
+    plain = re.sub(r"(?<=.)_(?:text|content|str|string)$", "", plain)
+    one = plain.removesuffix("s")  # a list of answers is named by several: `human_answers[]`
+    return one if name.endswith("[]") and one.rpartition("_")[2] in (*USER, *ASSISTANT) else plain
 
 
 def _is_code(value: Any) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ...converters.sources.key_paths import is_path, was_taken_back
+from ...converters.sources.key_paths import first_key, is_path, was_taken_back
 from .columns import MIN_WORDS, words
 
 MAX_DEPTH = 8
@@ -36,9 +36,11 @@ def lists_within(row: dict[str, Any]) -> dict[str, list[Any]]:
 
 def most_words_are_elsewhere(rows: list[dict[str, Any]], keys: list[str]) -> bool:
     """Return whether the lists and objects of the rows have more words than the columns, in texts that these do not repeat."""
-    if not all(key in row for row in rows[:1] for key in keys):
+    if len(rows) == 1:  # a file that is one object, such as a task with its instances
+        keys = [first_key(rows[0], key) for key in keys]
+    elif not all(key in row for row in rows[:1] for key in keys):
         return False  # it is within the lists and objects
-    own = sum(words(row[key]) for row in rows for key in keys if isinstance(row.get(key), str))
+    own = sum(words(text) for row in rows for text in _texts([[row.get(key) for key in keys]]))
     others = (text for row in rows for text in _texts([value for key, value in row.items() if key not in keys])
               if not any(text in str(row.get(key)) for key in keys))  # fmt: skip
     return bool(own) and sum(count for text in others if (count := words(text)) >= MIN_WORDS) > own

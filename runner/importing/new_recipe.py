@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ...converters.building.key_meanings import MEANINGS
 from ...converters.building.key_use import OTHERS
-from ...converters.building.unusable_rows import share_of
+from ...converters.building.unusable_rows import several_hint, share_of
 from ...converters.sources.registry import converter
 from ...converters.sources.verdicts import HOLDERS, bad_within
 from ...schemas.base.counted import counted, counted_of, listed
@@ -202,7 +202,8 @@ def recognised_lines(found: Recognised) -> Iterator[tuple[str, str]]:
     if found.unusable:
         reasons = listed(dict(Counter(drop.reason for drop in found.unusable).most_common()))
         what = f"{counted_of(len(found.unusable), len(found.records) + len(found.unusable), 'row')}: {reasons}, e.g. {found.unusable[0]}"
-        yield "unusable", f"{what}; the run would stop at them: fix them, or uncomment data.max_dropped in the recipe"
+        how = several_hint(found.unusable) or "fix them"
+        yield "unusable", f"{what}; the run would stop at them: {how}, or uncomment data.max_dropped in the recipe"
     if row := sum_row(found):
         yield "sum", f"{row} looks like the sum of a sheet: remove the row if it is one"
     if found.respelt:

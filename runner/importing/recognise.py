@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ...converters.building.label_checks import one_spelling
 from ...converters.building.trial import LIMIT, try_converter
-from ...converters.building.unusable_rows import holds_pairs, one_object_hint
+from ...converters.building.unusable_rows import holds_pairs, one_object_hint, several_hint
 from ...converters.reading.contents import sniff
 from ...converters.reading.delimiters import DELIMITERS
 from ...converters.reading.files import SourceFile, files_of, is_about_data
@@ -25,8 +25,9 @@ from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import UTF8, RecordType, Source
 from .candidate import ENOUGH, Candidate
 from .candidates import candidates
-from .columns import NUMBERED, Columns, folded
+from .columns import Columns
 from .file_forms import field_of_rows, lines_to_skip, may_be_a_table, refuse_partitions, refuse_undeclared
+from .other_data import refuse_other_data
 from .plain_texts import head_of, refuse_labelled_lines, text_candidates
 from .texts_by_file import refuse_texts_of_lines
 from .turns_without_speakers import hint_for_greeting, hint_for_reply, hint_for_turns
@@ -38,8 +39,6 @@ TOOLS = ("tools", "functions")
 OUT_OF_ORDER = ("not_in_order", "branches", "newest_first", "no_time")  # messages whose rows need only be sorted, or dated
 
 
-_BETTER = ("winner", "winners", "preference", "preferred", "better", "best", "verdict", "vote")
-_PREFERRED, _REJECTED = ("chosen", "preferred", "accepted"), ("rejected", "dispreferred", "unpreferred", "non")
 _NOT_READ = "choose a converter that reads it; to train without the key, list it in ignore_keys in a recipe's source (--ignore-key)"
 _MARKS = re.compile(rb"\s*<\|\w+\|>")  # their | is no delimiter of a table
 
@@ -99,7 +98,7 @@ def _recognised(files: list[SourceFile], path: str, record_type: RecordType | No
     values = [row.value for row in read if isinstance(row, Row)]
     values = [{"messages": value} if isinstance(value, list) and value and isinstance(value[0], dict) else value for value in values]
     rows = [value for value in values[:LIMIT] if isinstance(value, dict)]
-    _refuse_other_data(rows, path)
+    refuse_other_data(rows, path)
     if len(values) == len(rows) == 1 and holds_pairs(rows[0]):
         raise UserError(Problem(path, "holds one object of questions and answers", one_object_hint(rows[0]), "unknown-data"))
     if values and not rows:
@@ -126,6 +125,7 @@ def _recognised(files: list[SourceFile], path: str, record_type: RecordType | No
         unusable = _first_unusable(wanted[0], files) if wanted else None
         _refuse_broken_table(files[0], unusable)
         hint = _NOT_READ if unusable and unusable.reason == "key_not_read" else hint_for_turns(rows, files[0].path)
+        hint = hint or (several_hint([unusable]) if unusable and wanted[0].record_type == "chat" else "")
         raise _unknown(path, Columns(rows), found, record_type, f"; {unusable}" if unusable else "", hint)
     choice = _with_the_first(readable[0], wanted[0], files)
     others = [one.on_one_line() for one in readable[1:] if one.doubt and choice.doubt]
@@ -241,34 +241,6 @@ def _unknown(path: str, columns: Columns, found: list[Candidate], record_type: R
     if len(columns.rows) == 1:
         hint = one_object_hint(columns.rows[0]) or hint
     return UserError(Problem(path, what, better or hint, "unknown-data"))
-
-
-def _refuse_other_data(rows: list[dict[str, Any]], path: str) -> None:
-    """Raise UserError for preference data, whose rejected replies would be trained too, and for the export of a whole Telegram account."""
-    if any(_are_compared(row) for row in rows):
-        what, hint = "is preference data (two replies, and which is better)", "write the better reply of each row as its answer"
-    elif any(_has_word(row, *_PREFERRED) and _has_word(row, *_REJECTED) for row in rows):
-        what, hint = "is preference data (chosen and rejected)", "use the column of the preferred reply as the answer"
-    elif any({"prompt", "completion", "label"} <= set(row) and isinstance(row["label"], bool) for row in rows):
-        what, hint = "is preference data (a completion and whether it is good)", "keep the rows whose label is true, without the label"
-    elif any(isinstance(chats := row.get("chats"), dict) and isinstance(chats.get("list"), list) for row in rows):
-        hint = "export a single chat (Export chat history), or take one from the file, here the first: jq '.chats.list[0]' FILE > chat.json"
-        raise UserError(Problem(path, "holds all chats of a Telegram account", hint, "unknown-data"))
-    else:
-        return
-    raise UserError(Problem(path, what, f"recipes support supervised fine-tuning: {hint}", "unknown-data"))
-
-
-def _are_compared(row: dict[str, Any]) -> bool:
-    """Return whether the row has two replies, a and b, and which is better: `response_a`, `response_b`, `winner`, or a score of each."""
-    stems = [found[1] for key in row if (found := NUMBERED.fullmatch(folded(key)))]
-    pairs = {stem for stem in stems if stems.count(stem) == 2}
-    return bool(pairs) and (_has_word(row, *_BETTER) or "score" in pairs)
-
-
-def _has_word(row: dict[str, Any], *names: str) -> bool:
-    """Return whether one of the row's keys has one of the words: `response_rejected`."""
-    return any(not {*names}.isdisjoint(re.split(r"[^a-z]+", key.lower())) for key in row)
 
 
 def _refuse_other_forms(file: SourceFile) -> None:

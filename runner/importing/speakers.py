@@ -14,6 +14,7 @@ from ...converters.sources.verdicts import VERDICTS, is_verdict
 KNOWN = (*MESSAGES_ROLES, *ROLES)
 SYNONYMS = {**ROLES, "developer": "system", "ai": "assistant", "bot": "assistant"}
 SYNONYMS |= {"owner": "user", "audience": "assistant"}  # who asks and who answers in EFAQA, where either may begin
+SYNONYMS |= {"true": "user", "false": "assistant"}  # of `is_human`
 OF_TRAINING = ("tool_call_id", "function", "refusal", "attachments", "files", "image_url", "mask", "masked", "train_detail", "loss_weight")
 TEXTS = ("text", "content", "value", "message", "thinking", "reasoning", "arguments", "input")  # keys of a text within a value
 WORDS = 4  # with more, a value is text
@@ -25,7 +26,7 @@ def chat_roles(chats: Iterable[list[Any]], share_gpt: bool = False) -> tuple[dic
 
     `chats` are the speakers' names of each chat, in order. Of two unknown names, the one that speaks first is the user.
     """
-    spoken = [[name for name in chat if isinstance(name, str)] for chat in chats]
+    spoken = [[str(name) for name in chat if isinstance(name, str | int)] for chat in chats]
     written = {name.lower(): name for chat in reversed(spoken) for name in reversed(chat)}  # as first written; case is ignored
     known = ROLES if share_gpt else MESSAGES_ROLES
     unknown = [low for low in reversed(written) if low not in known]
@@ -53,7 +54,7 @@ def unread_keys(turns: Iterable[Any], read: tuple[str, str]) -> list[str]:
     values: dict[str, list[Any]] = {}
     for turn in turns:
         for key, value in turn.items() if isinstance(turn, dict) else ():
-            if key not in (*read, "train", "weight") and not is_verdict(key, value) and value not in (None, "", [], {}):
+            if key not in (*read, "train", "weight", "loss") and not is_verdict(key, value) and value not in (None, "", [], {}):
                 own = turn.get(read[1])
                 values.setdefault(str(key), []).append(_holds_text(value, own if isinstance(own, str) else ""))
     return [key for key, texts in values.items() if _plain(key) not in TRAINED and not any(texts)]

@@ -31,7 +31,13 @@ def tables_of(columns: Columns) -> Iterator[Candidate]:
     asked, answered = columns.ending(QUESTION_ENDINGS), columns.ending(ANSWER_ENDINGS)
     codes = [name for name in columns.names if columns.are_codes(name)]
     exact = columns.named(ASSISTANT, but=codes)
-    user = columns.named(USER) or next(iter(asked), None) or columns.named(CONTEXT) or columns.replied_to([exact] if exact else answered)
+    made_of = () if (source := columns.named(("source",))) in columns.texts else (source,)  # where rows come from
+    user = (
+        columns.named(USER, but=made_of)
+        or next(iter(asked), None)
+        or columns.named(CONTEXT)
+        or columns.replied_to([exact] if exact else answered)
+    )
     answers = [exact, *_also(columns, exact)] if exact and exact != user else answered or columns.numbered(ANSWER_ENDINGS)
     assistant = next(iter(answers), None)
     named_labels = sorted(
@@ -47,7 +53,8 @@ def tables_of(columns: Columns) -> Iterator[Candidate]:
     if user:
         for answer in answers:
             yield _questions(columns, user, answer, doubt=both or len(answers) > 1)
-    named_text, text = text, text or next((name for name in columns.texts if name != label), None)
+    answers_in_list = [name for name in columns.texts if is_path(name) and folded(name) in ASSISTANT]
+    named_text, text = text, text or next((name for name in columns.texts if name not in (label, *answers_in_list)), None)
     if text and label and is_label:
         more = columns.other_labels(label)
         yield from (_labelled(columns, text, name, doubt=both or bool(more)) for name in (label, *more))

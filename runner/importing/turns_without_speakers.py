@@ -61,11 +61,13 @@ def hint_for_greeting(candidate: Candidate, rows: list[dict[str, Any]], path: Pa
     role = "from" if is_sharegpt else candidate.options.get("role_key", "role")
     meanings = role_names(SYNONYMS, candidate.options.get("roles"))
     chats = [[turn.get(role) for turn in chat if isinstance(turn, dict)] for row in rows if isinstance(chat := row.get(key), list)]
-    first = Counter(next((name for name in chat if isinstance(name, str) and meanings(name) != "system"), "") for chat in chats)
-    greets = [name for name in first if name and meanings(name) == "assistant"]
+    first = Counter(next((name for name in chat if isinstance(name, str | int) and meanings(str(name)) != "system"), "") for chat in chats)
+    greets = [name for name in first if name != "" and meanings(str(name)) == "assistant"]
     if len(greets) != 1 or not key.isidentifier() or not role.isidentifier():
         return ""
-    system = " or ".join(f".{role} == {json.dumps(name)}" for name in dict.fromkeys(chain(*chats)) if name and meanings(name) == "system")
+    system = " or ".join(
+        f".{role} == {json.dumps(name)}" for name in dict.fromkeys(chain(*chats)) if name and meanings(str(name)) == "system"
+    )
     filter_ = f"if .[0].{role} == {json.dumps(greets[0])} then .[1:] else . end"
     if system:
         filter_ = f"map(select({system})) + (map(select({system} | not)) | {filter_})"

@@ -55,9 +55,12 @@ def test_an_unknown_speaker_is_refused_by_name(records):
             records("sharegpt", rows({"conversations": [*TURNS, {"from": name, "value": "{}"}, TURNS[1]]}))
 
 
-def test_an_unknown_key_of_a_turn_is_refused_by_name(records):
-    with pytest.raises(UserError, match="a message has 'loss'"):
-        records("sharegpt", rows({"conversations": [{**TURNS[0], "loss": None}, {**TURNS[1], "loss": True}]}))
+def test_a_loss_of_a_turn_says_whether_it_is_trained(records):
+    turns = [{**TURNS[0], "loss": None}, {**TURNS[1], "loss": False}, TURNS[0], {**TURNS[1], "loss": True}]
+    (record,) = records("sharegpt", rows({"conversations": turns}))
+    assert [message.get("train") for message in record["messages"]] == [None, False, None, True]
+    with pytest.raises(UserError, match="loss is 0.43"):
+        records("sharegpt", rows({"conversations": [TURNS[0], {**TURNS[1], "loss": 0.43}]}))
 
 
 def test_rows_without_messages_are_counted_and_stop_the_run(records):

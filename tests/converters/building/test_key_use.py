@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recipekit.converters.building.conversion import Batch, Spec, convert_batch, convert_stream
-from recipekit.converters.building.key_meanings import MEANINGS, OF_REPLIES, SPLITS
+from recipekit.converters.building.key_meanings import MEANINGS, OF_REPLIES, REASONING, SPLITS
 from recipekit.converters.building.key_use import OTHERS, KeyCounts, KeyUse
 from recipekit.converters.reading.files import source_files
 from recipekit.converters.reading.readers import read_file
@@ -74,7 +74,7 @@ MATTERS = {"kto_tag": False, "label": False, "weight": 0, **dict.fromkeys(SPLITS
            "endings": ["a", "b"],
            **dict.fromkeys(("is_test", "is_validation", "is_val", "is_dev", "is_valid", "truncated"), True),
            **dict.fromkeys(("deleted", "is_deleted", "was_cancelled", "hidden", "is_hidden", "is_unsent", "error", "is_error"), True),
-           **dict.fromkeys(("unfinished", "interrupted", "is_truncated", "flagged", "is_flagged"), True),
+           **dict.fromkeys(("unfinished", "interrupted", "is_truncated", "flagged", "is_flagged", "toxic", "is_toxic"), True),
            **dict.fromkeys(("finish_reason", "stop_reason", "done_reason"), "length"),
            **dict.fromkeys(("assignmentstatus", "assignment:status"), "Rejected"),
            **dict.fromkeys(("rating", "vote", "thumbs"), -1), **dict.fromkeys(("user_rating", "annotation"), {"rating": -1}),
@@ -89,8 +89,9 @@ def test_a_key_that_means_something_elsewhere_is_read_or_refused(case):
     if not rows:
         pytest.skip("its rows have no keys")
     own_keys = converter(case.parent.name).convert.__kwdefaults__.values()
-    is_of_texts = case.parent.name == "table" and spec.record_type != "chat"  # their ratings judge no reply
-    for key in (key for key in MEANINGS if not (is_of_texts and key in OF_REPLIES)):
+    of_chats = () if case.parent.name != "table" or spec.record_type == "chat" else OF_REPLIES  # the ratings of a text judge no reply
+    of_chats = (*of_chats, REASONING) if of_chats and spec.record_type == "classification" else of_chats
+    for key in (key for key, (_, what) in MEANINGS.items() if what not in of_chats):
         others = [row for row in rows if key not in row.value]
         lines, drops, _ = converted(spec, others)
         marked = [row._replace(value={**row.value, key: MATTERS.get(key.lower(), "a matter of weight")}) for row in others]
@@ -122,6 +123,19 @@ def test_a_key_that_means_something_elsewhere_is_read_or_refused(case):
 def test_a_value_that_says_nothing_of_the_training_is_only_named(key, value):
     lines, drops, unread = messages(chat("a", **{key: value}))
     assert (len(lines), drops) == (1, {}) and (key in unread) == (value is not None)
+
+
+@pytest.mark.parametrize("key", ["deepseek_reasoning", "gemini_thinking_trajectory", "Complex_CoT", "rationale", "thoughts"])
+def test_reasoning_is_known_by_the_last_word_of_its_key(key):
+    assert messages({**chat("a"), key: "Let me think about it first."})[1] == {"key_not_read": 1}
+    assert messages({**chat("a"), key: 0.7})[1] == {}
+    labelled = {"text": "It rained all day.", "label": "sad", key: "The text speaks of rain."}
+    assert converted(Spec("classification", "table", {}), [Row(labelled, "f", 1)])[1:] == ({}, {key: 1})
+
+
+def test_moderation_of_each_message_is_looked_into():
+    assert messages(chat("a", openai_moderation=[{"flagged": False}, {"flagged": True}]))[1] == {"key_not_read": 1}
+    assert messages(chat("a", openai_moderation=[{"flagged": False}]))[1] == {}
 
 
 @pytest.mark.parametrize("value", [None, "", [], {}], ids=repr)

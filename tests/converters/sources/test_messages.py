@@ -47,6 +47,22 @@ def test_text_parts_are_one_text_and_others_are_refused():
     assert found == ("content_not_text", "a content has a part of type 'image_url': only text is trained")
 
 
+def test_a_conversation_may_be_an_object_of_lists():
+    """As `datasets` writes a list of objects."""
+    assert converted({"messages": {"role": ["user", "assistant"], "content": ["Hi", "Hello!"]}}) == [HI]
+    assert converted({"messages": {"role": ["user"], "content": ["Hi", "Hello!"]}})[0][0] == "no_messages"
+    turns = {"role": ["user", "assistant"], "content": ["Hi", "Hello!"], "images": [None, "a.png"]}
+    assert converted({"messages": turns}) == [("unknown_message_key", "a message has 'images', which a chat record cannot hold")]
+
+
+def test_a_role_may_be_a_number_or_a_truth_value():
+    turns = [{"is_human": True, "message": "Hi"}, {"is_human": False, "message": "Hello!"}]
+    roles = {"true": "user", "false": "assistant"}
+    assert converted({"messages": turns}, role_key="is_human", content_key="message", roles=roles) == [HI]
+    numbered = [{**message, "role": number} for number, message in enumerate(HI)]
+    assert converted({"messages": numbered}, roles={"0": "user", "1": "assistant"}) == [HI]
+
+
 def test_a_conversation_may_be_json_text():
     assert converted({"messages": json.dumps(HI)}) == [HI]
     assert converted({"messages": "Hi"})[0][0] == "no_messages"

@@ -1,0 +1,140 @@
+"""Rows in the layouts of well-known public corpora: `recipe new` reads them right, or says what makes them readable."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+from recipekit.runner.importing.recognise import recognise
+from recipekit.schemas.base.errors import UserError
+
+from ...support.jsonl import write_jsonl
+
+ASKED = [f"When do you open on day {n} of May?" for n in range(12)]
+ANSWERED = [f"We open at ten and close at {n}." for n in range(12)]
+
+
+def found_in(tmp_path, row, name="data.jsonl"):
+    rows = [row(n, asked, answered) for n, (asked, answered) in enumerate(zip(ASKED, ANSWERED, strict=True))]
+    write_jsonl(tmp_path / name, rows)
+    return recognise([str(tmp_path / name)])
+
+
+def refused(tmp_path, row):
+    with pytest.raises(UserError) as error:
+        found_in(tmp_path, row)
+    return error.value.problems[0]
+
+
+def chat(found):
+    return [message["content"] for message in found.records[0].fields["messages"]]
+
+
+def mended(tmp_path, hint):
+    """What is read when the hint's command was run."""
+    if not shutil.which("jq"):
+        pytest.skip("jq is not installed")
+    command = hint[hint.index("jq ") :].replace("FILE", "data.jsonl").partition("; or ")[0]
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
+    return recognise([str(tmp_path / command.rpartition("> ")[2])])
+
+
+def message(n, number, parent, role, text, **more):
+    return {
+        "message_id": f"{n}-{number}", "parent_id": parent, "text": text, "role": role, "rank": None, "message_tree_id": f"{n}-0", **more
+    }  # fmt: skip
+
+
+def test_the_messages_of_a_tree_are_no_question_and_answer(tmp_path):
+    """OASST's trees: the first question was the answer to the second."""
+
+    def row(n, asked, answered):
+        reply = message(n, 1, f"{n}-0", "assistant", answered, replies=[])
+        return {"message_tree_id": f"{n}-0", "prompt": message(n, 0, None, "prompter", asked, replies=[reply])}
+
+    problem = refused(tmp_path, row)
+    assert "holds trees: 'replies'" in problem.what
+    found = mended(tmp_path, problem.hint)
+    assert (found.choice.options["conversation_key"], chat(found)) == ("message_tree_id", [ASKED[0], ANSWERED[0]])
+
+
+def test_of_two_columns_of_answers_in_lists_each_is_an_alternative(tmp_path):
+    """HC3: the answers of a chatbot were text."""
+    found = found_in(
+        tmp_path, lambda n, asked, answered: {"question": asked, "human_answers": [answered], "chatgpt_answers": ["Ten o'clock."]}
+    )
+    assert [one.options["assistant_key"] for one in (found.choice, *found.alternatives)] == ["human_answers[]", "chatgpt_answers[]"]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        lambda answered: [{"answer_text": answered, "has_label": False}, {"answer_text": "Ask at the desk.", "has_label": False}],
+        lambda answered: [{"author": "ann", "text": answered, "selected": True}, {"author": "tom", "text": "Ask us.", "selected": False}],
+        lambda answered: {"a_id": ["x", "y"], "text": [answered, "Ask at the desk, please."], "score": [3, 1]},
+        lambda answered: [answered, "Ask at the desk."],
+    ],
+    ids=["psyqa", "stackexchange", "eli5", "huatuo"],
+)
+def test_several_answers_to_a_question_are_rows_of_their_own_and_no_turns(tmp_path, answers):
+    hint = refused(tmp_path, lambda n, asked, answered: {"question": asked, "answers": answers(answered)}).hint
+    found = mended(tmp_path, hint)
+    assert (len(found.records), chat(found)) == (24, [ASKED[0], ANSWERED[0]])
+
+
+def test_where_a_row_is_from_is_no_question(tmp_path):
+    """ProsocialDialog."""
+    row = lambda n, asked, answered: {"context": asked, "response": answered, "source": "socialchemistry", "dialogue_id": n}  # noqa: E731
+    assert chat(found_in(tmp_path, row)) == [ASKED[0], ANSWERED[0]]
+
+
+def test_the_first_of_numbered_turns_is_not_read_without_the_others(tmp_path):
+    """MOSS."""
+    turn = lambda asked, answered: {"Human": asked, "Bot": answered}  # noqa: E731
+    row = lambda n, asked, answered: {"chat": {"turn_1": turn(asked, answered), "turn_2": turn(asked[::-1], answered)}}  # noqa: E731
+    assert "no converter reads these rows" in refused(tmp_path, row).what
+
+
+def test_the_instances_of_a_task_are_read_and_not_its_definition(tmp_path):
+    """Natural Instructions."""
+    instances = [
+        {"id": str(n), "input": asked, "output": [answered]} for n, (asked, answered) in enumerate(zip(ASKED, ANSWERED, strict=True))
+    ]
+    (tmp_path / "task.json").write_text(json.dumps({"Definition": ["Answer the question that a visitor asks."], "Instances": instances}))
+    found = recognise([str(tmp_path / "task.json")])
+    assert (found.files[0].field, chat(found)) == ("Instances", [ASKED[0], ANSWERED[0]])
+
+
+def test_a_conversation_that_was_flagged_as_toxic_is_not_trained(tmp_path):
+    """WildChat."""
+
+    def row(n, asked, answered):
+        says = lambda role, text: {"content": text, "role": role, "toxic": n == 3, "language": "English", "turn_identifier": n}  # noqa: E731
+        return {"conversation_hash": f"{n}", "conversation": [says("user", asked), says("assistant", answered)], "toxic": n == 3}
+
+    found = found_in(tmp_path, row)
+    assert (len(found.records), [drop.detail for drop in found.unusable]) == (11, ["a message has toxic: True (a reply that was flagged)"])
+
+
+def test_reasoning_beside_an_answer_that_names_its_model_is_not_left_out(tmp_path):
+    """OpenThoughts: the reply was trained without its reasoning."""
+    row = lambda n, asked, answered: {"problem": asked, "deepseek_reasoning": "Let me look at the sign.", "deepseek_solution": answered}  # noqa: E731
+    assert "'deepseek_reasoning' (reasoning before the reply) is not read" in refused(tmp_path, row).what
+
+
+def test_turns_in_an_object_of_lists_are_messages(tmp_path):
+    """ToolBench, MultiWOZ: as `datasets` writes a list of objects."""
+    row = lambda n, asked, answered: {"conversations": {"from": ["human", "gpt"], "value": [asked, answered]}}  # noqa: E731
+    assert (found := found_in(tmp_path, row)).choice.converter == "sharegpt" and chat(found) == [ASKED[0], ANSWERED[0]]
+    found = found_in(tmp_path, lambda n, asked, answered: {"turns": {"speaker": [0, 1], "utterance": [asked, answered]}})
+    assert (found.choice.options["roles"], chat(found)) == ({"0": "user", "1": "assistant"}, [ASKED[0], ANSWERED[0]])
+
+
+def test_messages_that_say_whether_a_person_wrote_them_have_roles(tmp_path):
+    """PIPPA, whose characters speak first."""
+    says = lambda text, is_human: {"message": text, "is_human": is_human}  # noqa: E731
+    problem = refused(
+        tmp_path, lambda n, asked, answered: {"conversation": [says("Hello!", False), says(asked, True), says(answered, False)]}
+    )
+    assert "True is the user, False is the assistant" in problem.what
+    assert chat(mended(tmp_path, problem.hint)) == [ASKED[0], ANSWERED[0]]
