@@ -15,7 +15,7 @@ import time
 import traceback
 from pathlib import Path
 
-from measurements import Measurement, measurements
+from measurements import WITHOUT_MODEL, Measurement, measurements
 from models import prepare_model
 from results import FAILED, OK, SKIPPED, Results, ratios, tables
 from session import SHIPPED_ROWS, Session, Skipped
@@ -48,16 +48,16 @@ def main() -> None:
     began = time.monotonic()
     folder = options.out.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    notes = []
+    notes, names = [], options.names or [*known]
     try:
         model = prepare_model(options.model, folder, options.tiny, options.random_weights)
-    except Exception as error:  # machine, doctor and parity need no model
+    except Exception as error:  # each training would fail for this reason, after half a minute
         traceback.print_exc()
-        model = options.model
-        notes.append(f"the model could not be prepared: {type(error).__name__}: {error}")
+        model, names = options.model, [name for name in names if name in WITHOUT_MODEL]
+        notes.append(f"the model could not be prepared, so nothing trains it: {type(error).__name__}: {error}")
     session = Session(folder, model, options.data.resolve(), TINY_STEPS if options.tiny else STEPS, options.tiny)
     results = Results(folder / "results.jsonl")
-    left_out = measure(session, [known[name] for name in options.names or known], results, began + options.budget, options.again)
+    left_out = measure(session, [known[name] for name in names], results, began + options.budget, options.again)
     (folder / "results.md").write_text(tables(results.newest, left_out), encoding="utf-8")
     print(tables(results.newest, left_out))
     statuses = {name: line["status"] for name, line in results.newest.items()}
@@ -86,7 +86,10 @@ def measure(session: Session, wanted: list[Measurement], results: Results, deadl
             facts = {"status": FAILED, "why": f"{type(error).__name__}: {error}"}
         line = {"measurement": one.name, **facts, "seconds": round(time.monotonic() - began, 1), "tiny": session.tiny}
         results.add(line)
-        (session.folder / "results.md").write_text(tables(results.newest), encoding="utf-8")
+        try:
+            (session.folder / "results.md").write_text(tables(results.newest), encoding="utf-8")
+        except Exception:  # of the table: results.jsonl has the measurement, and the next is still worth its time
+            traceback.print_exc()
         why = "" if line["status"] == OK else f": {line.get('why', '')}"
         print(f"{one.name}: {line['status']}{why} ({line['seconds']} s)", flush=True)
     return left_out

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import engines
 import sides
+from learning import learning
 from results import FAILED, OK, TIMEOUT
 from session import HERE, RECIPE, Measure, Session, Skipped
-from sides import METHODS
+from sides import METHODS, WIDE
 
 
 class Measurement(NamedTuple):
@@ -98,8 +99,10 @@ def kernels(session: Session, limit: float) -> dict[str, Any]:
 # What 15 minutes hold of this, by the seconds expected, is a speed of every method, its memory, and each way to share a training.
 ORDER = (
     "machine", "doctor", "parity", "qlora_recipekit", "qlora_axolotl", "qlora_trl", "full_recipekit", "lora_recipekit", "local", "fsdp2",
-    "zero2", "zero3", "full_axolotl", "lora_axolotl", "verify_resume", "ray", "kernels", "full_trl", "lora_trl",
+    "zero2", "zero3", "full_axolotl", "lora_axolotl", "wide_recipekit", "wide_axolotl", "learning", "ray", "verify_resume", "kernels",
+    "full_trl", "lora_trl",
 )  # fmt: skip
+WITHOUT_MODEL = ("machine", "doctor", "parity", "learning")
 
 
 def measurements() -> list[Measurement]:
@@ -117,8 +120,11 @@ def _measurements() -> Iterator[Measurement]:
             # A checkpoint of all fp32 weights with their optimizer has 12 bytes a weight.
             expected, most = (80, 300) if (method, name) == ("full", "recipekit") else (50, 180)
             yield Measurement(f"{method}_{name}", expected, most, partial(side, method, name))
+    for name in ("recipekit", "axolotl"):
+        yield Measurement(f"{WIDE}_{name}", 50, 180, partial(side, WIDE, name))
     for engine in engines.ENGINES:
         stop_and_resume = partial(lambda engine, session, limit: engines.stop_and_resume(session, engine, limit), engine)
         yield Measurement(engine, 90, 240, stop_and_resume)
     yield Measurement("verify_resume", 150, 300, engines.verify_resume)
     yield Measurement("kernels", 80, 240, kernels)
+    yield Measurement("learning", 180, 480, learning)

@@ -6,13 +6,17 @@ plain 16-bit computation is.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.util import find_spec
+from types import SimpleNamespace
 from typing import Any
 
 import torch
+from recipekit.runner.worker.attention_watch import AttentionWatch, without_varlen
 from recipekit.runner.worker.head_loss import head_loss
+from recipekit.runner.worker.text_data import BlockCollator
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, LlamaConfig
 
@@ -74,6 +78,38 @@ def _llama(attention: str, dtype: torch.dtype, computed_in: torch.dtype | None =
     return model.to(DEVICE, dtype).to(computed_in or dtype)
 
 
+def _padded_batch() -> dict[str, torch.Tensor]:
+    torch.manual_seed(1)
+    ids = torch.randint(3, 512, (2, 64), device=DEVICE)
+    mask = torch.ones_like(ids)
+    mask[0, 40:] = 0
+    return {"input_ids": ids, "attention_mask": mask, "labels": ids.masked_fill(mask == 0, -100)}
+
+
+def without_padding(dtype: torch.dtype) -> dict[str, Any]:
+    """Rows one after another, on a GPU through torch's varlen kernel, against padded rows; on a CPU a mask tells them apart."""
+    batch = _padded_batch()
+    plain, exact = (_gradients(_llama("eager", dtype, computed_in), batch) for computed_in in (dtype, torch.float32))
+    lengths = batch["attention_mask"].sum(1).tolist()
+    rows = [{key: batch[key][row, :length].tolist() for key in ("input_ids", "labels")} for row, length in enumerate(lengths)]
+    flat = {key: value.to(DEVICE) for key, value in BlockCollator(SimpleNamespace(pad_token_id=0), flatten=True)(rows).items()}
+    name = f"rows without padding, {str(dtype).removeprefix('torch.')}"
+    if not CUDA:
+        return case(name, _gradients(_llama("sdpa", dtype), flat), plain, exact)
+    from axolotl.monkeypatch.attention.sdpa_varlen import patch_sdpa_varlen, unpatch_sdpa_varlen
+
+    patch_sdpa_varlen()
+    try:
+        with AttentionWatch() as seen:
+            found = _gradients(_llama("sdpa", dtype), flat)
+    finally:
+        unpatch_sdpa_varlen()
+    forward = {call: count for call, count in seen.calls.items() if "backward" not in call}
+    if why := without_varlen(Counter(forward)):
+        raise RuntimeError(why)
+    return case(f"{name}, varlen kernel", found, plain, exact)
+
+
 def layers(kind: str) -> dict[str, Any]:
     """One kind of layers, on a batch with a padded row: attention that is not eager, or Liger's norms, rotary positions and MLP."""
     package = {"flash_attention_2": "flash_attn", "flash_attention_4": "flash_attn.cute", "Liger": "liger_kernel"}.get(kind)
@@ -82,11 +118,7 @@ def layers(kind: str) -> dict[str, Any]:
     if package and (find_spec(package.partition(".")[0]) is None or find_spec(package) is None):
         return {"case": kind, "skipped": f"{package} is not installed"}
     dtype = torch.bfloat16 if CUDA else torch.float32
-    torch.manual_seed(1)
-    ids = torch.randint(3, 512, (2, 64), device=DEVICE)
-    mask = torch.ones_like(ids)
-    mask[0, 40:] = 0
-    batch = {"input_ids": ids, "attention_mask": mask, "labels": ids.masked_fill(mask == 0, -100)}
+    batch = _padded_batch()
     plain, exact = (_gradients(_llama("eager", dtype, computed_in), batch) for computed_in in (dtype, torch.float32))
     model = _llama("sdpa" if kind == "Liger" else kind, dtype)
     if kind == "Liger":  # the last kind: it changes the functions of transformers' module
@@ -99,6 +131,7 @@ def layers(kind: str) -> dict[str, Any]:
 def cases() -> Iterator[dict[str, Any]]:
     """Every case; one that fails costs no other."""
     asked: list[partial[dict[str, Any]]] = [partial(fused_loss, dtype) for dtype in TYPES]
+    asked += [partial(without_padding, torch.bfloat16 if CUDA else torch.float32)]
     asked += [partial(layers, kind) for kind in ("sdpa", "flash_attention_2", "flash_attention_4", "Liger")]
     for measure in asked:
         try:

@@ -22,7 +22,7 @@ class Results:
         """Append a line, on the disk before this returns."""
         self.newest[line["measurement"]] = line
         with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
+            stream.write(json.dumps(line, default=str) + "\n")
 
     def is_done(self, name: str) -> bool:
         """Whether a measurement needs no other try."""
@@ -50,7 +50,7 @@ def tables(newest: dict[str, dict[str, Any]], left_out: Iterable[str] = ()) -> s
     machine = newest.get("machine", {})
     head = ", ".join(str(machine[key]) for key in ("device", "torch", "recipekit") if machine.get(key))
     parts = [f"# Measured: {head or 'machine unknown'}", _ceilings(machine), _speeds(newest), _memory(newest), _engines(newest)]
-    parts += [_parity(newest), _missing(newest, left_out)]
+    parts += [_learning(newest), _parity(newest), _missing(newest, left_out)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -77,9 +77,12 @@ def _speeds(newest: dict[str, dict[str, Any]]) -> str:
         kinds = profile.get("by_kind_s") or {}
         matmul = f"{kinds.get('matmul', 0) / sum(kinds.values()):.0%}" if kinds else None
         floor = f"{line['floor_s'] / steps['step_s']:.0%}" if line.get("floor_s") else None
+        busy = f"{profile['busy_s'] / steps['step_s']:.0%}" if profile.get("busy_s") else None
         ratio, padding = compared.get(f"{method}_vs_{side}"), f"{steps['padding']:.0%}"
-        rows.append((method, side, steps["step_s"], steps["tokens_per_s"], ratio and f"{ratio} x", padding, matmul, floor))
-    heads = ("method", "side", "s per step", "tokens/s", "recipekit against it", "padding", "matrix products", "FLOP floor / step")
+        peak = f"{steps['peak_memory'] / 1e9:.2f} GB" if steps.get("peak_memory") else None
+        rows.append((method, side, steps["step_s"], steps["tokens_per_s"], ratio and f"{ratio} x", padding, peak, busy, matmul, floor))
+    heads = ("method", "side", "s per step", "tokens/s", "recipekit against it", "padding", "peak", "GPU busy", "matrix products",
+             "FLOP floor / step")  # fmt: skip
     return _table(heads, rows) and "## Speed\n\n" + _table(heads, rows)
 
 
@@ -99,6 +102,13 @@ def _engines(newest: dict[str, dict[str, Any]]) -> str:
             for name, line in newest.items() if "resumed" in line]  # fmt: skip
     heads = ("engine", "stopped with", "resumed to the end", "largest difference to local's losses")
     return _table(heads, rows) and "## Engines: trained, stopped, resumed\n\n" + _table(heads, rows)
+
+
+def _learning(newest: dict[str, dict[str, Any]]) -> str:
+    models = newest.get("learning", {}).get("models", {})
+    names = list(dict.fromkeys(metric for model in models.values() for metric in model))
+    rows = [(name, *(model.get(name) for model in models.values())) for name in names]
+    return _table(("metric", *models), rows) and "## Learning\n\n" + _table(("metric", *models), rows)
 
 
 def _parity(newest: dict[str, dict[str, Any]]) -> str:

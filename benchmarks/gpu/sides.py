@@ -1,6 +1,7 @@
 """The three sides that are compared, each a process of its own over the same rows: recipekit, bare Axolotl, and a plain TRL script.
 
 A side trains `steps` optimizer steps of the recipe emogpt_qwen by one method. Its steps are written by watch/step_watch.py on every side.
+The method `wide` is QLoRA with all rows of a step in one forward pass, which fills a large card better.
 """
 
 import json
@@ -13,10 +14,11 @@ import yaml
 from session import HERE, Session, read_lines, step_facts
 
 METHODS = ("qlora", "lora", "full")
+WIDE = "wide"
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 RANK, ALPHA, DROPOUT = 16, 32, 0.05
-RATES = {"qlora": 2e-4, "lora": 2e-4, "full": 2e-5}
-ROWS_PER_STEP, LENGTH, TINY_LENGTH = 16, 2048, 512
+RATES = {"qlora": 2e-4, WIDE: 2e-4, "lora": 2e-4, "full": 2e-5}
+ROWS_PER_STEP, LENGTH, TINY_ROWS = 16, 2048, 24  # the longest of the 500 real rows has 1,519 of Qwen's tokens
 
 
 def settings(session: Session, method: str = "qlora", **more: Any) -> list[str]:
@@ -26,15 +28,22 @@ def settings(session: Session, method: str = "qlora", **more: Any) -> list[str]:
         "training.eval_steps": session.steps, "training.save_steps": session.steps, "training.early_stopping_patience": "null",
         "training.load_best_model_at_end": "false", "training.learning_rate": RATES[method], "evaluation.metrics": "[perplexity]",
         "evaluation.max_rows": 2, "evaluation.gates": "null", "evaluation.also": "null", "evaluation.prompts": "null",
-        "training.adapter": "none" if method == "full" else method,
-    }  # fmt: skip
+        "training.adapter": adapter(method) or "none",
+    } | dict.fromkeys(("training.trackers", "training.tracker_project", "training.tracker_run_name"), "null")  # fmt: skip
+    if method == WIDE:
+        values |= {"training.micro_batch_size": ROWS_PER_STEP, "training.gradient_accumulation_steps": 1}
     if method == "full":
         lora = {f"training.{key}": "null" for key in ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules")}
         values |= lora | {"training.optimizer": "adamw_torch_fused"}
     if session.tiny:
-        values |= {"data.sources.0.limit": 24, "training.sequence_len": TINY_LENGTH, "training.micro_batch_size": 2,
-                   "training.gradient_accumulation_steps": 1, "training.warmup_ratio": "null"}  # fmt: skip
+        values |= {"data.sources.0.limit": TINY_ROWS, "training.micro_batch_size": 2, "training.gradient_accumulation_steps": 1,
+                   "training.warmup_ratio": "null"}  # fmt: skip
     return [part for key, value in (values | more).items() for part in ("--set", f"{key}={value}")]
+
+
+def adapter(method: str) -> str | None:
+    """Return the adapter of a method; None where every weight is trained."""
+    return {"full": None, WIDE: "qlora"}.get(method, method)
 
 
 def recipekit(session: Session, method: str, folder: Path, limit: float, **more: Any) -> dict[str, Any]:
@@ -68,7 +77,7 @@ def trl(session: Session, method: str, folder: Path, limit: float) -> dict[str, 
     given = {
         "model": session.model, "rows": str(converted(session) / "train.jsonl"), "out": str(folder / "model"), "steps": session.steps,
         "method": method, "learning_rate": RATES[method], "lora": {"r": RANK, "lora_alpha": ALPHA, "lora_dropout": DROPOUT,
-        "target_modules": TARGETS}, "max_length": TINY_LENGTH if session.tiny else LENGTH, "cpu": not session.on_gpu,
+        "target_modules": TARGETS}, "max_length": LENGTH, "cpu": not session.on_gpu,
         "micro": 2 if session.tiny else 4, "accumulation": 1 if session.tiny else 4,
     }  # fmt: skip
     argv = (sys.executable, HERE / "trl_side.py", json.dumps(given))
@@ -100,15 +109,17 @@ def stock_config(session: Session, method: str, folder: Path) -> dict[str, Any]:
         "output_dir": str(folder / "model"), "plugins": ["axolotl.integrations.liger.LigerPlugin"], "liger_rope": True,
         "liger_rms_norm": True, "liger_glu_activation": True, "liger_fused_linear_cross_entropy": True,
     }  # fmt: skip
+    if method == WIDE:
+        config |= {"micro_batch_size": 3, "gradient_accumulation_steps": 1}
     if method == "full":
         config["optimizer"] = "adamw_torch_fused"
     else:
-        config |= {"adapter": method, "load_in_4bit": method == "qlora", "lora_r": RANK, "lora_alpha": ALPHA, "lora_dropout": DROPOUT,
-                   "lora_target_modules": TARGETS}  # fmt: skip
+        config |= {"adapter": adapter(method), "load_in_4bit": method != "lora", "lora_r": RANK, "lora_alpha": ALPHA,
+                   "lora_dropout": DROPOUT, "lora_target_modules": TARGETS}  # fmt: skip
     if not session.on_gpu:  # what of this needs CUDA
         config = {key: value for key, value in config.items() if not key.startswith("liger") and key != "plugins"}
         config |= {"bf16": False, "fp16": False, "tf32": False, "optimizer": "adamw_torch", "gradient_accumulation_steps": 1,
-                   "sequence_len": TINY_LENGTH} | {f"lora_{part}_kernel": False for part in ("mlp", "qkv", "o")}  # fmt: skip
+                   "micro_batch_size": 1} | {f"lora_{part}_kernel": False for part in ("mlp", "qkv", "o")}  # fmt: skip
     return config
 
 

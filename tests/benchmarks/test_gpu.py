@@ -12,7 +12,7 @@ import pytest
 from recipekit.schemas.recipe import load_recipe
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu"
-MODULES = ("results", "session", "sides", "engines", "measurements", "models")
+MODULES = ("results", "session", "sides", "engines", "learning", "measurements", "models")
 
 
 @pytest.fixture(scope="module")
@@ -77,13 +77,20 @@ def test_fifteen_minutes_hold_every_method_and_every_engine_that_shards(benchmar
 def test_the_table_names_every_failure_and_no_number_that_was_not_measured(benchmark):
     lines = {
         "machine": {"measurement": "machine", "status": "ok", "device": "a card | of a kind", "bf16_tflops": 800.0, "copy_tb_s": 3.0},
-        "qlora_recipekit": side(300, memory={"predicted": 9_000_000_000, "peak": 10_000_000_000}, floor_s=0.5),
+        "qlora_recipekit": side(
+            300,
+            memory={"predicted": 9_000_000_000, "peak": 10_000_000_000},
+            floor_s=0.5,
+            profile={"busy_s": 1.5, "by_kind_s": {"matmul": 0.9, "copies": 0.3}},
+        ),
+        "learning": {"status": "ok", "models": {"base": {"perplexity": 17.8, "emoji_rate": 0.0}, "tuned": {"perplexity": 14.0}}},
         "zero2": {"status": "ok", "saved": "checkpoint-3", "resumed": True, "largest_difference": 0.001},
         "ray": {"status": "skipped", "why": "needs a GPU"},
         "full_trl": {"status": "timeout", "why": "not finished after 180 s"},
     }
     text = benchmark["results"].tables(lines, ["ray", "lora_trl"])
-    assert "| qlora | recipekit | 2.0 | 300 | - | 25% | - | 25% |" in text
+    assert "| qlora | recipekit | 2.0 | 300 | - | 25% | - | 75% | 75% | 25% |" in text
+    assert "| perplexity | 17.8 | 14.0 |" in text and "| emoji_rate | 0.0 | - |" in text
     assert "| qlora_recipekit | 9.00 GB | 10.00 GB | -10% |" in text
     assert "| zero2 | checkpoint-3 | yes | 0.001 |" in text
     assert "| lora_trl | no time | the same call continues here |" in text and text.count("| ray |") == 1
@@ -99,26 +106,43 @@ def test_the_floor_counts_what_a_method_multiplies(benchmark, session):
     assert flops(session._replace(model="no/such"), "qlora", 1000, True) is None
 
 
-@pytest.mark.parametrize("method", ["qlora", "lora", "full"])
+@pytest.mark.parametrize("method", ["qlora", "wide", "lora", "full"])
 @pytest.mark.parametrize("engine", ["local", "zero2", "zero3", "fsdp2", "ray"])
 @pytest.mark.parametrize("tiny", [True, False])
 def test_every_setting_makes_a_valid_recipe(benchmark, session, method, engine, tiny):
     session = session._replace(tiny=tiny)
     session.rows.write_text('{"messages": [], "metadata": {}}\n')
-    if engine == "zero3" and method == "qlora":
+    if engine == "zero3" and method in ("qlora", "wide"):
         method = "lora"
     settings = benchmark["sides"].settings(session, method, **benchmark["engines"].ENGINES[engine])
     recipe = load_recipe("emogpt_qwen", tuple(settings[1::2])).recipe
-    wanted = {"zero3": "lora", "fsdp2": "lora"}.get(engine, "none" if method == "full" else method)
+    wanted = {"zero3": "lora", "fsdp2": "lora"}.get(engine, {"full": "none", "wide": "qlora"}.get(method, method))
     assert recipe.training.adapter == wanted and recipe.training.max_steps == 4
+    assert recipe.training.sequence_len == 2048, "the longest real row has 1,519 tokens, and is not left out of a trial either"
+    assert recipe.training.trackers == (), "the other sides have none"
 
 
-def test_a_measurement_that_breaks_costs_no_other(benchmark, session, tmp_path, monkeypatch):
+@pytest.mark.parametrize("tiny", [True, False])
+def test_a_step_has_the_same_rows_however_wide_it_is(benchmark, session, tiny):
+    steps = []
+    for method in ("qlora", "wide"):
+        training = load_recipe("emogpt_qwen", tuple(benchmark["sides"].settings(session._replace(tiny=tiny), method)[1::2])).recipe.training
+        steps.append((training.micro_batch_size * training.gradient_accumulation_steps, training.gradient_accumulation_steps))
+    assert steps == ([(2, 1), (2, 1)] if tiny else [(16, 4), (16, 1)])
+
+
+@pytest.fixture
+def main(benchmark, monkeypatch):
+    """The module that is run as the benchmark."""
     monkeypatch.syspath_prepend(str(FOLDER))
     spec = importlib.util.spec_from_file_location("gpu_main", FOLDER / "__main__.py")
     assert spec and spec.loader
-    main = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(main)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_measurement_that_breaks_costs_no_other(main, benchmark, session, tmp_path):
     Measurement = benchmark["measurements"].Measurement
 
     def broken(session, limit):
@@ -130,6 +154,29 @@ def test_a_measurement_that_breaks_costs_no_other(benchmark, session, tmp_path, 
     assert {name: (line["status"], line.get("why")) for name, line in results.newest.items()} == {
         "broken": ("failed", "KeyError: 'steps'"), "whole": ("ok", None),
     }  # fmt: skip
+
+
+def test_a_result_that_no_table_can_show_costs_no_other(main, benchmark, session, tmp_path):
+    Measurement = benchmark["measurements"].Measurement
+    odd = {"status": "ok", "steps": {"tokens_per_s": 1.0}, "path": Path("a")}  # no s per step, and no JSON by itself
+    wanted = [
+        Measurement("qlora_trl", 0, 9, lambda session, limit: odd),
+        Measurement("whole", 0, 9, lambda session, limit: {"status": "ok"}),
+    ]
+    results = benchmark["results"].Results(tmp_path / "results.jsonl")
+    assert main.measure(session, wanted, results, time.monotonic() + 60, False) == []
+    assert benchmark["results"].Results(results.path).is_done("whole")
+
+
+def test_without_its_model_nothing_is_tried_that_trains_it(main, benchmark, tmp_path, monkeypatch, capsys):
+    """Each training would take half a minute to fail, of fifteen."""
+    asked = []
+    monkeypatch.setattr(main, "measure", lambda session, wanted, *more: asked.extend(one.name for one in wanted) or [])
+    monkeypatch.setattr(sys, "argv", ["gpu", "--out", str(tmp_path), "--model", "no/such"])
+    monkeypatch.setattr(main, "prepare_model", lambda *args: 1 / 0)
+    main.main()
+    assert asked == ["machine", "doctor", "parity", "learning"]
+    assert "nothing trains it: ZeroDivisionError" in json.loads(capsys.readouterr().out.splitlines()[-1])["notes"][0]
 
 
 @pytest.mark.parametrize(("seen", "status"), [(4, "ok"), (3, "timeout")])

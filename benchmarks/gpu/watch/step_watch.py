@@ -124,7 +124,7 @@ def _profile(profiler: Any) -> dict[str, Any]:
     kinds: dict[str, float] = defaultdict(float)
     spans = []
     for event in profiler.events():
-        if str(event.device_type).endswith("CUDA"):
+        if str(event.device_type).endswith("CUDA") and not event.is_user_annotation:  # which spans the kernels within it
             kinds[kind_of(event.name)] += event.time_range.elapsed_us() / 1e6
             spans.append((event.time_range.start, event.time_range.end))
     return {"busy_s": round(busy(spans) / 1e6, 5), "kernels": len(spans), "by_kind_s": {k: round(s, 5) for k, s in kinds.items()}}
