@@ -1,7 +1,8 @@
-"""Find out whether messages are one conversation in its order, by the ids, numbers and times that they have."""
+"""Find out whether messages are one conversation in its order, by the ids, numbers and times that they have, and choose one of a tree."""
 
 import re
 from itertools import chain
+from math import inf
 from typing import Any
 
 _ORDER = (
@@ -60,3 +61,22 @@ def branch(values: list[dict[str, Any]]) -> str:
         if parent is not None and parent in ids and parent != (ids[number - 1] if number else None):
             return f"{ids[number]!r} answers {parent!r}, not the message before it"
     return ""
+
+
+def best_branch(values: list[dict[str, Any]]) -> list[int]:
+    """Return the places of the messages on one way through a tree: after each, the reply with the lowest `rank`, or else the first that was
+    answered itself. All places if the messages have several beginnings."""
+    ids = [str(next((found for key in _IDS if (found := value.get(key)) is not None), f"message {at}")) for at, value in enumerate(values)]
+    known, below = {*ids}, dict[str, list[int]]()
+    for at, value in enumerate(values):
+        parent = str(next((found for key in _PARENTS if (found := value.get(key)) is not None), ""))
+        below.setdefault(parent if parent in known else "", []).append(at)
+    ranks = [rank if type(rank := value.get("rank")) in (int, float) else inf for value in values]
+    way: list[int] = []
+    replies = below.pop("", [])
+    if len(replies) != 1:
+        return [*range(len(values))]
+    while replies:
+        way.append(min(replies, key=lambda at: (ranks[at], ids[at] not in below, at)))
+        replies = below.pop(ids[way[-1]], [])
+    return way

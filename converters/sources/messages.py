@@ -11,23 +11,21 @@ good, also within its `metadata`. If each row is one message, `conversation_key`
 conversation.
 """
 
-import re
-from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from operator import itemgetter
 from typing import Annotated, Any, Literal
 
-import orjson
-
 from ...schemas.options import Text
 from ..reading.json_values import FAULTS, duplicate_key, parse_json
-from ..reading.records import Drop, Record, Row, joined
+from ..reading.records import Drop, Record, Row
 from .key_paths import NoValue, is_path, value_at
-from .message_order import branch, fault_of_order, out_of_order
+from .message_order import fault_of_order
+from .message_rows import best_branches, grouped, joined_conversations
 from .verdicts import VERDICTS, bad_within, is_verdict, said_by
 
-VERSION = 5
+VERSION = 6
 RECORD_TYPES = ("chat",)
 INPUT = "values"
 
@@ -36,7 +34,6 @@ ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assi
 _PLAIN = ("role", "content")
 _PLAIN_ONLY, _DICT, _TEXT = {_PLAIN}, {dict}, {str}
 _ROLE, _CONTENT = itemgetter("role"), itemgetter("content")
-_ROUNDED = re.compile(r"\d(?:\.\d+)?E\+\d+")  # how Excel shows a number of more than eleven digits
 _PART = ("type", "text", "cache_control")  # the last says how an API is billed
 _TEXTS = (None, "text", "input_text", "output_text")  # the last two are of OpenAI's Responses
 
@@ -62,6 +59,10 @@ def convert(
         Text | None, "Each row is one message: rows with the same value of this key form a conversation, in their order."
     ] = None,
     conversation_per_file: Annotated[bool, "Each row is one message, and the rows of a file form a conversation."] = False,
+    best_branch: Annotated[
+        bool,
+        "Where rows of a conversation form a tree (`parent_id`), follow the reply with the lowest `rank`, or the first; count the others.",
+    ] = False,
     ignore_message_keys: Annotated[Iterable[str], "Keys of a message that are not trained, such as its id and time."] = (),
     keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta."] = (),
     last_only: Annotated[bool, "Train only the last assistant message."] = False,
@@ -72,7 +73,10 @@ def convert(
     record = partial(tuple.__new__, Record)  # twice as fast as Record(...)
     plain = [role_key, content_key] == [*_PLAIN] and not roles
     if not STATELESS({"conversation_key": conversation_key, "conversation_per_file": conversation_per_file}):
-        rows = yield from _grouped(rows, conversation_key, messages_key, (role_key, content_key), system_key, kept)
+        parts = yield from grouped(rows, conversation_key, content_key)
+        if best_branch:
+            parts = yield from best_branches(parts, lambda value: role_of(str(value.get(role_key))) == "assistant")
+        rows = yield from joined_conversations(parts, conversation_key, messages_key, (role_key, content_key), system_key, kept)
     for row in rows:
         value = {messages_key: row.value} if isinstance(row.value, list) else row.value
         try:
@@ -230,48 +234,3 @@ def _what(value: Any, messages_key: str) -> str:
             return "it is a list as Python prints it: write it as JSON (json.dumps)"
         return f"it is {'an object' if isinstance(found, dict) else 'empty or no list'}"
     return f"the row has {', '.join(map(str, list(value)[:8])) or 'no keys'}"
-
-
-def _grouped(
-    rows: Iterable[Row], conversation_key: str | None, messages_key: str, turn_keys: tuple[str, str], system_key: str, kept: tuple[str, ...]
-) -> Generator[Drop, None, list[Row]]:
-    """Join rows of one message each; return a row per conversation, in the order in which they begin."""
-    found: dict[Any, list[Row]] = {}
-    for row in rows:
-        value = row.value
-        if conversation_key and isinstance(value, dict) and _ROUNDED.fullmatch(str(value.get(conversation_key))):
-            yield Drop(
-                row, "rounded_id", f"{conversation_key!r} is {value[conversation_key]}: Excel has rounded it; export the column as text"
-            )
-            continue
-        if not isinstance(value, dict) or (conversation_key and value.get(conversation_key) in (None, "")):
-            yield Drop(row, "no_conversation", f"expected an object with {conversation_key or turn_keys[1]!r}")
-            continue
-        identity = orjson.dumps(value[conversation_key], default=str) if conversation_key else row.file
-        found.setdefault(identity, []).append(row)
-    conversations = []
-    for parts in found.values():
-        values = [part.value for part in parts]
-        turns = [{key: value.get(key) for key in (*turn_keys, "train", "weight") if key in value or key in turn_keys} for value in values]
-        meta = {key: _one_or_all([value[key] for value in values if key in value]) for key in kept if any(key in value for value in values)}
-        systems = [system for value in values if (system := value.get(system_key))]
-        row = joined(parts, meta | ({system_key: systems[0]} if systems else {}) | {messages_key: turns})
-        if len(files := {part.file: None for part in parts}) > 1:
-            where = f"{conversation_key} {values[0][conversation_key]!r} is in {' and '.join(files)}"
-            detail = f"{where}: give every conversation a value of its own"
-            yield Drop(row, "conversation_in_two_files", detail)
-        elif key := out_of_order(values):
-            yield Drop(row, "not_in_order", f"the rows of the conversation are not in the order of {key!r}: sort them")
-        elif place := branch(values):
-            yield Drop(row, "branches", f"message {place}: make each branch of the tree a conversation")
-        elif any(system != systems[0] for system in systems):
-            yield Drop(row, "two_system_prompts", "the rows of the conversation have different system prompts")
-        else:
-            conversations.append(row)
-    return conversations
-
-
-def _one_or_all(found: list[Any]) -> Any:
-    """Return the value that the rows of a conversation have, or the list of their different values."""
-    different = [*{orjson.dumps(value, default=str): value for value in found}.values()]
-    return different if len(different) > 1 else different[0]

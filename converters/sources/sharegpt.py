@@ -15,7 +15,7 @@ from ..reading.records import Drop, Record, Row
 from . import messages
 from .messages import Role
 
-VERSION = 5
+VERSION = 6
 RECORD_TYPES = ("chat",)
 INPUT = "values"
 STATELESS = True

@@ -9,6 +9,7 @@ import orjson
 
 from ...converters.building.key_meanings import EARLIER
 from ...converters.sources.key_paths import is_path
+from ...converters.sources.message_order import branch
 from ...converters.sources.messages import rows_of_lists
 from ...converters.sources.registry import CONVERTERS, converter, recognise_rows, signatures
 from .annotations import annotated
@@ -173,13 +174,15 @@ def _one_message_per_row(columns: Columns) -> Iterator[Candidate]:
         yield Candidate("messages", "chat", options, f"each row is a message of the file's conversation{why}", ENOUGH_OF_ONE_FORM)
     if role and content and columns.is_label(role):
         for group in columns.groups(columns.names):
-            chats: dict[Any, list[Any]] = {}
+            chats: dict[Any, list[dict[str, Any]]] = {}
             for row in columns.rows:
-                chats.setdefault(row.get(group), []).append(row.get(role))
-            named, why = chat_roles(chats.values())
+                chats.setdefault(row.get(group), []).append(row)
+            named, why = chat_roles([row.get(role) for row in chat] for chat in chats.values())
             options = changed(
                 conversation_key=(group, None), role_key=(role, "role"), content_key=(content, "content"), roles=(named, None)
             )
+            if any(map(branch, chats.values())):
+                options, why = {**options, "best_branch": True}, f"{why}; of several replies the best by rank, or the first, is followed"
             yield Candidate("messages", "chat", options, f"each row is a message of the conversation {group}{why}")
 
 

@@ -228,9 +228,13 @@ class Columns:
         enough = len(values) // ROWS_PER_LABEL if len(values) >= 50 else max(len(values) * 4 // 5, 2)
         return 1 < len({str(value) for value in values}) <= min(MAX_LABELS, enough)
 
-    def groups(self, names: Iterable[str]) -> list[str]:
-        """Return the columns that group rows: repeated ids of at least ten groups."""
+    def groups(self, names: Iterable[str], within: str | None = None) -> list[str]:
+        """Return the columns that group rows: repeated ids of at least ten groups. Where `within` is the id of the conversation that a row
+        is a message of, those that all its messages share: the people of many conversations would join them into one group."""
         found = []
+        if within:
+            wholes = {str(row.get(within)) for row in self.rows}
+            names = [name for name in names if len({(str(row.get(within)), str(row.get(name))) for row in self.rows}) == len(wholes)]
         for name in names:
             values = self.values(name) if GROUP.search(folded(name)) else []
             different = len({str(value) for value in values})

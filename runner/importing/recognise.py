@@ -151,9 +151,8 @@ def _examined(choice: Candidate, others: list[Candidate], files: list[SourceFile
             choice = choice._replace(options={**choice.options, "label_names": names})
             trial = try_converter(choice.converter, choice.record_type, choice.options, files, LIMIT)
     unread = list(trial.unread)
-    return Recognised(
-        files, choice.on_one_line(), others, trial.records, trial.unusable, unread, columns.groups(unread), trial.is_whole, respelt
-    )
+    groups = columns.groups(unread, choice.options.get("conversation_key"))
+    return Recognised(files, choice.on_one_line(), others, trial.records, trial.unusable, unread, groups, trial.is_whole, respelt)
 
 
 def sum_row(found: Recognised) -> Row | None:

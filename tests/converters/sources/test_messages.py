@@ -63,6 +63,44 @@ def test_a_role_may_be_a_number_or_a_truth_value():
     assert converted({"messages": numbered}, roles={"0": "user", "1": "assistant"}) == [HI]
 
 
+def tree(*links, **more):
+    """The rows of a tree, from `name parent rank` of each message."""
+    found = []
+    for link in links:
+        name, parent, rank = [*link.split(), "", ""][:3]
+        found.append({"tree": 1, "message_id": name, "parent_id": parent.strip("-") or None, "rank": int(rank) if rank else None,
+                      "role": {"q": "user", "a": "assistant"}[name[0]], "content": name, **more})  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize(
+    ("links", "kept", "dropped"),
+    [
+        (["q0", "a1 q0 1", "a2 q0 0", "q3 a2", "a4 q3"], ["q0", "a2", "q3", "a4"], {"other_branch": 1}),
+        (["a4 q3", "q3 a2", "a2 q0", "q0"], ["q0", "a2", "q3", "a4"], {}),
+        (["q0", "a1 q0", "q2 a1", "q3 a1", "a4 q3"], ["q0", "a1", "q3", "a4"], {"other_branch": 1}),
+        (["q0", "a1 q0 0", "a2 q0 1", "q3 a1"], ["q0", "a1"], {"other_branch": 1, "no_reply": 1}),
+        (["q0", "q1 q0"], None, {"no_reply": 2}),
+        (["q0 elsewhere", "a1 q0"], ["q0", "a1"], {}),
+        (["q0", "a0 q0", "q0 a0"], ["q0", "a0"], {"no_reply": 1}),  # an id twice
+    ],
+)
+def test_the_best_branch_of_a_tree_is_followed_and_the_others_are_counted(links, kept, dropped):
+    """As in OASST, whose best reply has rank 0."""
+    rows = [Row(value, "f", number) for number, value in enumerate(tree(*links), 1)]
+    items = [*convert(rows, conversation_key="tree", best_branch=True)]
+    drops = [item for item in items if isinstance(item, Drop)]
+    records = [[message["content"] for message in item.fields["messages"]] for item in items if isinstance(item, Record)]
+    assert records == ([kept] if kept else [])
+    assert {reason: [drop.reason for drop in drops].count(reason) for reason in {drop.reason for drop in drops}} == dropped
+    assert all(drop.filtered for drop in drops)
+
+
+def test_a_tree_of_two_beginnings_is_no_conversation():
+    found = converted(*tree("q0", "a1 q0", "q2", "a3 q2", "a4 q2"), conversation_key="tree", best_branch=True)
+    assert [reason for reason, _ in found] == ["branches"]
+
+
 def test_a_conversation_may_be_json_text():
     assert converted({"messages": json.dumps(HI)}) == [HI]
     assert converted({"messages": "Hi"})[0][0] == "no_messages"
@@ -162,7 +200,7 @@ def test_the_branches_of_a_tree_are_not_one_conversation():
     rows = [{"tree": 1, "message_id": name, "parent_id": parent, **HI["ab".index(who)]}
             for name, parent, who in (("q", None, "a"), ("r", "q", "b"), ("q2", "r", "a"), ("r2", "q2", "b"), ("q3", "r", "a"), ("r3", "q3", "b"))]  # fmt: skip
     assert converted(*rows, conversation_key="tree") == [
-        ("branches", "message 'q3' answers 'r', not the message before it: make each branch of the tree a conversation")
+        ("branches", "message 'q3' answers 'r', not the message before it: set best_branch, or make each branch of the tree a conversation")
     ]
     assert converted(*rows[:4], conversation_key="tree") == [[*HI, *HI]]
 

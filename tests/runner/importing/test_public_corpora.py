@@ -41,7 +41,7 @@ def mended(tmp_path, hint):
 
 def message(n, number, parent, role, text, **more):
     return {
-        "message_id": f"{n}-{number}", "parent_id": parent, "text": text, "role": role, "rank": None, "message_tree_id": f"{n}-0", **more
+        "user_id": f"u{(n + number) % 10}", "message_id": f"{n}-{number}", "parent_id": parent, "text": text, "role": role, "rank": None, "message_tree_id": f"{n}-0", **more
     }  # fmt: skip
 
 
@@ -49,13 +49,15 @@ def test_the_messages_of_a_tree_are_no_question_and_answer(tmp_path):
     """OASST's trees: the first question was the answer to the second."""
 
     def row(n, asked, answered):
-        reply = message(n, 1, f"{n}-0", "assistant", answered, replies=[])
-        return {"message_tree_id": f"{n}-0", "prompt": message(n, 0, None, "prompter", asked, replies=[reply])}
+        best = message(n, 1, f"{n}-0", "assistant", answered, replies=[], rank=0)
+        other = message(n, 2, f"{n}-0", "assistant", "Ask at the desk.", replies=[], rank=1)
+        return {"message_tree_id": f"{n}-0", "prompt": message(n, 0, None, "prompter", asked, replies=[other, best])}
 
     problem = refused(tmp_path, row)
     assert "holds trees: 'replies'" in problem.what
     found = mended(tmp_path, problem.hint)
-    assert (found.choice.options["conversation_key"], chat(found)) == ("message_tree_id", [ASKED[0], ANSWERED[0]])
+    assert (found.choice.options["conversation_key"], found.choice.options["best_branch"]) == ("message_tree_id", True)
+    assert (chat(found), len(found.records), found.groups) == ([ASKED[0], ANSWERED[0]], 12, [])
 
 
 def test_of_two_columns_of_answers_in_lists_each_is_an_alternative(tmp_path):
