@@ -160,6 +160,8 @@ def _run() -> int:
             code = 1
     except click.ClickException as error:
         error.show()
+        if isinstance(error, click.NoSuchOption) and (hint := _key_hint(error)):
+            _print_styled("    hint: ", hint, fg=HINT)
         code = error.exit_code
     except UserError as error:
         report(error)
@@ -185,6 +187,18 @@ def _run() -> int:
     return code if isinstance(code, int) else 0
 
 
+def _key_hint(error: click.NoSuchOption) -> str:
+    """Return how to set the key that the option is called after: other tools have an option for each."""
+    if not error.ctx or all(parameter.name != "settings" for parameter in error.ctx.command.params):
+        return ""
+    from ...schemas.aliases import ALIASES
+    from ...schemas.json_schema import key_paths
+
+    name = error.option_name.lstrip("-").replace("-", "_")
+    key = next((key for key in key_paths() if name in (key, key.rpartition(".")[2])), ALIASES.get(name))
+    return f"a key of the recipe is set with --set {key}=VALUE" if key else ""
+
+
 def _environment_fault(error: OSError | RuntimeError) -> str:
     """Return what is wrong with the user's files or disks; "" for a bug."""
     if isinstance(error, RuntimeError):
@@ -206,5 +220,5 @@ def report(error: UserError) -> None:
 
 def _print_styled(head: str, text: str, **style: Any) -> None:
     """Print a line on stderr, wrapped between words on a terminal, its head styled."""
-    rest = wrapped(printable(head + text), sys.stderr, 4)[len(printable(head)) :]
-    echo_styled((head, style), (rest, {}), err=True)
+    line, end = wrapped(printable(head + text), sys.stderr, 4), len(printable(head))
+    echo_styled((line[:end], style), (line[end:], {}), err=True)  # the blank that ends the head may have become the line's end

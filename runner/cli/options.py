@@ -10,6 +10,7 @@ import click
 from ...schemas.encodings import encoding_hint, is_encoding
 from ...schemas.sections import UTF8, RecordType
 from ..runtime.run_folder import RUNS
+from .completion import keys
 
 RECORD_TYPES: tuple[RecordType, ...] = get_args(RecordType)
 
@@ -23,7 +24,7 @@ def runs_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def set_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--set KEY=VALUE`, passed on as `settings`."""
     text = "Override a key of the recipe, e.g. training.max_steps=5."
-    return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=text)(command)
+    return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", shell_complete=keys, help=text)(command)
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -69,7 +69,11 @@ def _tool(source: Document) -> Tool:
     if "model_name_or_path" in source.data and ("stage" in source.data or "finetuning_type" in source.data):
         return "llamafactory"
     what = "neither a training of Axolotl (base_model) nor of LLaMA-Factory (model_name_or_path, and stage or finetuning_type)"
-    raise UserError(Problem(source.location(()), what, "choose the tool with --from", "unknown-tool"))
+    hint = (
+        "choose one of the two with --from; of another tool, such as TRL: `recipe new NAME --data FILE --model MODEL` writes a recipe, and "
+        "`recipe check` answers most names of other tools' keys with the recipe's own"
+    )
+    raise UserError(Problem(source.location(()), what, hint, "unknown-tool"))
 
 
 def _prune(draft: Draft) -> None:

@@ -74,6 +74,20 @@ def explained(loaded: LoadedRecipe, key: str) -> list[dict[str, Any]]:
     return rows
 
 
+def described(key: str) -> list[dict[str, Any]]:
+    """Return a row for the key, or for each key of the section: default, description, and the allowed values if listed.
+
+    Raises UserError if recipes have no such key.
+    """
+    if not (about := subschema(schema("recipe"), path_of(key))):
+        section, _, last = key.rpartition(".")
+        here = list(subschema(schema("recipe"), path_of(section)).get("properties", {}))
+        hint = suggestion(last, section, here, list(key_paths())) or "with a recipe: recipe explain RECIPE KEY"
+        raise UserError(Problem("", f"unknown key {key!r}", hint, "unknown-key"))
+    below = [path for path in key_paths() if path.startswith(f"{key}.")]
+    return [{"key": path, **_facts(subschema(schema("recipe"), path_of(path)))} for path in below] or [{"key": key, **_facts(about)}]
+
+
 def _absent(loaded: LoadedRecipe, key: str) -> list[dict[str, Any]]:
     """Return a row for each valid key of a section that this recipe lacks; [] if there is no such section."""
     if not description(loaded, path_of(key)):
@@ -85,11 +99,14 @@ def _absent(loaded: LoadedRecipe, key: str) -> list[dict[str, Any]]:
 
 
 def _row(loaded: LoadedRecipe, path: KeyPath, value: Any, origin: str) -> dict[str, Any]:
-    about = description(loaded, path)
+    return {"key": dotted(path), "value": value, "origin": origin, **_facts(description(loaded, path))}
+
+
+def _facts(about: dict[str, Any]) -> dict[str, Any]:
+    """Return a key's default and description, and the allowed values if its schema lists them."""
     facts = {"default": about.get("default"), "description": about.get("description", "")}
     allowed = about.get("enum") or resolve(schema("recipe"), about.get("items", {})).get("enum")
-    facts |= {"allowed": allowed} if allowed else {}
-    return {"key": dotted(path), "value": value, "origin": origin, **facts}
+    return facts | ({"allowed": allowed} if allowed else {})
 
 
 def _missing_section(loaded: LoadedRecipe, path: KeyPath) -> str:

@@ -180,7 +180,7 @@ def _predict_time(context: RunContext) -> Prediction | None:
     if rate is None:
         return None
     found = predict(context.job.recipe, context.manifest["splits"]["train"], _data_bytes(context.run), rate)
-    context.display.say("", f"takes about {duration(found.seconds)}, by {found.source}")
+    context.display.say("", f"will train for about {duration(found.seconds)}, by {found.source}")
     return found
 
 

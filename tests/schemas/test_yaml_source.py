@@ -252,6 +252,12 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, name: str, what: st
         read_text(tmp_path / name)
 
 
+def test_the_folder_of_a_run_names_its_recipe(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yml").touch()
+    with pytest.raises(UserError, match=f"hint: the recipe of this run is {tmp_path}/recipe.yml"):
+        read_text(tmp_path)
+
+
 def test_text_that_is_not_utf_8_on_the_command_line_is_refused() -> None:
     assert refusal("a: \udcff") == "r.yml: not UTF-8 text"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ....schemas.base.errors import UserError
+from .. import completion
 from ..options import runs_dir_option
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("chat")
-@click.argument("model")
+@click.argument("model", shell_complete=completion.runs)
 @click.option("--system", metavar="TEXT", help='System prompt; "" for none. Default: data.system_prompt of the recipe.')
 @click.option("--with-base/--no-base", default=None, help="Also show the base model's reply. Default: with --web, if there is a base.")
 @click.option("--temperature", type=click.FloatRange(0, 2), help="Sampling temperature; 0 is greedy. Default: the recipe's, or 0.")

@@ -7,11 +7,12 @@ import click
 from ....schemas.base.counted import counted
 from ....schemas.base.terminal import wrapped
 from ...workflows.check import Checked, check_recipes
+from .. import completion
 from ..problem_formats import FORMATS
 
 
 @click.command("check")
-@click.argument("recipes", nargs=-1, required=True)
+@click.argument("recipes", nargs=-1, required=True, shell_complete=completion.recipes)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key before checking, e.g. training.lora_r=8.")
 @click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True, help="Output format.")
 @click.option("--data", "with_data", is_flag=True, help="Also read the first rows of every source, and look up module names in the model.")
@@ -20,8 +21,8 @@ from ..problem_formats import FORMATS
 def command(
     recipes: tuple[str, ...], settings: tuple[str, ...], style: str, with_data: bool, recipes_only: bool, as_json: bool
 ) -> None:  # fmt: skip
-    """Check RECIPES: files, folders or names of shipped recipes. In a folder, only YAML files with `recipe: 1` are checked, and never
-    runs."""
+    """Check RECIPES: files, folders or names of shipped recipes. In a folder, only YAML files with `recipe: 1` are checked, and none
+    in runs."""
     style = "json" if as_json else style
     checked = check_recipes(recipes, settings, with_data, recipes_only)
     if checked.problems or style != "text":

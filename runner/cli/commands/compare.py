@@ -5,11 +5,12 @@ from pathlib import Path
 import click
 
 from ...runtime.run_folder import find_run
+from .. import completion
 from ..options import json_option, print_json, runs_dir_option
 
 
 @click.command("compare")
-@click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...", shell_complete=completion.runs)
 @runs_dir_option
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Also write the comparison as an HTML page.")
 @click.option("--join", is_flag=True, help="Join four binary MBTI runs into one with 16 types, and compare it with the other runs.")

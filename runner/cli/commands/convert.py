@@ -14,12 +14,13 @@ from ....schemas.recipe import load_recipe
 from ....schemas.sections import UTF8, Data, RecordType, Source, Split
 from ....schemas.yaml_source import parse_yaml
 from ...reporting.ledger_table import ledger_table
+from .. import completion
 from ..converter_option import converter_option
 from ..options import RECORD_TYPES, Between, file_format_options, print_json, runs_dir_option, set_option
 
 
 @click.command("convert")
-@click.argument("recipe_or_paths", nargs=-1, required=True)
+@click.argument("recipe_or_paths", nargs=-1, required=True, shell_complete=completion.recipes)
 @converter_option("Convert PATHS with this converter, without a recipe.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write. Default: data/<recipe>.")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="Option of the converter.")

@@ -8,6 +8,7 @@ import click
 from ....schemas.base.counted import counted, counted_of
 from ....schemas.base.errors import Problem, UserError
 from ....schemas.sections import RecordType
+from .. import completion
 from ..options import RECORD_TYPES, Between, json_option, print_json, runs_dir_option, set_option
 from ..problem_formats import as_text
 
@@ -20,7 +21,7 @@ def command() -> None:
     """Validate, inspect and compare record files."""
 
 
-@command.command("validate")
+@command.command("validate", short_help="Validate every record and report the invalid ones.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--schema", "kind", type=click.Choice(RECORD_TYPES), help="Record type. Default: that of the first record.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Invalid rows to list per file; all are counted.")
@@ -61,8 +62,8 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-@command.command("inspect")
-@click.argument("what", metavar="FILE|FOLDER|RECIPE")
+@command.command("inspect", short_help="Describe records: lengths, labels, duplicates, samples.")
+@click.argument("what", metavar="FILE|FOLDER|RECIPE", shell_complete=completion.recipes)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write. Default: inspection/<name>.")
 @click.option(
     "--tokenizer", "tokenizer_name", help="cl100k (offline), or anything that model.base_model accepts. Default: the recipe's, else cl100k."
@@ -119,9 +120,9 @@ def _of_recipe(what: str, root: Path, settings: tuple[str, ...]) -> "Tokenizer":
         return tokenizer(DEFAULT)
 
 
-@command.command("leaks")
-@click.argument("first", metavar="A")
-@click.argument("second", metavar="B")
+@command.command("leaks", short_help="Find rows of one file that are also in another.")
+@click.argument("first", metavar="A", shell_complete=completion.recipes)
+@click.argument("second", metavar="B", shell_complete=completion.recipes)
 @click.option("--group-by", multiple=True, metavar="KEY", help="Meta key (or text) whose values must not occur in both.")
 @click.option("--near/--no-near", default=True, show_default=True, help="Find near-duplicates.")
 @click.option("--threshold", type=Between(0.5, 1), default=0.7, show_default=True, help="Similarity of near-duplicates.")

@@ -8,13 +8,16 @@ from ....schemas.base.terminal import printable, wrapped
 from ....schemas.recipe import load_recipe
 from ....schemas.yaml_writing import dotted, one_line
 from ...runtime.resolved_values import changed_values
+from .. import completion
 from ..options import json_option, print_json
 
 
 @click.command("diff")
-@click.argument("one")
-@click.argument("other")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the second recipe.")
+@click.argument("one", shell_complete=completion.recipes)
+@click.argument("other", shell_complete=completion.recipes)
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", shell_complete=completion.keys, help="Override a key of the second recipe."
+)
 @json_option
 def command(one: str, other: str, settings: tuple[str, ...], as_json: bool) -> None:
     """Show the effective keys in which recipes ONE and OTHER differ."""

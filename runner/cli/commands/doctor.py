@@ -3,11 +3,12 @@
 import click
 
 from ....schemas.extends import shipped_recipes
+from .. import completion
 from ..options import json_option, print_json
 
 
 @click.command("doctor")
-@click.argument("recipes", nargs=-1)
+@click.argument("recipes", nargs=-1, shell_complete=completion.recipes)
 @json_option
 def command(recipes: tuple[str, ...], as_json: bool) -> None:
     """Check this machine, and what RECIPES (default: all shipped ones) need. Exit code 1 when a named recipe cannot be trained here."""

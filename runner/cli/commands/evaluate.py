@@ -6,12 +6,13 @@ import click
 
 from ....schemas.base.errors import UserError
 from ...runtime.run_folder import find_run
+from .. import completion
 from ..options import runs_dir_option, set_option
 from .run import print_outcome, require_train_extra
 
 
 @click.command("eval")
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 @set_option
 @runs_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")

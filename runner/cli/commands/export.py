@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
+from .. import completion
 from ..options import json_option, print_json, runs_dir_option
 
 QUANTISATIONS = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")
 
 
 @click.command("export")
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 @click.option("--quantise", type=click.Choice(QUANTISATIONS), default="f16", show_default=True, help="Storage type of matrices.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write. Default: <recipe>-<type>.gguf in the run's directory.")
 @runs_dir_option

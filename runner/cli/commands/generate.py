@@ -6,11 +6,12 @@ import click
 
 from ....schemas.base.errors import UserError
 from ....schemas.recipe import load_recipe
+from .. import completion
 from ..options import print_json, runs_dir_option, set_option
 
 
 @click.command("generate")
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=completion.recipes)
 @set_option
 @runs_dir_option
 @click.option("--dry-run", is_flag=True, help="Estimate requests, tokens and cost; send nothing.")

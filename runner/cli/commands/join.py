@@ -5,12 +5,13 @@ from pathlib import Path
 import click
 
 from ...runtime.run_folder import find_run
+from .. import completion
 from ..options import runs_dir_option
 from .run import require_train_extra
 
 
 @click.command("join")
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 @click.option("--node", type=click.IntRange(1), required=True, help="Rank of this machine: 1 for the second, and so on.")
 @runs_dir_option
 def command(run: str, node: int, root: Path) -> None:

@@ -9,11 +9,12 @@ from ....schemas.base.screen import Screen
 from ....schemas.extends import load_layers, recipe_files, shipped_recipes
 from ....schemas.recipe import is_prompt, load_recipe
 from ...reporting.tables import table_width
+from .. import completion
 from ..options import json_option, print_json
 
 
 @click.command("ls")
-@click.argument("places", nargs=-1)
+@click.argument("places", nargs=-1, shell_complete=completion.recipes)
 @json_option
 def command(places: tuple[str, ...], as_json: bool) -> None:
     """List the shipped recipes, or the recipes at PLACES (files or folders)."""

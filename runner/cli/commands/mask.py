@@ -13,12 +13,13 @@ from ....schemas.recipe import load_recipe
 from ....schemas.sections import SPLITS
 from ...reporting.token_summary import left_out_line
 from ...worker.labels import IGNORED
+from .. import completion
 from ..options import print_json, runs_dir_option, set_option
 from .run import require_train_extra
 
 
 @click.command("mask")
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=completion.recipes)
 @click.option("--rows", "count", type=click.IntRange(1), default=3, show_default=True, help="Number of rows.")
 @click.option("--split", type=click.Choice(SPLITS), default="train", show_default=True, help="Split.")
 @set_option

@@ -5,12 +5,13 @@ from pathlib import Path
 import click
 
 from ...runtime.run_folder import find_run
+from .. import completion
 from ..options import json_option, print_json, runs_dir_option
 from .run import require_train_extra
 
 
 @click.command("merge")
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write. Default: merged/ in the run's directory.")
 @runs_dir_option
 @json_option

@@ -12,16 +12,17 @@ from ....schemas.base.counted import counted, listed
 from ....schemas.base.terminal import BAD, WARNING, echo_styled, wrapped
 from ....schemas.recipe import load_recipe, load_sweep
 from ...runtime.machine import Machine, this_machine
+from .. import completion
 from ..options import Between, json_option, machine_option, print_json, runs_dir_option, set_option
 
 
 @click.command("plan")
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=completion.recipes)
 @set_option
 @runs_dir_option
 @machine_option
 @click.option("--probe", "with_probe", is_flag=True, help="Train two steps here, in at most 60 s, to predict the time.")
-@click.option("--price-per-hour", type=Between(min=0), help="Price of a machine, to compute the cost of all.")
+@click.option("--price-per-hour", type=Between(min=0), help="Price of one machine, for the cost of the training.")
 @click.option("--smoke", is_flag=True, help="Plan the smoke run.")
 @json_option
 def command(
@@ -116,7 +117,7 @@ def _time_figures(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "time", "unknown: no earlier run of this method on this machine, and no probe (--probe)"
     else:
         yield "tokens", f"{facts['tokens']:,}"
-        yield "time", f"{duration(facts['seconds'])}, by {facts['source']}"
+        yield "time", f"{duration(facts['seconds'])} of training, by {facts['source']}"
     for path in facts["damaged_timings"]:
         yield "", f"not used: {path} is damaged"
     if facts["past_errors"]:

@@ -8,6 +8,7 @@ import click
 from ....schemas.base.counted import counted_of
 from ....schemas.base.errors import UserError
 from ....schemas.paths import SUFFIXES
+from .. import completion
 from ..converter_option import converter_option
 from ..options import json_option, print_json, runs_dir_option
 from .convert import converter_options
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("predict")
-@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...", shell_complete=completion.runs)
 @click.argument("file")
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write, .jsonl or .csv. Default: FILE.predictions.jsonl."

@@ -9,11 +9,12 @@ from ....schemas.base.counted import counted
 from ....schemas.base.errors import Problem, UserError
 from ....schemas.recipe import load_recipe
 from ...runtime.run_folder import find_run
+from .. import completion
 from ..options import print_json, runs_dir_option
 
 
 @click.command("push")
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 @click.argument("repo", required=False)
 @click.option("--merged", is_flag=True, help="Upload merged/ instead of model/.")
 @click.option("--private/--public", "private", default=True, show_default=True, help="Visibility of a new repository.")

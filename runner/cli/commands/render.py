@@ -16,11 +16,12 @@ from ...models.architecture import architecture_of
 from ...resources.batch_size import chosen
 from ...runtime.machine import Machine, this_machine
 from ...runtime.run_folder import RUNS
+from .. import completion
 from ..options import machine_option, print_json, set_option
 
 
 @click.command("render")
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=completion.recipes)
 @set_option
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write. Default: print the files.")
 @machine_option

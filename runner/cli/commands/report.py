@@ -6,11 +6,12 @@ import click
 
 from ...runtime.run_files import METRICS
 from ...runtime.run_folder import find_run
+from .. import completion
 from ..options import runs_dir_option
 
 
 @click.command("report")
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 @runs_dir_option
 def command(run: str, root: Path) -> None:
     """Rewrite report.html and the model cards of RUN, and print the report's path."""

@@ -8,6 +8,7 @@ import click
 from ....schemas.base.counted import counted
 from ....schemas.base.errors import GateError, Problem
 from ...runtime.run_folder import find_run
+from .. import completion
 from ..options import json_option, print_json, runs_dir_option
 from .run import require_train_extra
 
@@ -18,7 +19,7 @@ DIFFERENT = "different"
 
 
 @click.command("reproduce")
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 @click.option("--steps", type=click.IntRange(0), help="Train this many steps; 0 compares only the inputs. Default: all.")
 @runs_dir_option
 @json_option

@@ -7,6 +7,7 @@ import click
 
 from ....schemas.base.errors import UserError
 from ...runtime.run_folder import RunFolder, find_run
+from .. import completion
 from ..options import json_option, runs_dir_option
 from .run import print_outcome, require_train_extra
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("resume")
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 @runs_dir_option
 @json_option
 def command(run: str, root: Path, as_json: bool) -> None:

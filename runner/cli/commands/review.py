@@ -7,11 +7,12 @@ import click
 from ....schemas.base.counted import counted, counted_of
 from ....schemas.base.errors import UserError
 from ...runtime.run_folder import RunFolder, find_run
+from .. import completion
 from ..options import print_json, runs_dir_option
 
 
 @click.command("review")
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 @click.option("--rows", type=click.IntRange(1, 200), default=25, show_default=True, help="Pairs of replies to compare.")
 @click.option("--seed", type=int, default=42, show_default=True, help="Seed of the choice of rows and of sides.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Page to write. Default: RUN/review/review.html.")

@@ -8,6 +8,7 @@ import click
 from ....schemas.base.errors import UserError
 from ....schemas.recipe import LoadedRecipe, load_recipe, load_sweep
 from ...runtime.run_files import MANIFEST, REPORT, SMOKE_KEYS
+from .. import completion
 from ..options import json_option, print_json, runs_dir_option, set_option
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=completion.recipes)
 @set_option
 @runs_dir_option
 @click.option("--dry-run", is_flag=True, help="Show the files and the command; do not train.")
@@ -108,4 +109,4 @@ def print_outcome(outcome: "Outcome", as_json: bool) -> None:
         click.echo("a smoke run: every stage works; next: the same `recipe run` without --smoke", err=True)
     else:
         with_base = " --with-base" if outcome.metrics["baseline"] == "base" else ""  # a classifier has no base
-        click.echo(f"next: open the report, then recipe chat {outcome.run.path}{with_base}", err=True)
+        click.echo(f"next: open the report\n      recipe chat {outcome.run.path}{with_base}", err=True)

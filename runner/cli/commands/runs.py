@@ -7,11 +7,12 @@ import click
 from ....schemas.paths import SUFFIXES
 from ...reporting.run_summary import run_summary
 from ...runtime.run_folder import all_runs, find_run
+from .. import completion
 from ..options import json_option, print_json, runs_dir_option
 
 
 @click.command("runs")
-@click.argument("recipe", required=False)
+@click.argument("recipe", required=False, shell_complete=completion.runs)
 @runs_dir_option
 @json_option
 def command(recipe: str | None, root: Path, as_json: bool) -> None:

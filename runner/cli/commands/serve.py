@@ -8,6 +8,7 @@ import click
 
 from ....schemas.base.errors import UserError
 from ....schemas.base.loopback import LOOPBACK, LOOPBACK_HOSTS
+from .. import completion
 from ..options import runs_dir_option
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("serve")
-@click.argument("model")
+@click.argument("model", shell_complete=completion.runs)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port; 0 picks a free one.")
 @click.option("--max-batch", type=click.IntRange(min=1), default=16, show_default=True, help="Maximum batch size.")

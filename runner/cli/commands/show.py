@@ -11,12 +11,13 @@ from ....schemas.recipe import load_recipe
 from ....schemas.yaml_writing import dotted, one_line, to_yaml
 from ...generate.tasks import TASKS
 from ...runtime.resolved_values import effective_values
+from .. import completion
 from ..converter_option import converter_option
 from ..options import json_option, print_json, set_option
 
 
 @click.command("show")
-@click.argument("recipe", required=False)
+@click.argument("recipe", required=False, shell_complete=completion.recipes)
 @converter_option("Show this converter's options.")
 @click.option("--task", type=click.Choice(sorted(TASKS)), help="Show the options of this generate task.")
 @set_option

@@ -7,11 +7,12 @@ import click
 from ....schemas.base.counted import counted
 from ....schemas.base.errors import Problem, UserError
 from ...runtime.run_folder import find_run
+from .. import completion
 from ..options import json_option, print_json, runs_dir_option
 
 
 @click.command("verify")
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 @click.option("--accept", is_flag=True, help="Accept edited files as they are; the report names them.")
 @runs_dir_option
 @json_option

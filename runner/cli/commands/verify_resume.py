@@ -12,6 +12,7 @@ import click
 from ....schemas.base.counted import counted
 from ....schemas.base.errors import GateError, Interrupted, Problem
 from ....schemas.recipe import load_recipe
+from .. import completion
 from ..options import json_option, print_json, runs_dir_option, set_option
 from .run import require_train_extra
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("verify-resume")
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=completion.recipes)
 @set_option
 @click.option("--smoke", is_flag=True, help="Use a tiny model and the recipe's smoke section.")
 @click.option("--steps", "half", type=click.IntRange(2), default=4, show_default=True, help="Half the number of steps.")

@@ -1,6 +1,7 @@
 """The command line: exit codes, suggestions, what goes to stdout, pipes that close, colours."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from recipekit.schemas import VERSION
 from recipekit.schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
 
 from ...support.recipe_process import COMMAND
+from ...support.terminal import in_terminal
 from ...support.waiting import PATIENCE, process_state, wait_until
 
 Recipe = Callable[..., Any]
@@ -90,6 +92,34 @@ def test_wrong_usage_ends_with_2_and_a_suggestion(command_line: Recipe, argument
     assert outcome.code == 2
     assert USAGE[arguments].replace("--format?", "--format") in outcome.err.replace("'--format'", "--format")
     assert outcome.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        (("run", "x", "--max-steps", "5"), "training.max_steps"),
+        (("plan", "x", "--training.lora_r=8"), "training.lora_r"),
+        (("run", "x", "--per_device_train_batch_size", "1"), "training.micro_batch_size"),
+        (("check", "x", "--nonsense"), ""),
+        (("runs", "--max-steps", "5"), ""),
+    ],
+    ids=["a key", "a key with its section", "a key of other tools", "no key", "a command without --set"],
+)
+def test_an_option_that_is_a_key_of_the_recipe_names_set(command_line: Recipe, arguments: tuple[str, ...], key: str) -> None:
+    outcome = command_line(*arguments)
+    assert outcome.code == 2
+    assert outcome.err.endswith(f"hint: a key of the recipe is set with --set {key}=VALUE\n") if key else "--set" not in outcome.err
+
+
+def test_a_message_begins_a_new_line_in_the_terminal_where_its_place_fills_one() -> None:
+    place = f"--set evaluation.also.{'x' * 30}.sources.0.path=a.jsonl:"
+    code, written = in_terminal("show", "quickstart", "--set", place.removeprefix("--set ").removesuffix(":"))
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", written).replace("\r", "").splitlines()
+    assert code == 1 and lines[lines.index(place) + 1].startswith("    evaluation.also.")
+
+
+def test_every_summary_of_a_commands_commands_is_whole(command_line: Recipe) -> None:
+    assert "..." not in command_line("data", "--help").out.partition("Commands:")[2]
 
 
 def test_every_suggested_verb_exists() -> None:

@@ -108,10 +108,11 @@ def test_a_key_that_a_rule_refuses_is_removed_with_the_rules_message(imported):
     [
         ("- a\n", "not a configuration"),
         ("a: 1\n", "neither a training of Axolotl"),
+        ("model_name_or_path: gpt2\ndataset_name: trl-lib/Capybara\n", "such as TRL: `recipe new NAME --data FILE"),
         ("base_model: [\n", "not YAML"),
         ("a: !!python/none x\n", "the tag"),
     ],
-    ids=["a list", "no tool's", "no YAML", "a tag"],
+    ids=["a list", "no tool's", "TRL's", "no YAML", "a tag"],
 )
 def test_an_invalid_configuration_is_refused_with_its_location(imported, text, what):
     with pytest.raises(UserError, match=what):

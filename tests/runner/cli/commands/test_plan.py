@@ -82,7 +82,7 @@ def test_an_earlier_runs_rate_gives_time_and_cost_with_the_errors_of_past_predic
     earlier.update(state="done")
     earlier.write(TIMING, line)
     outcome = command_line("plan", small, "--price-per-hour", "2.5")
-    assert "1 h 0 min, by 1 earlier run on this machine" in outcome.out and "off by -10%" in outcome.out
+    assert "1 h 0 min of training, by 1 earlier run" in outcome.out and "off by -10%" in outcome.out
     assert "7,200" in outcome.out and "2.50" in outcome.out
     assert "unknown" in command_line("plan", small, "--set", "training.micro_batch_size=3").out
 

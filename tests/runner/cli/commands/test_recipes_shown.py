@@ -144,6 +144,17 @@ def test_explain_lists_the_values_of_a_key_that_takes_only_some(command_line: Re
     assert f"    Allowed: {', '.join(row['allowed'])}." == last
 
 
+def test_explain_of_a_key_alone_needs_no_recipe(command_line: Recipe) -> None:
+    assert command_line("explain", "data.split.seed").out.startswith("data.split.seed: the default is 42\n    Seed of the split.")
+    assert [line for line in command_line("explain", "data.split").out.splitlines() if line.startswith("data.split.test")]
+    (row,) = json.loads(command_line("explain", "evaluation.split", "--json").out)["keys"]
+    assert (row["default"], row["allowed"]) == (None, ["validation", "test"]) and "value" not in row
+    assert "Rank" in command_line("explain", "training.lora_r").out
+    assert "hint: it belongs in another section: 'training.lora_r'" in command_line("explain", "lora_r").err
+    assert "recipe explain RECIPE KEY" in command_line("explain", "quickstart").err
+    assert command_line("explain", "training.lora_r", "--set", "training.lora_r=8").code == 2
+
+
 def test_explain_of_a_section_lists_its_keys(command_line: Recipe) -> None:
     out = command_line("explain", "quickstart", "data.split").out
     assert out.startswith("data.split: How rows are split.")
