@@ -102,7 +102,7 @@ def usage_lines(manifest: dict[str, Any]) -> list[tuple[str, str]]:
         paid = "".join(f", {amount:,.4f} {currency}" for currency, amount in used.get("cost", {}).items())
         unmetered = used["unmetered"]
         guessed = f"; {counted(unmetered, 'reply')} without token counts, for which the maximum is assumed" if unmetered else ""
-        tokens = f"{used['prompt_tokens']:,} + {counted(used['completion_tokens'], 'token')}"
+        tokens = f"{used['prompt_tokens']:,} prompt and {counted(used['completion_tokens'], 'reply token')}"
         lines.append(("", f"{name}: {used['kept']:,} kept of {used['requests']:,}, {used['asked_again']:,} asked again, "
                      f"{counted(used['retried'], 'retry')}, {tokens}{paid}{guessed}"))  # fmt: skip
     if redacted := manifest["redacted_replies"]:

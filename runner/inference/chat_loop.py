@@ -70,6 +70,8 @@ def _answer(session: Answering, line: str) -> str:
         return "quit"
     if command == "/reset":
         click.echo(session.reset(), err=True)
+    elif command == "/help":
+        click.echo(session.help, err=True)
     elif command == "/system":
         click.echo(session.set_system(rest.strip()), err=True)
     elif text:

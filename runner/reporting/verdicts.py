@@ -171,7 +171,8 @@ def failed_gates(metrics: Mapping[str, Any]) -> list[str]:
 def rubric_lines(rubric: Mapping[str, Any]) -> list[str]:
     """Return who judged how many replies, and how far the judges agree."""
     lines = [
-        f"Judged by {judge['model']}: {counted(judge['judged'], 'reply')} scored; {counted(judge['unread'], 'answer')} without scores, "
+        f"Judged by {judge['model']}: {counted(judge['judged'], 'reply')} scored; {counted(judge['unread'], 'answer')} without scores"
+        f"{' (read them in eval/rubric.jsonl)' if judge['unread'] else ''}, "
         f"{counted(judge['failed'], 'request')} without a reply."
         for judge in rubric["judges"]
     ]

@@ -30,11 +30,19 @@ def effective_values(loaded: LoadedRecipe) -> dict[KeyPath, Effective]:
 
 
 def changed_values(before: Recipe, after: Recipe, with_smoke: bool = False) -> dict[KeyPath, tuple[Any, Any]]:
-    """Return the keys with different values in two recipes, with both values; those of the smoke section only `with_smoke`."""
+    """Return the keys with different values in two recipes, with both values; those of the smoke section only `with_smoke`.
+
+    Of a section that one of them lacks, the keys with their default are left out beside those with another value.
+    """
     old, new = ({path: value for path, value in leaves(recipe) if with_smoke or path[0] != "smoke"} for recipe in (before, after))
     pairs = {path: (old.get(path), new.get(path)) for path in {**old, **new}}
     sections = {path[:length] for path in pairs for length in range(len(path))}  # one that is empty on one side has its keys on the other
-    return {path: pair for path, pair in pairs.items() if pair[0] != pair[1] and path not in sections}
+    changed = {path: pair for path, pair in pairs.items() if pair[0] != pair[1] and path not in sections}
+    of_one = {path for path in changed if path not in old or path not in new}
+    defaults = {path: subschema(schema("recipe"), path).get("default") for path in of_one}
+    usual = {path for path, default in defaults.items() if default is not None and default in changed[path]}
+    telling = {path[:length] for path in changed.keys() - usual for length in range(len(path))}
+    return {path: pair for path, pair in changed.items() if path not in usual or path[:-1] not in telling}
 
 
 def leaves(value: Any, path: KeyPath = ()) -> list[tuple[KeyPath, Any]]:

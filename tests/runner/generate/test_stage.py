@@ -156,7 +156,7 @@ def test_the_token_counts_are_printed() -> None:
         ("generate", "5 in (4 requests), 4 kept as 9 rows; dropped: 1 not novel; fixed: 2 spoke twice"),
         (
             "",
-            "zhipu/glm: 3 kept of 4, 1 asked again, 2 retries, 1,000 + 50 tokens, 0.5000 CNY; 1 reply without token counts, for which the maximum is assumed",
+            "zhipu/glm: 3 kept of 4, 1 asked again, 2 retries, 1,000 prompt and 50 reply tokens, 0.5000 CNY; 1 reply without token counts, for which the maximum is assumed",
         ),
         ("", "2 replies contain what looks like a secret; it was replaced with [redacted]"),
         ("", "judge openai/j: 3 of 4 pass"),

@@ -52,6 +52,11 @@ def test_commands_are_whole_words_at_the_beginning_and_all_else_is_text(capsys: 
     assert shown.out == "" and shown.err.splitlines() == ["begun anew", "system: Be brief.", "system: "]
 
 
+def test_help_is_not_a_message(capsys: pytest.CaptureFixture[str]) -> None:
+    assert heard(b"/help\nhi\n") == ["hi"]
+    assert capsys.readouterr().err == f"{Heard.help}\n"
+
+
 @pytest.mark.parametrize(("text", "what"), [(b"hi\n\xff\xfe\n", "stdin:2: is not UTF-8"), (b"hi\n\ntoo long\n", "stdin:3: no room")])
 def test_a_line_that_cannot_be_answered_is_named(text: bytes, what: str) -> None:
     with pytest.raises(UserError, match=what):

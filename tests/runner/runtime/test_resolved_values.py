@@ -49,6 +49,20 @@ def test_every_key_has_a_description() -> None:
     assert about["description"].startswith("Drop rows whose last reply has more emoji")
 
 
+def test_of_a_new_section_only_what_is_not_the_default_is_listed(minimal: Callable[..., dict]) -> None:
+    given = minimal()
+    sources = given["data"]["sources"]
+    more = {"path": "more.jsonl", "converter": "messages", "weight": 2}
+    found = changed_values(Recipe.from_values(given), Recipe.from_values(minimal({"data.sources": [*sources, more]})))
+    assert found == {("data", "sources", 1, key): (None, value) for key, value in more.items()}
+    without, of_defaults = (
+        Recipe.from_values(minimal({"evaluation.prompts": {"texts": ["Hi"], **own}})) for own in ({}, {"generation": {}})
+    )
+    assert ("evaluation", "prompts", "generation", "seed") in changed_values(without, of_defaults), (
+        "a section of defaults alone is a change too"
+    )
+
+
 def test_keys_that_only_one_recipe_has_are_changed_and_the_empty_place_of_the_other_is_not(minimal: Callable[..., dict]) -> None:
     source = {"path": "rows.jsonl", "converter": "emogpt"}
     without = Recipe.from_values(minimal({"data.sources": [source]}))
