@@ -132,8 +132,11 @@ def main() -> NoReturn:
 def _stop(number: int, frame: FrameType | None) -> None:
     """End the command as Ctrl-C does: temporary files are removed. Another of these signals would stop that, and is ignored: timeout(1),
     systemd and Slurm send several, and kill what they have waited for."""
-    for repeated in (signal.SIGTERM, signal.SIGHUP):
+    stopping = (signal.SIGTERM, signal.SIGHUP)
+    signal.pthread_sigmask(signal.SIG_BLOCK, stopping)  # of one that comes just before it is ignored, Python would print a traceback
+    for repeated in stopping:
         signal.signal(repeated, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, stopping)
     signal.default_int_handler(number, frame)
 
 

@@ -1,7 +1,7 @@
 """Run by test_ray_workers.py in a process of its own: `recipe convert --engine ray` on a cluster of two nodes, of which it kills parts.
 
-python ray_cluster.py ROWS OUT: kills the first process that converts, then the whole second node, both while the conversion runs; then
-has a batch lose every process that takes it. Prints what it saw as JSON.
+python -m tests.support.ray_cluster ROWS OUT SITE: has a process of each node wait in its batch (held_process.py), kills the first, then the
+whole second node, and lets the others go; then has a batch lose every process that takes it. Prints what it saw as JSON.
 """
 
 import json
@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -18,6 +17,9 @@ from ray.cluster_utils import Cluster
 from recipekit.converters.building import ray_workers
 from recipekit.converters.building.conversion import Batch, Spec
 from recipekit.schemas.base.errors import UserError
+
+from .held_process import held, let_go
+from .waiting import wait_until
 
 
 def converting() -> list[int]:
@@ -31,15 +33,6 @@ def converting() -> list[int]:
         if name.startswith(b"ray::attempt"):
             found.append(int(path.parent.name))
     return found
-
-
-def kill_one(while_running: subprocess.Popen) -> int:
-    while while_running.poll() is None:
-        for pid in converting()[:1]:
-            os.kill(pid, signal.SIGKILL)
-            return pid
-        time.sleep(0.005)
-    return 0
 
 
 def suicide(spec: Spec, batch: Batch) -> None:
@@ -57,26 +50,32 @@ def lost(address: str) -> str:
     return ""
 
 
-def main(rows: str, out: str) -> None:
+def main(rows: str, out: str, site: str) -> None:
+    os.environ |= held("converters.building.conversion", "convert_batch", "lambda *_: True", Path(site))  # of what Ray starts
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
-        print(json.dumps(seen(cluster, rows, out)))
+        print(json.dumps(seen(cluster, rows, out, Path(site))))
     finally:
         cluster.shutdown()
 
 
-def seen(cluster: Cluster, rows: str, out: str) -> dict[str, object]:
+def seen(cluster: Cluster, rows: str, out: str, site: Path) -> dict[str, object]:
     """What became of the conversion."""
     second = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
     recipe = [sys.executable, "-m", "recipekit.runner"]
     options = ["--converter", "messages", rows, "--out", out, "--engine", "ray", "--validation", "0.1", "--max-dropped", "1", "--json"]
     conversion = subprocess.Popen(
-        [*recipe, "convert", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "RAY_ADDRESS": cluster.address}
+        [*recipe, "convert", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "RAY_ADDRESS": str(cluster.address)},
     )
-    killed = kill_one(conversion)
+    killed, _ = wait_until(lambda: found if len(found := converting()) == 2 else None, conversion)
+    os.kill(killed, signal.SIGKILL)
     cluster.remove_node(second, allow_graceful=False)
     before_the_end = conversion.poll() is None
+    let_go(site)
     stdout, stderr = conversion.communicate()
     return {
         "killed": killed,
@@ -85,7 +84,7 @@ def seen(cluster: Cluster, rows: str, out: str) -> dict[str, object]:
         "code": conversion.returncode,
         "stdout": stdout.decode(),
         "stderr": stderr.decode(),
-        "lost": lost(cluster.address),
+        "lost": lost(str(cluster.address)),
     }
 
 

@@ -18,7 +18,7 @@ from recipekit.runner.runtime.run_folder import create
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Launch
 
-from ...support.held_training import held_at
+from ...support.held_process import held_at
 from ...support.recipe_process import COMMAND, environment
 from ...support.single_process import ROWS, SAME, losses, settings
 from ...support.tiny import write_recipe

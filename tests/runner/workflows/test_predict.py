@@ -4,12 +4,14 @@ That a prediction is what the evaluation measured: test_run.py, test_classificat
 """
 
 import json
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
 from recipekit.runner.runtime.run_folder import RunFolder
 
+from ...support.held_process import held_after_lines, wait_for_held
 from ...support.jsonl import write_jsonl
 from ...support.recipe_process import start
 from ...support.tiny import ANIMALS
@@ -48,19 +50,27 @@ def test_every_row_comes_out_in_order_with_its_columns_and_a_reply_or_a_reason(p
     assert "tokens; the model's limit is 512 including the reply" in found[61]["prediction"]["error"]
 
 
-@pytest.mark.parametrize("damage", ["", "predicted.jsonl", "rows.jsonl", "request.json"])
-def test_a_killed_prediction_continues_and_writes_the_same_bytes(recipe, predicted, tuned_run, rows, tmp_path, damage) -> None:
-    """What was changed meanwhile is said, and predicted again."""
-    arguments = ["predict", str(tuned_run), str(rows), "--out", str(tmp_path / "out.jsonl"), *OPTIONS]
-    done = tmp_path / "out.jsonl.part" / "predicted.jsonl"
-    process = start(*arguments)
-    wait_until(lambda: done.exists() and done.read_bytes().count(b"\n") > 1, process)
+@pytest.fixture(scope="module")
+def killed(tuned_run, rows, tmp_path_factory) -> Path:
+    """What a prediction leaves that was killed after its second batch."""
+    folder = tmp_path_factory.mktemp("killed")
+    process = start("predict", tuned_run, rows, "--out", "out.jsonl", *OPTIONS, cwd=folder, **held_after_lines(2, folder / "site"))
+    wait_for_held(folder / "site", process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    wait_until(lambda: not RunFolder(done.parent).is_locked())  # what it had started ends a moment later
-    assert not (tmp_path / "out.jsonl").exists()
+    left = folder / "out.jsonl.part"
+    wait_until(lambda: not RunFolder(left).is_locked())  # what it had started ends a moment later
+    assert not (folder / "out.jsonl").exists() and (left / "predicted.jsonl").read_bytes().count(b"\n") == 2
+    return left
+
+
+@pytest.mark.parametrize("damage", ["", "predicted.jsonl", "rows.jsonl", "request.json"])
+def test_a_killed_prediction_continues_and_writes_the_same_bytes(recipe, predicted, killed, tuned_run, rows, tmp_path, damage) -> None:
+    """What was changed meanwhile is said, and predicted again."""
+    arguments = ["predict", str(tuned_run), str(rows), "--out", str(tmp_path / "out.jsonl"), *OPTIONS]
+    left = shutil.copytree(killed, tmp_path / "out.jsonl.part")
     if damage:
-        changed = done.with_name(damage)
+        changed = left / damage
         content = changed.read_bytes()
         changed.write_bytes(content.partition(b"\n")[2] if damage == "predicted.jsonl" else content.replace(b"1", b"2"))
     again = recipe(*arguments)

@@ -5,14 +5,13 @@ import math
 import os
 import re
 import signal
-import subprocess
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from recipekit.runner.resources.forward_pass import PADDED_TO
 
-from ...support.held_training import held_at
+from ...support.held_process import held_at, wait_for_held
 from ...support.jsonl import write_jsonl
 from ...support.recipe_process import start, wait_for_step
 from ...support.tiny import emogpt_rows, write_recipe
@@ -207,8 +206,7 @@ def test_a_gate_that_is_not_met_exits_3_and_keeps_the_run(finished, workplace, r
 def test_a_training_killed_outright_resumes_to_the_same_bits(finished, workplace, recipe, tmp_path):
     process = start("run", "tiny.yml", "--runs-dir", "killed", cwd=workplace, **held_at(6, tmp_path / "site"))
     run = wait_for_step(workplace / "killed", 6, process)
-    trainer = int(subprocess.run(["pgrep", "-f", "-P", str(process.pid), "axolotl"], capture_output=True, text=True).stdout.split()[0])
-    os.kill(trainer, signal.SIGKILL)
+    os.kill(wait_for_held(tmp_path / "site", process), signal.SIGKILL)
     output = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 1
     assert "SIGKILL" in output

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -18,9 +17,10 @@ from recipekit.runner.workflows import run as run_module
 from recipekit.runner.workflows.run import run_recipe
 from recipekit.schemas.recipe import load_recipe
 
+from ...support.held_process import held_after_lines, let_go, wait_for_held
 from ...support.jsonl import read_jsonl
 from ...support.recipe_process import start
-from ...support.waiting import PATIENCE, wait_until
+from ...support.waiting import PATIENCE
 
 pytestmark = pytest.mark.train
 
@@ -132,17 +132,14 @@ def test_another_base_model_under_the_adapter_is_refused(aged, recipe, tmp_path)
 
 def test_an_evaluation_that_was_killed_continues_where_it_was(aged, recipe, tmp_path):
     shutil.rmtree(aged / "eval")
-    settings = ["--set", "evaluation.max_rows=6", "--set", "evaluation.generation={max_new_tokens: 400, batch_size: 1}"]
-    process = start("eval", aged, *settings, cwd=tmp_path)
-    predictions = aged / "evaluating" / "predictions.jsonl"
-    wait_until(lambda: predictions.exists() and predictions.read_bytes().count(b"\n") >= 2, process)
-    worker = ["pgrep", "-f", "-P", str(process.pid), "worker.evaluate"]
-    os.kill(int(subprocess.run(worker, capture_output=True, text=True, check=True).stdout), signal.SIGKILL)
+    settings = ["--set", "evaluation.max_rows=6", "--set", "evaluation.generation={max_new_tokens: 4, batch_size: 1}"]
+    process = start("eval", aged, *settings, cwd=tmp_path, **held_after_lines(2, tmp_path / "site"))
+    os.kill(wait_for_held(tmp_path / "site", process), signal.SIGKILL)
     output = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 1 and "SIGKILL" in output
+    predictions = aged / "evaluating" / "predictions.jsonl"
     kept = predictions.read_bytes()
-    kept = kept[: kept.rindex(b"\n") + 1]
-    assert 2 <= kept.count(b"\n") < 12
+    assert kept.count(b"\n") == 2 and kept.endswith(b"\n")
     predictions.write_bytes(kept + b'{"model": "tuned", "id": "torn')  # what a power cut leaves
     outcome = evaluated(recipe("eval", aged, *settings, "--json", cwd=tmp_path))
     after = (aged / "eval" / "predictions.jsonl").read_bytes()
@@ -184,10 +181,9 @@ def test_an_evaluation_is_not_disturbed_by_other_commands(trained, recipe, tmp_p
     """While it works, what would change the run is refused; the rest reads the old numbers. Nothing is lost."""
     run = tmp_path / "runs" / "tiny" / trained.name
     shutil.copytree(trained, run)
-    settings = ["--set", "evaluation.max_rows=6", "--set", "evaluation.generation={max_new_tokens: 400, batch_size: 1}"]
-    process = start("eval", run, *settings, cwd=tmp_path)
-    wait_until(lambda: (run / "evaluating" / "predictions.jsonl").exists(), process)
-    os.kill(process.pid, signal.SIGSTOP)  # its worker continues: the evaluation cannot end before the others have been tried
+    settings = ["--set", "evaluation.max_rows=6", "--set", "evaluation.generation={max_new_tokens: 4, batch_size: 1}"]
+    process = start("eval", run, *settings, cwd=tmp_path, **held_after_lines(1, tmp_path / "site"))
+    wait_for_held(tmp_path / "site", process)
     before = {name: (run / name).read_bytes() for name in ("eval/metrics.json", "report.html", "status.json", "sealed.json")}
     for command in (
         ["report"],
@@ -202,7 +198,7 @@ def test_an_evaluation_is_not_disturbed_by_other_commands(trained, recipe, tmp_p
     listed = json.loads(recipe("runs", "--json", cwd=tmp_path).stdout)["runs"]
     assert [one["state"] for one in listed] == ["done"] and recipe("verify", run, cwd=tmp_path).returncode == 0
     assert {name: (run / name).read_bytes() for name in before} == before
-    os.kill(process.pid, signal.SIGCONT)
+    let_go(tmp_path / "site")
     output = process.communicate(timeout=600)[1]
     assert process.returncode == 0, output
     assert json.loads((run / "eval" / "metrics.json").read_bytes())["rows"] == 6

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from recipekit.runner.runtime.checkpoints import fault
 
-from ...support.held_training import held_at
+from ...support.held_process import held_at
 from ...support.recipe_process import start, wait_for_step
 from ...support.single_process import ROWS, SAME, losses, settings
 from ...support.tiny import write_recipe

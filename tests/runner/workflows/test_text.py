@@ -7,7 +7,7 @@ import signal
 import pytest
 import yaml
 
-from ...support.held_training import held_at
+from ...support.held_process import held_at
 from ...support.jsonl import write_jsonl
 from ...support.recipe_process import start, wait_for_step
 from ...support.tiny import emogpt_rows, write_text

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from ....support.held_process import held, wait_for_held
 from ....support.recipe_process import COMMAND
-from ....support.waiting import PATIENCE
+from ....support.waiting import PATIENCE, process_state, wait_until
 
 pytest.importorskip("torch", reason="needs the extra [train]")
 
@@ -29,10 +30,10 @@ def piped(lines: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 class Terminal:
     """A process on a terminal of its own. It is typed to, and read until something appears."""
 
-    def __init__(self, *arguments: object) -> None:
+    def __init__(self, *arguments: object, **more: str) -> None:
         self.controller, own = pty.openpty()
         argv = [*ARGV, *map(str, arguments)]
-        self.process = subprocess.Popen(argv, stdin=own, stdout=own, stderr=own, env=ENVIRONMENT, start_new_session=True)
+        self.process = subprocess.Popen(argv, stdin=own, stdout=own, stderr=own, env={**ENVIRONMENT, **more}, start_new_session=True)
         os.close(own)
         self.seen = ""
 
@@ -92,11 +93,14 @@ def test_unusable_chat_options_are_reported_before_loading(tmp_path: Path, tiny_
         assert what in refused.stderr and "Traceback" not in refused.stderr
 
 
-def test_in_a_terminal_ctrl_c_stops_the_reply_and_ctrl_d_ends(tuned_run: Path) -> None:
-    terminal = Terminal(tuned_run, "--with-base", "--max-tokens", 400, "--repetition-penalty", 1.3)
-    terminal.until("> ", terminal.until("Ctrl-D quits"))
+def test_in_a_terminal_ctrl_c_stops_the_reply_and_ctrl_d_ends(tuned_run: Path, tmp_path: Path) -> None:
+    """While both replies wait after their first token, until they are stopped."""
+    waiting = held("runner.worker.generation", "_advance", "lambda reply, *_: not reply.cancelled", tmp_path / "site")
+    terminal = Terminal(tuned_run, "--with-base", "--max-tokens", 40, **waiting)
+    prompt = terminal.until("> ", terminal.until("Ctrl-D quits"))
     terminal.type("Hello cat?\r")
-    replying = terminal.until("tuned")
+    replying = terminal.until("tuned", prompt)
+    wait_for_held(tmp_path / "site", terminal.process)
     terminal.process.send_signal(signal.SIGINT)
     stopped = terminal.until("> ", terminal.until("stopped", replying))
     terminal.type("/reset\r")
@@ -108,7 +112,7 @@ def test_in_a_terminal_ctrl_c_stops_the_reply_and_ctrl_d_ends(tuned_run: Path) -
 def test_a_terminal_ends_on_sigterm(tiny_model: Path) -> None:
     terminal = Terminal(tiny_model)
     terminal.until("> ")
-    time.sleep(2)  # a signal between the prompt and the waiting for the keyboard would be seen with the next key, or signal, only
+    wait_until(lambda: process_state(terminal.process.pid) == "S")  # before it waits for a key, the signal would be seen with the next one
     while terminal.process.poll() is None:
         terminal.process.terminate()
         with suppress(subprocess.TimeoutExpired):

@@ -8,10 +8,11 @@ from recipekit.runner.cli.commands.convert import command, converter_options
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.json_schema import schema
 
+from ....support.held_process import held, wait_for_held
 from ....support.jsonl import write_jsonl
 from ....support.recipe_process import start
 from ....support.tiny import emogpt_rows
-from ....support.waiting import PATIENCE, wait_until
+from ....support.waiting import PATIENCE
 
 CHAT = {"messages": [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hello."}]}
 
@@ -111,15 +112,17 @@ def test_a_foreign_folder_is_kept(recipe, rows, tmp_path):
     [(signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGHUP, True)],
     ids=["SIGINT", "SIGTERM", "SIGTERM again and again", "SIGHUP again and again"],
 )
-def test_a_conversion_that_is_stopped_exits_130_and_leaves_nothing(tmp_path, number, again):
+def test_a_conversion_that_is_stopped_exits_130_and_leaves_nothing(tmp_path, tmp_path_factory, number, again):
     """Also where the signal does not wait for the end: Slurm, systemd and timeout(1) send it to a process and to its group."""
-    many = {**CHAT, "padding": "x" * 2000}
-    with (tmp_path / "rows.jsonl").open("w") as stream:
-        for index in range(60_000):
-            stream.write(json.dumps(many | {"n": index}) + "\n")
-    arguments = ["convert", "rows.jsonl", "--converter", "messages", "--dedup", "none", "--out", "out"]
-    process = start(*arguments, cwd=tmp_path)
-    wait_until(lambda: list(tmp_path.glob(".out.*")), process)
+    write_jsonl(tmp_path / "rows.jsonl", [{**CHAT, "padding": "x" * 2000, "n": index} for index in range(1000)])
+    arguments, site = (
+        ["convert", "rows.jsonl", "--converter", "messages", "--dedup", "none", "--out", "out"],
+        tmp_path_factory.mktemp("site"),
+    )
+    after_the_first_batch = held("converters.building.conversion", "convert_batch", "lambda spec, batch: batch.line > 1", site)
+    process = start(*arguments, cwd=tmp_path, **after_the_first_batch)
+    wait_for_held(site, process)
+    assert list(tmp_path.glob(".out.*"))
     process.send_signal(number)
     while again and process.poll() is None:
         process.send_signal(number)
