@@ -11,6 +11,8 @@ from types import SimpleNamespace
 import pytest
 from recipekit.schemas.recipe import load_recipe
 
+from ..support.waiting import is_running, wait_until
+
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu"
 MODULES = ("results", "session", "sides", "engines", "learning", "measurements", "models")
 
@@ -228,12 +230,19 @@ def test_gpu_measurements_are_skipped_with_a_reason(benchmark, session):
             benchmark["engines"].stop_and_resume(session, name, 1)
 
 
-def test_a_process_that_takes_too_long_is_ended_with_its_children(benchmark, session):
-    folder = session.place("slow")
-    argv = (sys.executable, "-c", "import subprocess, sys; print('begun', flush=True); subprocess.run(['sleep', '600'])")
+def test_a_process_that_takes_too_long_is_ended_with_its_children(benchmark, session, monkeypatch):
+    folder, wait = session.place("slow"), subprocess.Popen.wait
+    begun = lambda: (folder / "stdout.txt").read_text().endswith("\n")  # noqa: E731 - its time begins to count then
+    monkeypatch.setattr(subprocess.Popen, "wait", lambda self, *limits: wait_until(begun) and wait(self, *limits))
+    argv = (
+        sys.executable,
+        "-c",
+        "import subprocess; child = subprocess.Popen(['sleep', '600']); print(child.pid, flush=True); child.wait()",
+    )
     done = session.run(argv, folder, 1)
     facts = done.facts()
-    assert done.code is None and facts["status"] == "timeout" and facts["output"] == ["begun"] and done.seconds < 60
+    assert done.code is None and facts["status"] == "timeout" and facts["output"] == [done.stdout.strip()]
+    assert wait_until(lambda: not is_running(done.stdout.strip()))
 
 
 def test_kernels_are_named_by_what_they_compute_and_overlapping_times_count_once(benchmark):

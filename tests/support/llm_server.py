@@ -3,6 +3,7 @@
 Raw sockets, so that it can break off in the middle of a line. Everything it was asked is in `asked`, everything it answered in `answered`.
 """
 
+import asyncio
 import gzip
 import json
 import socket
@@ -193,6 +194,39 @@ MALFORMED = {
         "deep nesting": b"[" * 100_000, "no bytes": b"",
     }.items()
 }  # fmt: skip
+
+
+def ending_time(monkeypatch) -> Callable[[Callable[[Exchange], object]], Callable[[Exchange], object]]:
+    """Have the time that a reply may take end for one behaviour: once it has begun to answer, or hangs. A client has one request at a time."""
+    begun, timeout = [], asyncio.timeout
+
+    def noted(seconds):
+        begun.append((asyncio.get_running_loop(), timeout(seconds)))
+        return begun[-1][1]
+
+    def end():
+        loop, waiting = begun[-1]
+        loop.call_soon_threadsafe(lambda: waiting.reschedule(loop.time()))
+
+    def too_long(behave):
+        def behaving(exchange):
+            drop, seen = exchange.raw, []
+
+            def counted(text):
+                drop(text)
+                seen.append(text)
+                if len(seen) == 3:
+                    end()
+
+            exchange.raw = counted
+            if behave is hang:
+                end()
+            behave(exchange)
+
+        return behaving
+
+    monkeypatch.setattr(asyncio, "timeout", noted)
+    return too_long
 
 
 def slow_loris(exchange):

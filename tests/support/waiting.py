@@ -46,6 +46,12 @@ def process_state(pid: int | str) -> str:
         return ""
 
 
+def has_taken(pid: int, number: int) -> bool:
+    """Whether a signal that was sent to the process has reached it: its handler, if it has one, is the next that runs."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return not any(int(line.split()[1], 16) & 1 << number - 1 for line in lines if line.startswith(("SigPnd", "ShdPnd")))
+
+
 def is_running(pid: int | str) -> bool:
     """Whether the process exists and is no zombie."""
     return process_state(pid) not in ("", "Z")

@@ -122,9 +122,9 @@ TOO_LONG = {"a hang": servers.hang, "a slow body": servers.slow_loris}
 
 
 @pytest.mark.parametrize("name", [*WRONG, *TOO_LONG])
-def test_a_failure_is_retried(judging, name):
-    limits = {"timeout": 2} if name in TOO_LONG else {}
-    result, server = judging(then((WRONG | TOO_LONG)[name], SCORED), {**limits, "concurrency": 1})
+def test_a_failure_is_retried(judging, name, monkeypatch):
+    too_long = servers.ending_time(monkeypatch)
+    result, server = judging(then(WRONG.get(name) or too_long(TOO_LONG[name]), SCORED), {"concurrency": 1})
     assert (result["judged"], result["failed"], len(server.asked)) == (6, 0, 7)
 
 

@@ -20,7 +20,7 @@ from recipekit.schemas.base.errors import GateError, Interrupted, UserError
 
 from ...support import llm_server
 from ...support.llm_server import KEY, OK, reply, serving, status, then
-from ...support.waiting import PATIENCE, wait_until
+from ...support.waiting import PATIENCE, has_taken, wait_until
 
 
 def rows(folder: Path) -> list[dict]:
@@ -87,10 +87,11 @@ def test_a_single_failure_is_retried(generating, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("behave", [llm_server.hang, llm_server.slow_loris], ids=["a hang", "a body that drips"])
-def test_a_reply_that_takes_too_long_is_cut_by_time(generating, tmp_path, behave) -> None:
-    manifest, _ = generating(then(behave, reply()), count=1, limits={"timeout": 0.5, "concurrency": 1, "retries": 9})
-    assert manifest["rows_kept"] == 2
-    assert "no complete reply within 0.5 s" in failures(tmp_path)
+def test_a_reply_that_takes_too_long_is_cut_by_time(generating, tmp_path, behave, monkeypatch) -> None:
+    too_long = llm_server.ending_time(monkeypatch)
+    manifest, server = generating(then(too_long(behave), reply()), count=1, limits={"timeout": PATIENCE, "concurrency": 1})
+    assert (manifest["rows_kept"], len(server.asked)) == (2, 3)
+    assert f"no complete reply within {PATIENCE} s" in failures(tmp_path)
 
 
 @pytest.mark.parametrize("behave", [llm_server.endless, llm_server.announced, llm_server.gzip_bomb], ids=lambda behave: behave.__name__)
@@ -329,8 +330,10 @@ def test_repeated_kills_repeat_only_open_requests(tmp_path, questions, section) 
 
 
 def test_ctrl_c_waits_for_the_replies_in_flight_and_keeps_them(tmp_path, questions, section) -> None:
+    stopping = threading.Event()
+
     def behave(exchange):
-        time.sleep(0.4)
+        stopping.wait(PATIENCE)
         reply(named)(exchange)
 
     section("http://127.0.0.1/v1")
@@ -339,6 +342,8 @@ def test_ctrl_c_waits_for_the_replies_in_flight_and_keeps_them(tmp_path, questio
         process = job.start()
         wait_until(lambda: len(server.asked) >= 8, process)
         process.send_signal(signal.SIGINT)
+        wait_until(lambda: has_taken(process.pid, signal.SIGINT), process)
+        stopping.set()
         _, output = process.communicate(timeout=PATIENCE)
         assert b"stopped by SIGINT" in output
         assert job.answered() == len(server.asked) == len(server.answered) < 120

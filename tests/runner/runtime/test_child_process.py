@@ -4,13 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from recipekit.runner.runtime.child_process import failure, run_child
 from recipekit.schemas.base.errors import Interrupted, UserError
 
-from ...support.waiting import PATIENCE, is_running, wait_until
+from ...support.waiting import PATIENCE, has_taken, is_running, wait_until
 
 EVENT = """import json, time
 def tell(kind, **facts):
@@ -295,7 +294,7 @@ def test_a_signal_to_the_process_and_its_group_is_one_request(runner, tmp_path, 
     process.send_signal(signal.SIGTERM)
     wait_until((tmp_path / "asked").exists, process)
     process.send_signal(number)
-    time.sleep(0.5)  # until it has been handled
+    wait_until(lambda: has_taken(process.pid, number), process)
     (tmp_path / "sent").touch()
     assert process.communicate(timeout=PATIENCE) and process.returncode == 130
     assert (tmp_path / "checkpoint").read_text() == "SIGTERM" and gone(pid)

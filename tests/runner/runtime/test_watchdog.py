@@ -13,6 +13,8 @@ from recipekit.runner.runtime.child_process import run_child
 from recipekit.runner.runtime.watchdog import FACTOR, Watchdog, beat
 from recipekit.schemas.base.errors import UserError
 
+from ...support.waiting import PATIENCE
+
 
 class Clock:
     now = 0.0
@@ -113,6 +115,7 @@ waits_for_ever()
 def test_a_hanging_trainer_is_ended_with_its_stack(tmp_path, monkeypatch, watched_by, habit):
     watched_by(Ticking(tmp_path))
     monkeypatch.setattr("recipekit.runner.runtime.child_process._PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("recipekit.runner.runtime.child_process._STACK_SECONDS", PATIENCE)
     pids = []
     text = HANGING.replace("HABIT", habit)
     with pytest.raises(UserError) as caught:
