@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from recipekit.runner.models.size import ModelSize, model_size
+from recipekit.runner.models.known_config import KnownConfig
+from recipekit.runner.models.size import ModelSize, size_of_config
 from recipekit.runner.resources.fit import MOST_ON_GPU
 from recipekit.runner.resources.forward_pass import ForwardPass
 from recipekit.runner.resources.memory import NF4_BYTES, MemoryPlan, memory_plan, step_bytes
@@ -51,7 +52,7 @@ class Row(NamedTuple):
 
 def size_of(config: dict[str, Any]) -> ModelSize:
     """The model's size; where queries, keys and values are one matrix, as that."""
-    size = model_size("x", public={"x": {"config": config}})
+    size = size_of_config(KnownConfig(config))
     assert size
     if not config.get("fused_attention"):
         return size

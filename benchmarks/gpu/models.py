@@ -20,8 +20,8 @@ def prepare_model(name: str, folder: Path, tiny: bool, random_weights: bool) -> 
 
         snapshot_download(name, allow_patterns=FILES)  # now, and not within the time of the first measurement that trains
         return name
+    from recipekit.runner.models.known_config import public_models
     from recipekit.runner.models.resolve import resolve_model
-    from recipekit.runner.models.size import public_models
     from recipekit.schemas.sections import Model
 
     small = resolve_model(Model(f"tiny:{name}"), folder, smoke=True).path

@@ -137,9 +137,9 @@ def _steps(session: Session, method: str, folder: Path, recomputes: bool = True)
 def flops(session: Session, method: str, tokens: int, recomputes: bool) -> int | None:
     """Count the FLOPs of the linear layers for so many tokens: forward, backward (weights' gradients only where they are trained), and the
     forward pass again under gradient checkpointing. None where the model's size is unknown."""
-    from recipekit.runner.models.size import model_size, public_models
+    from recipekit.runner.models.size import model_size
 
-    size = model_size(session.model, public=public_models())
+    size = model_size(session.model)
     if size is None:
         return None
     weights = sum(math.prod(shape) for shape in size.linear.values())

@@ -3,13 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ...schemas.base.errors import UserError
-from ...schemas.model_rules import EMBEDDED
-from ...schemas.recipe import load_recipe
 from ...schemas.sections import Model
-from .config_file import model_config
-from .resolve import embedded_folder
-from .size import has_attention_dropout, local_folder, public_models, widths
+from .known_config import KnownConfig, known_config
+from .resolve import known_config_of
+from .size import has_attention_dropout, widths
 
 
 class Architecture(NamedTuple):
@@ -46,13 +43,18 @@ def left_out(attention: str, model: Architecture | None) -> str:
 
 def architecture(path: str, revision: str | None = None) -> Architecture | None:
     """Return the architecture of a folder, a cached hub model, or a public model; None if no configuration is available."""
-    folder = local_folder(path, revision)
-    if folder is not None and (folder / "config.json").is_file():
-        config = model_config(folder)
-    elif path in public_models():
-        config = public_models()[path]["config"]
-    else:
+    return _architecture(known_config(path, revision))
+
+
+def architecture_of(model: Model) -> Architecture | None:
+    """Return the architecture of a recipe's base model before it is resolved; `run:OTHER` has that of OTHER's base model."""
+    return _architecture(known_config_of(model))
+
+
+def _architecture(known: KnownConfig | None) -> Architecture | None:
+    if known is None:
         return None
+    config = known.values
     family = config.get("model_type", "")
     sliding = config.get("sliding_window") and config.get("use_sliding_window", not family.startswith("qwen"))
     changes = config.get("final_logit_softcapping") or config.get("logits_scaling") or config.get("logit_scale")
@@ -75,18 +77,6 @@ def _unusual(config: Mapping[str, Any]) -> str:
     if rotated not in (None, 1):
         return f"partial_rotary_factor: {rotated}"
     return "" if activation is None or activation in usual else f"hidden_act: {activation}"
-
-
-def architecture_of(model: Model) -> Architecture | None:
-    """Return the architecture of a recipe's base model before it is resolved; `run:OTHER` has that of OTHER's base model."""
-    if model.base_model == EMBEDDED:
-        return architecture(str(embedded_folder())) or Architecture("llama", 64, False)
-    if model.base_model.startswith("run:"):
-        try:
-            return architecture_of(load_recipe(model.base_model.removeprefix("run:")).recipe.model)
-        except UserError:
-            return None
-    return architecture(model.base_model, model.revision)
 
 
 _FROM_PADDING = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "data2vec-text", "ibert", "longformer", "mpnet")

@@ -8,8 +8,8 @@ import orjson
 
 from ...schemas.model_rules import EMBEDDED
 from ...schemas.sections import Model
+from .known_config import local_folder
 from .resolve import embedded_folder
-from .size import local_folder
 
 OWN_TEMPLATE = "tokenizer_default"
 FILE = "chat_template.jinja"

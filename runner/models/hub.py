@@ -12,7 +12,7 @@ from ...schemas.base.redact import redact
 from ...schemas.base.suggestion import nearest
 from ...schemas.model_rules import EMBEDDED
 from .folder_check import check_model_folder, check_weight_names
-from .size import public_models
+from .known_config import public_models
 
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError

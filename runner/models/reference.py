@@ -16,8 +16,8 @@ from ..runtime.seals import require_sealed
 from .config_file import model_config, read_object
 from .folder_check import check_model_folder
 from .hub import require_weights
+from .known_config import public_models
 from .resolve import resolve_model
-from .size import public_models
 
 ATTENTION = "sdpa"
 

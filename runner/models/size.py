@@ -1,14 +1,10 @@
 """Determine a model's size: every weight's name and shape, from safetensors headers or computed from its configuration."""
 
 import math
-import os
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
-
-from .config_file import model_config
+from .known_config import KnownConfig, known_config
 from .weights_file import tensor_shapes
 
 _NOT_LINEAR = ("embed", "wte", "wpe", "lm_head", "score", "classifier", "norm", "ln_")
@@ -39,34 +35,19 @@ class ModelSize(NamedTuple):
         return {name: s for name, s in self.shapes.items() if len(s) == 2 and not any(word in name for word in _NOT_LINEAR)}
 
 
-def model_size(base_model: str, revision: str | None = None, public: dict[str, dict[str, Any]] | None = None) -> ModelSize | None:
-    """Return the size of a folder, a cached hub model, or a `public` configuration; None if it is unknown."""
-    folder = local_folder(base_model, revision)
-    if folder is not None and (folder / "config.json").is_file():
-        config = model_config(folder)
-        if shapes := _headers(folder):
-            return _sized(f"the weights in {folder}", config, shapes)
-        return _computed(f"{folder / 'config.json'}", config)
-    if public and (facts := public.get(base_model)):
-        return _computed("its public configuration", facts["config"])
-    return None
+def model_size(base_model: str, revision: str | None = None) -> ModelSize | None:
+    """Return the size of a folder, a cached hub model, or a public model; None if it is unknown."""
+    return size_of_config(known_config(base_model, revision))
 
 
-def hub_path(variable: str, name: str) -> Path:
-    """Return a path of huggingface_hub, which the base install lacks: what the variable names, or else this name in its folder."""
-    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
-    return Path(os.path.expandvars(os.environ.get(variable) or Path(home) / name)).expanduser()
-
-
-def local_folder(name: str, revision: str | None) -> Path | None:
-    """Return a model's folder: its own path, or the one in huggingface_hub's cache, or None."""
-    if Path(name).is_dir():
-        return Path(name)
-    cache = hub_path("HF_HUB_CACHE", "hub") / f"models--{name.replace('/', '--')}"
-    reference = cache / "refs" / (revision or "main")
-    commit = reference.read_text(encoding="utf-8").strip() if reference.is_file() else revision or ""
-    folder = cache / "snapshots" / commit
-    return folder if commit and folder.is_dir() else None
+def size_of_config(known: KnownConfig | None) -> ModelSize | None:
+    """Return the size by the weights next to the configuration, else computed from it; None if it is unknown."""
+    if known is None:
+        return None
+    values, folder = known
+    if folder and (shapes := _headers(folder)):
+        return _sized(f"the weights in {folder}", values, shapes)
+    return _computed(str(folder / "config.json") if folder else "its public configuration", values)
 
 
 def _headers(folder: Path) -> dict[str, tuple[int, ...]]:
@@ -175,13 +156,3 @@ def _gpt2(config: dict[str, Any]) -> Shapes:
 
 
 _SHAPES = {"llama": _llama, "mistral": _llama, "qwen2": _llama, "gemma2": _llama, "phi3": _phi3, "gpt2": _gpt2}
-
-
-@cache
-def public_models() -> dict[str, dict[str, Any]]:
-    """Return hub name -> config, tokens (bos, eos, pad, unk, more), chat_template (Axolotl's name), remote_code.
-
-    `remote_code` says that transformers lacks the architecture and code from the hub would be needed; the config is then that of the same
-    weights in Llama's format, which InternLM's convert2llama.py produces.
-    """
-    return orjson.loads((Path(__file__).parent / "public_models.json").read_bytes())

@@ -20,7 +20,7 @@ from ..runtime.child_environment import failure_of
 from ..runtime.seals import seal_faults, write_seal
 from .config_file import model_config
 from .hub import SMALL_FILES, small_files
-from .size import public_models
+from .known_config import public_models
 
 COMPLETE = "tiny.json"
 VERSION = 1

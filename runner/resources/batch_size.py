@@ -16,7 +16,7 @@ from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import AUTO, Recipe
 from ..launch.kernel_choice import choose, packs
 from ..models.architecture import architecture, architecture_of
-from ..models.size import ModelSize, model_size, public_models
+from ..models.size import ModelSize, model_size
 from ..runtime.machine import Machine
 from ..runtime.run_files import LockedBatch
 from .activations import FAMILIES
@@ -94,7 +94,7 @@ def chosen(loaded: LoadedRecipe, machine: Machine, labels: int, records: Path | 
     Raises UserError if the memory of the model is unknown.
     """
     recipe = loaded.recipe
-    size = model_size(model, recipe.model.revision, public_models()) or size_of(recipe)
+    size = model_size(model, recipe.model.revision) or size_of(recipe)
     if size is None or size.family not in FAMILIES:
         why = f"the layers of model_type {size.family!r} are unknown" if size else f"the size of {model} is unknown"
         location = loaded.document.location(("training", "micro_batch_size"))

@@ -9,8 +9,8 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from ..launch.kernels import installed_kernels
+from ..models.known_config import hub_path
 from ..models.resolve import cache_folder
-from ..models.size import hub_path
 from ..runtime.machine import gpu_use, nvidia_gpus, package_versions, this_machine
 from .fit import available_memory, free_disk
 

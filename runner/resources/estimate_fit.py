@@ -3,16 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from ...schemas.base.errors import UserError
-from ...schemas.model_rules import EMBEDDED
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Recipe
 from ..launch.engines import unstartable
 from ..launch.kernels import kernels
 from ..launch.steps import optimizer_steps
 from ..models.architecture import architecture, architecture_of
-from ..models.resolve import ResolvedModel, embedded_folder
-from ..models.size import ModelSize, model_size, public_models
+from ..models.resolve import ResolvedModel, known_config_of
+from ..models.size import ModelSize, model_size, size_of_config
 from ..runtime.console import Display
 from ..runtime.machine import Machine, this_machine
 from ..runtime.run_files import MANIFEST, PEAK_MEMORY, TRAIN_ROWS
@@ -20,23 +18,12 @@ from ..runtime.run_folder import RunFolder
 from .fit import Fit, fit, needs_line, peak_text, problems, require, warnings
 from .row_lengths import forward_pass_of
 
-# The embedded model's configuration, for use before it is unpacked.
-SMOLLM2 = {"model_type": "llama", "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9,
-           "num_key_value_heads": 3, "vocab_size": 49152, "tie_word_embeddings": True}  # fmt: skip
 GPU = Machine("cuda", 1, "a GPU with bf16", 0, True)
 
 
 def size_of(recipe: Recipe) -> ModelSize | None:
     """Return the size of the base model; for `run:OTHER`, that of the other recipe's. None if it is unknown."""
-    name = recipe.model.base_model
-    if name == EMBEDDED:
-        return model_size(str(embedded_folder())) or model_size(EMBEDDED, public={EMBEDDED: {"config": SMOLLM2}})
-    if name.startswith("run:"):
-        try:
-            return size_of(load_recipe(name.removeprefix("run:")).recipe)
-        except UserError:
-            return None
-    return model_size(name, recipe.model.revision, public_models())
+    return size_of_config(known_config_of(recipe.model))
 
 
 def estimate_fit(
@@ -73,7 +60,7 @@ def needs_of(name: str, machine: Machine, environment: dict[str, Any]) -> dict[s
 
 def check_fit(run: RunFolder, recipe: Recipe, model: ResolvedModel, rows: int, display: Display) -> None:
     """Raise UserError for a training that cannot fit, before anything is loaded; warn if it is tight."""
-    size = model_size(model.path, recipe.model.revision, public_models())
+    size = model_size(model.path, recipe.model.revision)
     if size is None:
         display.say("", f"memory and disk are not estimated: the size of {model.path} is not known", "warning")
         return

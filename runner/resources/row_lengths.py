@@ -17,8 +17,8 @@ from ...schemas.model_rules import EMBEDDED
 from ...schemas.sections import Recipe
 from ..launch.kernel_choice import choose, packs
 from ..models.architecture import Architecture
+from ..models.known_config import local_folder
 from ..models.resolve import embedded_folder
-from ..models.size import local_folder
 from ..models.template_rows import rendered_rows
 from ..runtime.machine import Machine
 from .forward_pass import ForwardPass, largest_forward_pass

@@ -22,7 +22,7 @@ from ..evaluation.rubric import judge_by_rubric, rubric_scores
 from ..evaluation.scoring import Training, read_predictions, score
 from ..evaluation.training_losses import diagnosis, kept_evaluation, kept_loss, losses, validation_scores
 from ..launch.plan import Plan
-from ..models.size import model_size, public_models
+from ..models.size import model_size
 from ..resources.evaluation_memory import evaluated_bits
 from ..runtime.child_process import run_child, stop_if_asked
 from ..runtime.console import Display
@@ -146,7 +146,7 @@ def _publish(run: RunFolder, request: EvaluationRequest) -> None:
 def _bits(context: RunContext) -> int:
     """Return the bits of the base model in this evaluation, and print them if it is quantised."""
     training, machine = context.recipe.training, context.machine
-    bits = evaluated_bits(training.weight_bits, model_size(context.model.path, context.recipe.model.revision, public_models()), machine)
+    bits = evaluated_bits(training.weight_bits, model_size(context.model.path, context.recipe.model.revision), machine)
     if bits:
         context.display.say("", f"evaluated in {bits} bits, as trained: in 16 bits the model does not fit on {machine.gpu_name}", "yellow")
     return bits

@@ -16,7 +16,7 @@ from ..models.architecture import Architecture, architecture, left_out, position
 from ..models.folder_check import check_model_folder
 from ..models.hub import require_weights
 from ..models.reference import ATTENTION, ModelReference
-from ..models.size import model_size, public_models
+from ..models.size import model_size
 from ..resources.evaluation_memory import evaluated_bits
 from ..runtime.machine import this_machine
 from .gpu import fastest_dtype
@@ -156,7 +156,7 @@ def with_adapter(base: LoadedModel, reference: ModelReference) -> LoadedModel:
 
 
 def _fitting_bits(reference: ModelReference, device: str) -> int:
-    size = model_size(reference.base, reference.revision, public_models()) if device == "cuda" else None
+    size = model_size(reference.base, reference.revision) if device == "cuda" else None
     return evaluated_bits(reference.bits, size, this_machine())
 
 

@@ -11,7 +11,7 @@ import torch
 
 from ...schemas.base.errors import UserError
 from ..models.reference import ModelReference
-from ..models.size import model_size, public_models
+from ..models.size import model_size
 from ..runtime.progress import Progress, refusing
 from ..runtime.run_files import MERGE_REQUEST, MERGE_RESULT, TRAIN_ROWS, MergeResult
 from ..runtime.run_folder import RunFolder
@@ -57,7 +57,7 @@ def main() -> None:
 
 def device_of(cfg: Any) -> str:
     """Return the GPU if the weights fit there in the type that they are stored in: on most CPUs, bf16 takes minutes."""
-    size = model_size(cfg.base_model, cfg.revision_of_model, public_models())
+    size = model_size(cfg.base_model, cfg.revision_of_model)
     if not torch.cuda.is_available() or size is None:
         return "cpu"
     weights = stored_type(cfg.base_model, cfg.revision_of_model).itemsize * size.parameters

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from recipekit.runner.models.architecture import architecture
-from recipekit.runner.models.size import public_models
+from recipekit.runner.models.known_config import public_models
 
 LLAMA = {"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4}
 

@@ -1,7 +1,7 @@
 """The table of public configurations: complete for what shipped recipes name, and of the size that the models have."""
 
 import pytest
-from recipekit.runner.models.size import public_models
+from recipekit.runner.models.known_config import public_models
 from recipekit.schemas.extends import shipped_recipes
 from recipekit.schemas.recipe import load_recipe
 

@@ -1,7 +1,7 @@
 """A shrunk configuration is of the same shape as the real one, and small."""
 
 import pytest
-from recipekit.runner.models.size import public_models
+from recipekit.runner.models.known_config import public_models
 from recipekit.runner.models.tiny import HEADS, LAYERS, shrunk
 
 CONFIGS = {name: model["config"] for name, model in public_models().items()}

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from recipekit.runner.models.size import hub_path, local_folder, model_size, public_models
+from recipekit.runner.models.known_config import KnownConfig, hub_path, local_folder, public_models
+from recipekit.runner.models.size import model_size, size_of_config
 from recipekit.runner.models.tiny import shrunk
 from recipekit.schemas.base.errors import UserError
 
@@ -27,7 +28,7 @@ def test_weights_whose_header_is_damaged_are_named(tmp_path, content):
     ids=["Qwen2.5-1.5B", "Llama-2-7b", "Llama-3.2-3B", "GPT-2"],
 )
 def test_a_configuration_gives_the_published_number_of_parameters(config, published):
-    size = model_size("some/model", public={"some/model": {"config": config}})
+    size = size_of_config(KnownConfig(config))
     assert size and size.parameters == published
     assert size.source == "its public configuration"
 
@@ -42,7 +43,7 @@ def test_a_configuration_gives_the_published_number_of_parameters(config, publis
     ],
 )
 def test_a_public_model_has_its_published_number_of_parameters(name, published):
-    size = model_size(name, public=public_models())
+    size = model_size(name)
     assert size and size.parameters == published
 
 
@@ -55,7 +56,7 @@ def test_a_computed_model_has_the_weights_that_transformers_makes():
         config = shrunk(model["config"]) | {"vocab_size": 99}
         kind = config.pop("model_type")
         made = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **config, pad_token_id=None))
-        size = model_size("x", public={"x": {"config": config | {"model_type": kind}}})
+        size = size_of_config(KnownConfig(config | {"model_type": kind}))
         assert size and size.parameters == sum(weight.numel() for weight in made.parameters()), name
 
 
@@ -63,27 +64,27 @@ def test_the_weights_of_a_folder_count_and_not_its_configuration(tiny_model):
     size = model_size(str(tiny_model))
     assert size and size.source == f"the weights in {tiny_model}"
     config = json.loads((tiny_model / "config.json").read_text())
-    computed = model_size("x", public={"x": {"config": config}})
+    computed = size_of_config(KnownConfig(config))
     assert computed and size.shapes == computed.shapes
     assert (size.hidden, size.layers, size.heads, size.attention, size.key_values, size.intermediate) == (64, 2, 4, 64, 32, 128)
 
 
 def test_a_tiny_gpt2_is_computed_as_it_is(tiny_gpt2):
     size = model_size(str(tiny_gpt2))
-    computed = model_size("x", public={"x": {"config": json.loads((tiny_gpt2 / "config.json").read_text())}})
+    computed = size_of_config(KnownConfig(json.loads((tiny_gpt2 / "config.json").read_text())))
     assert size and computed and size.parameters == computed.parameters
     assert len(size.linear) == len(computed.linear) == 8
 
 
 def test_only_linear_layers_are_adapted():
-    size = model_size("x", public={"x": {"config": LLAMA2}})
+    size = size_of_config(KnownConfig(LLAMA2))
     assert size and len(size.linear) == 7 * 32
     assert not any("embed" in name or "lm_head" in name or "norm" in name for name in size.linear)
 
 
 def test_unknown_sizes_are_none(tmp_path):
     assert model_size("some/model") is None
-    assert model_size("some/model", public={"x": {"config": {"model_type": "mamba"}}}) is None
+    assert size_of_config(KnownConfig({"model_type": "mamba"})) is None
     for config in ('{"model_type": "mamba"}', '{"model_type": "llama"}'):  # the latter has its class's defaults
         (tmp_path / "config.json").write_text(config)
         assert model_size(str(tmp_path)) is None

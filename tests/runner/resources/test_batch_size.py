@@ -1,7 +1,8 @@
 """`micro_batch_size: auto`: what is chosen, for what reason, and that a run keeps it."""
 
 import pytest
-from recipekit.runner.models.size import model_size
+from recipekit.runner.models.known_config import KnownConfig
+from recipekit.runner.models.size import size_of_config
 from recipekit.runner.resources.batch_size import choose_micro_batch_size, chosen, locked_batch, with_batch
 from recipekit.runner.resources.fit import MOST_ON_GPU
 from recipekit.runner.resources.forward_pass import largest_forward_pass
@@ -43,7 +44,7 @@ def loaded(minimal, tmp_path):
 @pytest.mark.parametrize("varlen", [True, False])
 @pytest.mark.parametrize("gigabytes", [4, 8, 24, 80])
 def test_the_largest_that_fits_even_if_the_prediction_is_wrong_is_chosen(recipe, gigabytes, varlen):
-    size = model_size("x", public={"x": {"config": QWEN}})
+    size = size_of_config(KnownConfig(QWEN))
     found = choose_micro_batch_size(recipe, size, gpu(gigabytes), 0, LENGTHS, varlen)
 
     def most(micro):
@@ -57,7 +58,7 @@ def test_the_largest_that_fits_even_if_the_prediction_is_wrong_is_chosen(recipe,
 
 
 def test_a_larger_card_is_filled_with_more_rows(recipe):
-    size = model_size("x", public={"x": {"config": QWEN}})
+    size = size_of_config(KnownConfig(QWEN))
     small, large = (choose_micro_batch_size(recipe, size, gpu(gb), 0, LENGTHS, True).micro_batch_size for gb in (8, 80))
     assert small < large
 

@@ -1,7 +1,7 @@
 """What an evaluation needs on a GPU, and when its base model is quantised as in training."""
 
 import pytest
-from recipekit.runner.models.size import model_size, public_models
+from recipekit.runner.models.size import model_size
 from recipekit.runner.resources.evaluation_memory import evaluated_bits, evaluation_memory
 from recipekit.runner.runtime.machine import Machine
 from recipekit.schemas.sections import Recipe
@@ -14,7 +14,7 @@ def gpu(gib):
 
 
 def size_of(name):
-    found = model_size(name, public=public_models())
+    found = model_size(name)
     assert found
     return found
 

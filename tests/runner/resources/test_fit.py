@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from recipekit.runner.models.size import model_size
+from recipekit.runner.models.known_config import KnownConfig
+from recipekit.runner.models.size import size_of_config
 from recipekit.runner.resources import fit as module
 from recipekit.runner.resources.fit import (
     available_memory,
@@ -31,7 +32,7 @@ CPU = Machine(memory=64 << 30, cores=8)
 @pytest.fixture
 def found(minimal, tmp_path):
     def build(config=GPT2, machine=GPU, **training):
-        size = model_size("x", public={"x": {"config": config}})
+        size = size_of_config(KnownConfig(config))
         assert size
         return fit(Recipe.from_values(minimal({f"training.{k}": v for k, v in training.items()})), size, machine, tmp_path)
 
@@ -81,7 +82,7 @@ def test_checkpoints_that_do_not_fit_on_the_disk_are_refused_with_their_sum(foun
 
 
 def test_processes_of_a_cpu_share_its_memory(minimal, tmp_path):
-    size = model_size("x", public={"x": {"config": GPT2}})
+    size = size_of_config(KnownConfig(GPT2))
     assert size
     two = Recipe.from_values(minimal({"launch": {"engine": "torchrun", "num_processes": 2}}))
     shared = fit(two, size, CPU, tmp_path)
@@ -99,7 +100,7 @@ def test_processes_of_a_cpu_share_its_memory(minimal, tmp_path):
     ],
 )
 def test_every_checkpoint_that_exists_at_once_is_counted_with_its_optimizer(minimal, training, steps, kept):
-    size = model_size("x", public={"x": {"config": GPT2}})
+    size = size_of_config(KnownConfig(GPT2))
     assert size
     recipe = Recipe.from_values(minimal({f"training.{k}": v for k, v in (training | {"adapter": "none"}).items()}))
     parts = disk_plan(recipe, size, GPU, steps=steps)
@@ -108,7 +109,7 @@ def test_every_checkpoint_that_exists_at_once_is_counted_with_its_optimizer(mini
 
 
 def test_a_merged_model_is_counted(minimal):
-    size = model_size("x", public={"x": {"config": GPT2}})
+    size = size_of_config(KnownConfig(GPT2))
     assert size
     assert disk_plan(Recipe.from_values(minimal({"export.merge": True})), size, GPU)["merged model"] == 2 * 124_439_808
 
@@ -148,7 +149,7 @@ def shared(minimal, tmp_path, nvidia_smi):
         use, has = ("\\n".join(f"GPU-{n}f, a card, {cells}" for n, cells in enumerate(rows)) for rows in (
             [f"{taken}, {max(16100 - taken, 0)}" for taken in used], ["16384, 580.1, 8.0"] * len(used)))  # fmt: skip
         nvidia_smi(f"#!/bin/sh\ncase \"$*\" in *memory.used*) printf '{use}\\n';; *) printf '{has}\\n';; esac\n")
-        size = model_size("x", public={"x": {"config": LLAMA2}})
+        size = size_of_config(KnownConfig(LLAMA2))
         assert size
         changes = {"adapter": "qlora", "gradient_checkpointing": True} | training
         recipe = Recipe.from_values(minimal({f"training.{k}": v for k, v in changes.items()} | {"launch": launch or {}}))

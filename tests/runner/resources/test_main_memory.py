@@ -1,7 +1,8 @@
 """The main memory of a sharded training on GPUs, by hand."""
 
 import pytest
-from recipekit.runner.models.size import model_size
+from recipekit.runner.models.known_config import KnownConfig
+from recipekit.runner.models.size import size_of_config
 from recipekit.runner.resources.main_memory import main_memory
 from recipekit.runner.resources.memory import CPU_RUNTIME
 from recipekit.runner.runtime.machine import Machine
@@ -17,7 +18,7 @@ WEIGHTS = 6_738_415_616
 
 @pytest.fixture
 def needed(minimal):
-    size = model_size("x", public={"x": {"config": LLAMA2}})
+    size = size_of_config(KnownConfig(LLAMA2))
     assert size and size.parameters == WEIGHTS
 
     def build(launch, machine=GPUS, trained=WEIGHTS, **training):

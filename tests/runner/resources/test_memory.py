@@ -4,7 +4,8 @@ import json
 from importlib.util import find_spec
 
 import pytest
-from recipekit.runner.models.size import model_size
+from recipekit.runner.models.known_config import KnownConfig
+from recipekit.runner.models.size import size_of_config
 from recipekit.runner.resources.forward_pass import ForwardPass
 from recipekit.runner.resources.memory import CHUNK, CPU_GAPS, CPU_RUNTIME, CUDA_RUNTIME, adapter_parameters, memory_plan
 from recipekit.runner.runtime.machine import Machine
@@ -22,7 +23,7 @@ def planned(minimal):
     def build(config, training=None, machine=GPU, labels=0, attention="sdpa", **launch):
         changes = {"launch": launch, "model.attn_implementation": attention}
         recipe = Recipe.from_values(minimal({f"training.{k}": v for k, v in (training or {}).items()} | changes))
-        size = model_size("x", public={"x": {"config": config}})
+        size = size_of_config(KnownConfig(config))
         assert size
         return memory_plan(recipe, size, machine, labels)
 
@@ -32,14 +33,14 @@ def planned(minimal):
 def test_the_adapter_of_the_mbti_paper_has_the_parameters_that_it_published(minimal):
     """Llama-2-7b, rank 8 on q_proj and v_proj: 4.19 M, and the 16-class head makes 4.26 M."""
     recipe = Recipe.from_values(minimal({"training.lora_r": 8, "training.lora_target_modules": ["q_proj", "v_proj"]}))
-    size = model_size("x", public={"x": {"config": LLAMA2}})
+    size = size_of_config(KnownConfig(LLAMA2))
     assert size and adapter_parameters(recipe, size) == 32 * 2 * 8 * 8192 == 4_194_304
     assert memory_plan(recipe, size, GPU, labels=16).trained == 4_194_304 + 16 * 4096
 
 
 def test_modules_that_are_trained_whole_and_ranks_of_their_own_count(minimal):
     recipe = Recipe.from_values(minimal({"training.lora_r": 8, "training.lora_target_modules": ["q_proj", "v_proj"]}))
-    size = model_size("x", public={"x": {"config": LLAMA2}})
+    size = size_of_config(KnownConfig(LLAMA2))
     assert size
     whole = recipe._replace(axolotl={"lora_modules_to_save": ["embed_tokens", "lm_head"]})
     assert adapter_parameters(whole, size) == 4_194_304 + 2 * 32000 * 4096
@@ -109,7 +110,7 @@ def test_fsdp_shares_fp32_weights_and_gathers_two_layers_and_what_is_outside_of_
 
 
 def test_logits_of_a_sharded_model_are_those_of_trained_tokens(minimal):
-    size = model_size("x", public={"x": {"config": QWEN}})
+    size = size_of_config(KnownConfig(QWEN))
     assert size
     launch = {"engine": "deepspeed", "zero_stage": 2, "num_processes": 2}
     recipe = Recipe.from_values(minimal({"launch": launch, "training.adapter": "lora"}))
@@ -130,7 +131,7 @@ def test_a_fused_optimizer_takes_no_copy_of_the_weights_for_its_step(planned):
 def test_loading_counts_where_it_takes_more_than_the_training(planned):
     """Of Llama-3-8B the embeddings and the head are 1.05 billion weights: in fp32 for a while, then one after the other in bf16 again."""
     plan = planned(LLAMA3, {"adapter": "qlora", "gradient_checkpointing": True, "sequence_len": 64, "micro_batch_size": 1})
-    size = model_size("x", public={"x": {"config": LLAMA3}})
+    size = size_of_config(KnownConfig(LLAMA3))
     assert size
     linear = sum(rows * columns for rows, columns in size.linear.values())
     others = size.parameters - linear
@@ -140,7 +141,7 @@ def test_loading_counts_where_it_takes_more_than_the_training(planned):
 
 
 def test_modules_that_are_trained_whole_next_to_an_adapter_keep_the_models_type(minimal):
-    size = model_size("x", public={"x": {"config": LLAMA2}})
+    size = size_of_config(KnownConfig(LLAMA2))
     assert size
     recipe = Recipe.from_values(minimal({"training.adapter": "lora", "training.lora_r": 8, "training.lora_target_modules": ["q_proj"]}))
     low_rank, head = 32 * 8 * 8192, 32000 * 4096
@@ -198,7 +199,7 @@ def test_checkpointing_keeps_one_layer_and_every_layers_input(planned):
 
 
 def test_unknown_layers_have_no_activation_estimate(minimal):
-    size = model_size("x", public={"x": {"config": LLAMA2}})
+    size = size_of_config(KnownConfig(LLAMA2))
     assert size
     plan = memory_plan(Recipe.from_values(minimal()), size._replace(family="mamba"), GPU)
     assert "activations" not in plan.parts and plan.certain < plan.total

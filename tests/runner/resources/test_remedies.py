@@ -5,7 +5,8 @@ import copy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recipekit.runner.models.size import model_size, public_models
+from recipekit.runner.models.known_config import public_models
+from recipekit.runner.models.size import model_size
 from recipekit.runner.resources.fit import fit, less_memory, problems, warnings
 from recipekit.runner.resources.forward_pass import largest_forward_pass
 from recipekit.runner.resources.remedies import MainMemory, remedies
@@ -15,7 +16,7 @@ from recipekit.schemas.recipe import load_recipe
 from recipekit.schemas.rules import findings
 from recipekit.schemas.sections import Recipe
 
-MODELS = [name for name in public_models() if model_size(name, public=public_models())]
+MODELS = [name for name in public_models() if model_size(name)]
 TRAININGS = st.fixed_dictionaries({
     "adapter": st.sampled_from(["none", "lora", "qlora"]),
     "micro_batch_size": st.sampled_from([1, 3, 4, 16]),
@@ -39,7 +40,7 @@ def with_keys(values, keys):
 @settings(max_examples=150, deadline=None)
 def test_a_training_fits_with_each_change_that_is_named(tmp_path_factory, model, gib, gpus, training):
     folder = tmp_path_factory.getbasetemp()
-    machine, size = Machine("cuda", gpus, "a GPU", gib << 30, True), model_size(model, public=public_models())
+    machine, size = Machine("cuda", gpus, "a GPU", gib << 30, True), model_size(model)
     values = {"recipe": 1, "name": "r", "model": {"base_model": model}, "training": {"learning_rate": 1e-4, **training},
               "data": {"type": "chat", "sources": [{"path": "r", "converter": "messages"}]}}  # fmt: skip
     before = Recipe.from_values(values)
@@ -64,7 +65,7 @@ SMALL = [("emogpt_qwen", 4), ("emollm_internlm2_full", 24), ("emollm_internlm2_f
 def test_a_shipped_recipe_fits_with_what_its_hint_sets(tmp_path, name, gib):
     machine = Machine("cuda", 1, "a GPU", gib << 30, True)
     recipe = load_recipe(name).recipe
-    size = model_size(recipe.model.base_model, public=public_models())
+    size = model_size(recipe.model.base_model)
     assert size
     found = fit(recipe, size, machine, tmp_path)
     assert found.remedies and less_memory(found).startswith("it fits with --set training.")
@@ -78,7 +79,7 @@ def test_a_shipped_recipe_fits_with_what_its_hint_sets(tmp_path, name, gib):
 def of_shipped(name, gpus, gib, main=None, **changes):
     """What is named for a shipped recipe on GPUs of this size."""
     recipe = load_recipe(name, tuple(f"training.{key}={value}" for key, value in changes.items())).recipe
-    size = model_size(recipe.model.base_model, public=public_models())
+    size = model_size(recipe.model.base_model)
     assert size
     rows = largest_forward_pass(recipe, None, varlen=False)
     return remedies(recipe, size, Machine("cuda", gpus, "a GPU", gib << 30, True), 0, rows, gib << 30, 1.2, main or MainMemory())
@@ -95,7 +96,7 @@ def test_gpus_that_the_machine_does_not_have_are_named_last_with_their_number(tm
     *others, last = of_shipped("emollm_internlm2_full", 1, 80)
     assert others and last.gpus == 4 and last.keys["launch.fsdp"] is True
     recipe = load_recipe("emollm_internlm2_full").recipe
-    size = model_size(recipe.model.base_model, public=public_models())
+    size = model_size(recipe.model.base_model)
     assert size
     hint = less_memory(fit(recipe, size, Machine("cuda", 1, "a GPU", 80 << 30, True), tmp_path))
     assert "or on 4 such GPUs with --set launch.engine=torchrun --set launch.fsdp=true --set launch.num_processes=4" in hint
@@ -116,7 +117,7 @@ def test_an_8_bit_optimizer_is_named_for_the_training_of_every_weight():
 
 def test_nothing_is_named_where_nothing_helps(tmp_path):
     recipe = load_recipe("emollm_llama3_qlora").recipe
-    size = model_size(recipe.model.base_model, public=public_models())
+    size = model_size(recipe.model.base_model)
     assert size
     found = fit(recipe, size, Machine("cuda", 1, "a GPU", 4 << 30, True), tmp_path)
     assert found.remedies == () and "it does not fit with adapter: qlora" in less_memory(found)
