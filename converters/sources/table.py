@@ -4,7 +4,8 @@
     chat:           {"question": "What is the capital of France?", "answer": "Paris."}
     text:           {"title": "Rain", "body": "It rained for three days."}
 
-A column is named by its key, or a template joins several: `{title}\\n\\n{body}`. In nested rows a path names the value: `data.text`,
+A column is named by its key, or a template joins several: `{title}\\n\\n{body}`, or `<think>\\n{thoughts}\\n</think>\\n\\n{answer}` where
+the reasoning before an answer has a column of its own. In nested rows a path names the value: `data.text`,
 `annotations[].value.choices[]`. Where its lists hold different values, the row is dropped; an item with `was_cancelled: true`, as Label
 Studio marks a skipped annotation, is not read, nor a response that Argilla calls discarded or a draft. A numeric label is written
 as text, or as the name that `label_names` gives it.
@@ -65,6 +66,12 @@ def convert(
         "Template of the question, with `{column}` for each column; replaces user_key.",
     ] = None,
     assistant_key: Annotated[Text, only_for("chat"), "The column of the answer."] = "assistant",
+    assistant_template: Annotated[
+        Text | None,
+        Keyword("pattern", r"\{[^{}]+\}"),
+        only_for("chat"),
+        "Template of the answer, with `{column}` for assistant_key and for other columns, such as the reasoning before it.",
+    ] = None,
     system_key: Annotated[
         Text | None, only_for("chat"), "Column of the system message; an empty cell means none. Default: no system message."
     ] = None,
@@ -79,20 +86,24 @@ def convert(
     kept = tuple(keep_meta)
     given_key, template = (user_key, user_template) if record_type == "chat" else (text_key, text_template)
     other = {"chat": [assistant_key, *([system_key] if system_key else [])], "classification": [label_key], "text": []}[record_type]
-    joined = _PLACE.findall(template) if template else []
-    needed = [*(joined or [given_key]), *other]
+    asked, answered = _PLACE.findall(template or ""), _PLACE.findall(assistant_template or "")
+    needed = [*(asked or [given_key]), *other, *answered]
     names, are_nested = label_names or {}, any(map(is_path, needed))
     for row in rows:
-        value = _cells(row, needed, keep_rows or {}, are_nested)
+        value = _cells(row, needed, keep_rows or {}, are_nested, answered)
         if isinstance(value, Drop):
             yield value
             continue
-        if column := next((name for name in joined if isinstance(value[name], list | dict)), None):
+        if answered and assistant_key not in answered:
+            yield Drop(row, "answer_not_in_template", f"assistant_template has no {{{assistant_key}}}")
+            continue
+        if column := next((name for name in (*asked, *answered) if isinstance(value.get(name), list | dict)), None):
             yield Drop(row, "column_not_text", f"{column!r} is a list or an object: a template takes texts and numbers")
             continue
         fields: RecordValue = {"text": _filled(template, value) if template else value[given_key]}
         if record_type == "chat":
-            fields = {"messages": chat_messages([(fields["text"], value[assistant_key])], value[system_key] if system_key else None)}
+            answer = _answer(value, assistant_key, assistant_template)
+            fields = {"messages": chat_messages([(fields["text"], answer)], value[system_key] if system_key else None)}
         elif record_type == "classification":
             label = label_text(value[label_key])
             if names and label not in (None, "") and not isinstance(label, NoAnswer) and str(label) not in names:
@@ -102,8 +113,11 @@ def convert(
         yield Record(row, fields, {key: row.value[key] for key in kept if key in row.value})
 
 
-def _cells(row: Row, needed: list[str], keep_rows: dict[str, list[str]], are_nested: bool) -> dict[str, Any] | Drop:
-    """Return the cells of these columns, or a drop for a row that is left out or lacks one."""
+def _cells(row: Row, needed: list[str], keep_rows: dict[str, list[str]], are_nested: bool, of_answer: list[str]) -> dict[str, Any] | Drop:
+    """Return the cells of these columns, or a drop for a row that is left out or lacks one. A row without an answer, which is to be
+    predicted, may lack those `of_answer`."""
+    if of_answer and isinstance(row.value, dict) and any(isinstance(cell, NoAnswer) for cell in dict.values(row.value)):
+        needed = [name for name in needed if name not in of_answer or first_key(row.value, name) in row.value]
     try:
         for column in keep_rows if isinstance(row.value, dict) else ():
             cell = label_text(value_at(row.value, column))
@@ -114,6 +128,12 @@ def _cells(row: Row, needed: list[str], keep_rows: dict[str, list[str]], are_nes
         return {name: value_at(row.value, name) for name in needed} if are_nested else row.value
     except NoValue as why:
         return Drop(row, why.reason, str(why), filtered=why.filtered)
+
+
+def _answer(value: dict[str, Any], key: str, template: str | None) -> Any:
+    """Return the row's answer, in the template if it has one. A blank one is returned unchanged, to be refused, and so is a missing one."""
+    answer = value[key]
+    return answer if not template or isinstance(answer, NoAnswer) or not str(answer or "").strip() else _filled(template, value)
 
 
 def _filled(template: str, value: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
+from ...converters.building.key_meanings import REASONING, meaning
 from ...converters.sources.key_paths import is_path
 from ...schemas.base.words import CJK
 
@@ -150,6 +151,12 @@ class Columns:
         """Return the columns whose names are the values of a column of answers: `A`, `B`, `C` and `D` hold the choices of a question."""
         values = {*map(str, self.values(answer))}
         return [name for name in self.names if name in values] if values and values <= {*self.names} else []
+
+    def thoughts(self, but: Iterable[str]) -> str | None:
+        """Return the column with the reasoning before each answer, if there is one, and one alone."""
+        found = [name for name in self.names if name not in but and (meant := meaning(name)) and meant[1] == REASONING]
+        found = [name for name in found if name in self.texts]
+        return found[0] if len(found) == 1 and len(self.values(found[0])) == len(self.rows) else None
 
     def are_codes(self, name: str) -> bool:
         """Return whether a column has the few numbers, or the truth values, that stand for labels: no answers that a model could give."""

@@ -25,6 +25,7 @@ from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import UTF8, RecordType, Source
 from .candidate import ENOUGH, Candidate
 from .candidates import candidates
+from .choices import hint_for_choices
 from .columns import Columns
 from .file_forms import field_of_rows, lines_to_skip, may_be_a_table, refuse_partitions, refuse_undeclared
 from .other_data import refuse_other_data
@@ -39,7 +40,10 @@ TOOLS = ("tools", "functions")
 OUT_OF_ORDER = ("not_in_order", "branches", "newest_first", "no_time")  # messages whose rows need only be sorted, or dated
 
 
-_NOT_READ = "choose a converter that reads it; to train without the key, list it in ignore_keys in a recipe's source (--ignore-key)"
+_NOT_READ = (
+    "choose a converter that reads it, or name it in a template of the converter table (user_template, assistant_template); to train "
+    "without the key, list it in ignore_keys in a recipe's source (--ignore-key)"
+)
 _MARKS = re.compile(rb"\s*<\|\w+\|>")  # their | is no delimiter of a table
 
 
@@ -124,9 +128,10 @@ def _recognised(files: list[SourceFile], path: str, record_type: RecordType | No
     if not readable:
         unusable = _first_unusable(wanted[0], files) if wanted else None
         _refuse_broken_table(files[0], unusable)
-        hint = _NOT_READ if unusable and unusable.reason == "key_not_read" else hint_for_turns(rows, files[0].path)
+        is_left_out = unusable and unusable.reason == "key_not_read"
+        hint = hint_for_choices(rows) or _NOT_READ if is_left_out else hint_for_turns(rows, files[0].path)
         hint = hint or (several_hint([unusable]) if unusable and wanted[0].record_type == "chat" else "")
-        raise _unknown(path, Columns(rows), found, record_type, f"; {unusable}" if unusable else "", hint)
+        raise _unknown(path, Columns(rows), found, record_type, f"; {unusable}" if unusable else "", _for_json(hint, files[0]))
     choice = _with_the_first(readable[0], wanted[0], files)
     others = [one.on_one_line() for one in readable[1:] if one.doubt and choice.doubt]
     return _examined(choice, others, files, Columns(rows))
@@ -224,8 +229,16 @@ def _unreadable(candidate: Candidate, files: list[SourceFile], rows: list[dict[s
         if candidate.converter == "sharegpt":
             hint += "; to train calls as plain text, set `ignore_keys: [tools]` and `options: {roles: {function_call: assistant}}`"
     return (_UnreadableChats if candidate.record_type == "chat" else UserError)(
-        Problem(Location(drop.row.file, drop.row.line), what, hint, "unknown-data")
+        Problem(Location(drop.row.file, drop.row.line), what, _for_json(hint, files[0]), "unknown-data")
     )
+
+
+def _for_json(hint: str, file: SourceFile) -> str:
+    """Return the hint, with what comes before its jq, which reads JSON, if the file is a Parquet file."""
+    if "jq -c" not in hint or sniff(head_of(file)) != "parquet":
+        return hint
+    command = f"""python -c "import datasets; datasets.Dataset.from_parquet('{file.path.name}').to_json('FILE')\""""
+    return f"write the rows as JSON, {command}; then {hint.replace(file.path.name, 'FILE')}"
 
 
 def _unknown(path: str, columns: Columns, found: list[Candidate], record_type: RecordType | None, why: str, better: str) -> UserError:

@@ -92,6 +92,9 @@ def _questions(columns: Columns, user: str, assistant: str, doubt: bool) -> Cand
         named = {**named, "user_template": "\n\n".join(f"{{{part}}}" for part in parts)}
         del named["user_key"]
         why = f"columns {user} (with {context}) and {assistant} are a question and its answer"
+    if thoughts := columns.thoughts(but=(user, assistant)):
+        named["assistant_template"] = f"<think>\n{{{thoughts}}}\n</think>\n\n{{{assistant}}}"
+        why += f"; {thoughts} is the reasoning before it, trained in <think>"
     if choices := columns.named_choices(assistant):
         listed = "\n".join(f"{name}. {{{name}}}" for name in choices)
         named = {"user_template": f"{named.pop('user_template', f'{{{user}}}')}\n\n{listed}", **named}

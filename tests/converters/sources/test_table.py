@@ -1,7 +1,7 @@
 """Columns become fields, by the names that the recipe gives."""
 
 import pytest
-from recipekit.converters.reading.records import Drop, Row
+from recipekit.converters.reading.records import Drop, NoAnswer, Row
 from recipekit.converters.sources.table import convert, label_text
 
 
@@ -58,6 +58,26 @@ def test_a_template_puts_columns_together_and_a_null_leaves_nothing():
     rows = [{"title": "Rain", "body text": "Three {days}."}, {"title": None, "body text": "No title."}, {"title": 7, "body text": "x"}]
     found = converted(*rows, kind="text", text_template="{title}\n\n{body text}")
     assert [record.fields["text"] for record in found] == ["Rain\n\nThree {days}.", "No title.", "7\n\nx"]
+
+
+def test_the_reasoning_before_an_answer_may_have_its_own_column():
+    template = "<think>\n{why}\n</think>\n\n{a}"
+    options = {"kind": "chat", "user_key": "q", "assistant_key": "a", "assistant_template": template}
+    row = {"q": "When?", "why": "It is a shop.", "a": "At ten."}
+    (record,) = converted(row, **options)
+    assert record.fields["messages"][1]["content"] == "<think>\nIt is a shop.\n</think>\n\nAt ten."
+    for blank in ("", " ", None):  # dropped by the conversion: reasoning alone is no answer
+        assert converted({**row, "a": blank}, **options)[0].fields["messages"][1]["content"] == blank
+    assert converted({**row, "why": ["It", "is"]}, **options)[0].reason == "column_not_text"
+    assert converted({"q": "When?", "a": "At ten."}, **options)[0].reason == "missing_key"
+    assert converted(row, **{**options, "assistant_template": "{why}"})[0].reason == "answer_not_in_template"
+
+
+def test_a_row_to_predict_needs_no_reasoning():
+    options = {"kind": "chat", "user_key": "q", "assistant_key": "a", "assistant_template": "{why} {a}"}
+    for row in ({"q": "When?", "a": NoAnswer()}, {"q": "When?", "why": "It is a shop.", "a": NoAnswer()}):
+        (record,) = converted(row, **options)
+        assert isinstance(record.fields["messages"][1]["content"], NoAnswer)
 
 
 def test_a_cells_text_is_never_a_placeholder():

@@ -174,9 +174,13 @@ def test_an_article_is_what_a_question_is_about(tmp_path):
 
 
 def test_reasoning_in_a_column_is_not_left_out(tmp_path):
-    rows = [{"Question": asked, "Complex_CoT": "Let me think about the hours.", "Response": answered} for asked, answered in PAIRS]
-    problem = refused(tmp_path, rows)
-    assert "'Complex_CoT' (reasoning before the reply) is not read" in problem.what and "ignore_keys" in problem.hint
+    rows = [{"Question": asked, "Complex_CoT": f"Let me look at {asked}", "Response": answered} for asked, answered in PAIRS]
+    found = found_in(tmp_path, rows)
+    assert found.choice.options["assistant_template"] == "<think>\n{Complex_CoT}\n</think>\n\n{Response}" and not found.unread
+    assert found.records[0].fields["messages"][1]["content"] == f"<think>\nLet me look at {ASKED[0]}\n</think>\n\n{ANSWERED[0]}"
+    problem = refused(tmp_path, [{**row, "thoughts": "Two columns of reasoning are a choice."} for row in rows])
+    assert "(reasoning before the reply) is not read" in problem.what
+    assert "assistant_template" in problem.hint and "ignore_keys" in problem.hint
 
 
 def test_a_system_prompt_of_a_file_is_named(tmp_path):

@@ -119,9 +119,46 @@ def test_a_conversation_that_was_flagged_as_toxic_is_not_trained(tmp_path):
 
 
 def test_reasoning_beside_an_answer_that_names_its_model_is_not_left_out(tmp_path):
-    """OpenThoughts: the reply was trained without its reasoning."""
-    row = lambda n, asked, answered: {"problem": asked, "deepseek_reasoning": "Let me look at the sign.", "deepseek_solution": answered}  # noqa: E731
-    assert "'deepseek_reasoning' (reasoning before the reply) is not read" in refused(tmp_path, row).what
+    """OpenThoughts and s1K: the reply was trained without its reasoning."""
+    row = lambda n, asked, answered: {"problem": asked, "deepseek_reasoning": f"Let me see {asked}", "deepseek_solution": answered}  # noqa: E731
+    assert chat(found_in(tmp_path, row)) == [ASKED[0], f"<think>\nLet me see {ASKED[0]}\n</think>\n\n{ANSWERED[0]}"]
+    row = lambda n, asked, answered: {"question": asked, "thinking_trajectories": [f"Let me see {asked}"], "solution": answered}  # noqa: E731
+    assert "'thinking_trajectories' (reasoning before the reply) is not read" in refused(tmp_path, row).what
+
+
+@pytest.mark.parametrize(
+    ("choices", "listed"),
+    [
+        ({"choices": ["ten", "nine"], "answer": 1}, "A. ten\nB. nine"),
+        ({"choices": {"text": ["ten", "nine"], "label": ["1", "2"]}, "answerKey": "2"}, "1. ten\n2. nine"),
+        ({"options": {"A": "ten", "B": "nine"}, "answer": "nine"}, "A. ten\nB. nine"),
+        ({"options": ["A)ten", "B)nine"], "correct": "B"}, "A)ten\nB)nine"),
+    ],
+    ids=["mmlu", "arc", "medqa", "aqua"],
+)
+def test_the_choices_of_a_question_are_written_below_it(tmp_path, choices, listed):
+    answers = {"answer": choices.get("answer", ""), "answerKey": "", "correct": ""}
+    other = {
+        key: {"answer": 0 if value == 1 else "ten", "answerKey": "1", "correct": "A"}[key]
+        for key, value in choices.items()
+        if key in answers
+    }
+    problem = refused(tmp_path, lambda n, asked, answered: {"question": asked, **choices, **(other if n % 2 else {})})
+    found = mended(tmp_path, problem.hint)
+    first = found.records[0].fields
+    assert (first["messages"][0]["content"] if "messages" in first else first["text"]) == f"{ASKED[0]}\n\n{listed}"
+    said = first["messages"][1]["content"] if "messages" in first else first["label"]
+    assert said == {"1": "B", "nine": "nine", "2": "2", "B": "B"}[str([*choices.values()][1])]
+
+
+def test_a_command_for_json_comes_after_the_one_that_writes_a_parquet_file_so(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    rows = [{"question": asked, "choices": ["ten", "nine"], "answer": n % 2} for n, asked in enumerate(ASKED)]
+    datasets.Dataset.from_list(rows).to_parquet(str(tmp_path / "data.parquet"))
+    with pytest.raises(UserError) as error:
+        recognise([str(tmp_path / "data.parquet")])
+    hint = error.value.problems[0].hint
+    assert "from_parquet('data.parquet').to_json('FILE')" in hint and hint.index("from_parquet") < hint.index("jq -c")
 
 
 def test_turns_in_an_object_of_lists_are_messages(tmp_path):
