@@ -91,13 +91,12 @@ MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "truncated": (is_true, _CUT),  # of Twitter
     "truncated_cells": (_filled, _CUT),  # of the Hugging Face dataset viewer
     **dict.fromkeys(SPLITS, (_is_held_out, _OTHER_SPLIT)),
-    "is_test": (is_true, _OTHER_SPLIT),
-    **dict.fromkeys(("is_validation", "is_val", "is_dev"), (is_true, _OTHER_SPLIT)),
+    **dict.fromkeys(("is_test", "is_validation", "is_val", "is_dev", "is_holdout", "holdout"), (is_true, _OTHER_SPLIT)),
     "is_valid": (is_true, "a row of the validation split, as fastai marks it, or one that was checked"),
     "is_train": (_is_bad, _OTHER_SPLIT),
     **dict.fromkeys(("train", "trainable", "loss"), (is_false, "a row that is not to be trained")),
     **dict.fromkeys(("loss_mask", "assistant_masks", "completion_mask"), (_filled, "a mask of what is trained")),
-    "weight": (_is_below_one, "a weight: rows of weight 0 are not to be trained"),
+    **dict.fromkeys(("weight", "sample_weight", "loss_weight"), (_is_below_one, "a weight: rows of weight 0 are not to be trained")),
     "chat_template_kwargs": (_filled, "arguments of the chat template"),
     "context": (_has_text, "a context that the question refers to"),
     **dict.fromkeys(EARLIER, (_filled, "earlier turns")),
@@ -116,8 +115,8 @@ _THOUGHT = re.compile(
 )
 OF_REPLIES = (RATED, CUT, FLAGGED)
 # They say which rows to train.
-_OF_ROWS = (*VERDICTS, "assignmentstatus", "assignment:status", *SPLITS, "is_test", "is_validation", "is_val", "is_dev", "is_valid",
-            "is_train", "train", "trainable", "truncated")  # fmt: skip
+_OF_ROWS = (*VERDICTS, "assignmentstatus", "assignment:status", *SPLITS, "is_test", "is_validation", "is_val", "is_dev", "is_holdout",
+            "holdout", "is_valid", "is_train", "train", "trainable", "truncated")  # fmt: skip
 
 
 def key_use(module: Converter, ignore_keys: Iterable[str] = ()) -> KeyUse:

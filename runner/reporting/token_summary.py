@@ -12,7 +12,8 @@ ACCEPTABLE = {"whitespace": "white space at the ends", "reasoning": "reasoning"}
 def token_summary(facts: Mapping[str, Any]) -> str:
     """Describe a split's tokens in one line, depending on the record type."""
     long = f"; {counted(len(facts['long_rows']), 'row')} longer than sequence_len" if facts.get("long_rows") else ""
-    unread = _unknown_words(facts.get("unknown_words") or {}) + _control_tokens(facts.get("injected_token_rows") or {})
+    misread = _misread(facts.get("misread_rows") or {})
+    unread = _unknown_words(facts.get("unknown_words") or {}) + _control_tokens(facts.get("injected_token_rows") or {}) + misread
     if "labels" in facts:
         by_label = ", ".join(f"{count:,} {label}" for label, count in facts["labels"].items())
         rows = counted(facts["trained_rows"], "row")
@@ -27,7 +28,7 @@ def token_summary(facts: Mapping[str, Any]) -> str:
     if "blocks" in facts:
         trained += f"; {counted(facts['trained_rows'], 'row')} in {counted(facts['blocks'], 'block')}, {facts['fill']:.0%} full"
     untrained = counted(len(facts["untrained_rows"]), "row")
-    return f"{trained}; longest row {facts['longest']:,}; {untrained} without a trained token{long}{left_out}"
+    return f"{trained}; longest row {facts['longest']:,}; {untrained} without a trained token{long}{left_out}{misread}"
 
 
 def _unknown_words(rows: Mapping[str, list[str]]) -> str:
@@ -42,6 +43,13 @@ def _control_tokens(rows: Mapping[str, str]) -> str:
         return ""
     tokens = ", ".join(map(repr, list(dict.fromkeys(rows.values()))[:WORDS_SHOWN]))
     return f"; {counted(len(rows), 'row')} with control tokens of the model within the text: {tokens}"
+
+
+def _misread(rows: Mapping[str, str]) -> str:
+    if not rows:
+        return ""
+    changes = ", ".join(list(dict.fromkeys(rows.values()))[:WORDS_SHOWN])
+    return f"; {counted(len(rows), 'row')} with words that the tokenizer changes: {changes}"
 
 
 def left_out_line(name: str) -> str:

@@ -30,6 +30,7 @@ class SplitTokens(TypedDict, total=False):
     rows_without_eos: list[str]
     losses: dict[str, Lost]
     unknown_words: dict[str, list[str]]
+    misread_rows: dict[str, str]
 
 
 _OF_LABELS = ("trained_rows", "tokens", "longest")

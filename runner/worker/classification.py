@@ -10,7 +10,8 @@ from transformers import DataCollatorWithPadding
 
 from ...schemas.base.counted import counted
 from ..evaluation.classification import training_scores
-from .prepared_rows import LISTED, Prepared, long_rows_fault, split_rows, text_notes
+from .prepared_rows import LISTED, Prepared, long_rows_fault, split_rows
+from .unread import text_notes
 
 PAD_MULTIPLE = 8
 
@@ -55,7 +56,8 @@ def prepare(cfg: Any, tokenizer: Any) -> Prepared:
         tokenised = tokenise_rows(records, tokenizer, cfg.labels, cfg.sequence_len, cfg.excess_length_strategy)
         report[split] = split_facts(tokenised, len(records), cfg.labels)
         texts = {record["id"]: record["text"] for record in records}
-        report[split] |= text_notes(tokenizer, ((r["id"], texts[r["id"]], r["input_ids"]) for r in tokenised.rows))
+        rows = ((row["id"], texts[row["id"]], row["input_ids"]) for row in tokenised.rows)
+        report[split] |= text_notes(tokenizer, rows, cut=tokenised.long)
         faults += split_faults(split, report[split], cfg)
         columns = [{key: row[key] for key in ("input_ids", "attention_mask", "labels")} for row in tokenised.rows]
         found[split] = Dataset.from_list(columns) if columns else None

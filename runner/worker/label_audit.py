@@ -6,7 +6,8 @@ from typing import Any
 from ...schemas.base.counted import counted
 from . import word_audit
 from .labels import IGNORED, end_ids, long_rows
-from .prepared_rows import LISTED, any_of, long_rows_fault
+from .prepared_rows import LISTED, long_rows_fault
+from .unread import any_of
 from .word_audit import WordAudit
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -74,7 +75,8 @@ def _audit_split(cfg: Any, words: WordAudit, rows: list[dict[str, Any]], dataset
             facts["untrained_rows"].append(name)
         elif ends and not _spans_end_with(labels, ends):
             facts["rows_without_eos"].append(name)
-    facts["losses"] = word_audit.summary(losses)
+    facts["misread_rows"] = {loss.row: loss.text for loss in losses if loss.kind == "misread"}
+    facts["losses"] = word_audit.summary([loss for loss in losses if loss.kind != "misread"])
     return facts
 
 

@@ -1,8 +1,6 @@
 """The tokenised data of a recipe inside Axolotl's process, for any record type."""
 
 import json
-import re
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +11,6 @@ from ..launch.steps import epoch_steps, keys_beyond
 from ..runtime.seals import write_seal
 
 LISTED = 20
-WORDS_SHOWN = 8
 
 
 class Prepared(NamedTuple):
@@ -62,37 +59,3 @@ def step_faults(cfg: Any, blocks: int) -> list[str]:
     world = int(cfg.world_size or 1)
     steps = cfg.max_steps or epoch_steps(blocks, cfg.micro_batch_size * world, cfg.gradient_accumulation_steps, cfg.num_epochs)
     return [what for _, what in keys_beyond(cfg, steps, counted(blocks, "block"))]
-
-
-def text_notes(tokenizer: Any, rows: Iterable[tuple[str, str, Sequence[int]]]) -> dict[str, dict[str, Any]]:
-    """Return what tokens.json says of texts or labelled texts that the tokenizer reads otherwise than as words. A row is (id, text, its
-    tokens)."""
-    rows = [*rows]
-    return {"unknown_words": unknown_words(tokenizer, rows), "injected_token_rows": control_tokens(tokenizer, rows)}
-
-
-def control_tokens(tokenizer: Any, rows: Iterable[tuple[str, str, Sequence[int]]]) -> dict[str, str]:
-    """Return the ids of rows with a special token of the model within their text, with the first one: the model reads it as the end of the
-    text, as padding or the like. At its beginning and end a text may have those that begin and end one, as `document_ids` knows."""
-    begins, ends = (f"(?:{re.escape(token)})?" if token else "" for token in (tokenizer.bos_token, tokenizer.eos_token))
-    whole = re.compile(rf"\s*{begins}(.*?){ends}\s*", re.DOTALL)
-    special = any_of(tokenizer.all_special_tokens)
-    return {name: found.group() for name, text, _ in rows if (inner := whole.fullmatch(text)) and (found := special.search(inner[1]))}
-
-
-def any_of(tokens: Iterable[str]) -> re.Pattern[str]:
-    """Return a pattern that finds each of the tokens, the longest of those that begin alike; blank ones are in any text."""
-    return re.compile("|".join(map(re.escape, sorted(filter(str.strip, tokens), key=len, reverse=True))) or r"(?!)")
-
-
-def unknown_words(tokenizer: Any, rows: Iterable[tuple[str, str, Sequence[int]]]) -> dict[str, list[str]]:
-    """Return the ids of rows whose tokens have an unknown one, with the first words that it replaces. A row is (id, text, its tokens)."""
-    unknown, found = getattr(tokenizer, "unk_token_id", None), {}
-    for name, text, ids in rows:
-        if unknown is not None and unknown in ids:
-            encoded = tokenizer(text, return_offsets_mapping=tokenizer.is_fast, verbose=False)
-            places = zip(encoded["input_ids"], encoded.get("offset_mapping") or [(0, 0)] * len(encoded["input_ids"]), strict=True)
-            words = [text[start:end] for number, (start, end) in places if number == unknown and text[start:end] != tokenizer.unk_token]
-            if words:
-                found[name] = words[:WORDS_SHOWN]
-    return found

@@ -8,7 +8,8 @@ import torch
 from .labels import IGNORED
 from .loss import can_choose_positions
 from .packing import block_of, document_ids, pack, piece_of, pieces
-from .prepared_rows import Prepared, split_rows, step_faults, text_notes
+from .prepared_rows import Prepared, split_rows, step_faults
+from .unread import text_notes
 
 
 def prepare(cfg: Any, tokenizer: Any) -> Prepared:

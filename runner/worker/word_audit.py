@@ -10,8 +10,9 @@ from ..models.chat_templates import SYSTEM_HINT
 from ..models.template_rows import for_template
 from .labels import IGNORED
 from .message_spans import Message, Render, Span, locate, mark_contents, unmarked, whole_contents
-from .prepared_rows import LISTED, WORDS_SHOWN
+from .prepared_rows import LISTED
 from .token_text import TokenSpeller, TokenText
+from .unread import WORDS_SHOWN, misread
 
 HINTS = {
     "reasoning": "set data.reasoning: drop to accept it",
@@ -24,7 +25,7 @@ HINTS = {
 
 class Loss(NamedTuple):
     """What one message loses. `kind`: word, gap, reasoning or whitespace left out; inserted, what is written inside; token, a word that has
-    none; masked or unmasked against the recipe; unknown."""
+    none; masked or unmasked against the recipe; misread, what the tokenizer changes; unknown."""
 
     row: str
     role: str
@@ -61,18 +62,21 @@ class WordAudit:
         messages, render = for_template(row["messages"]), self.rendering(row)
         marked = row.get("marked") or _render_marked(render, messages)
         spans, lost, tokens = whole_contents(messages, marked), [], self.speller.spell(ids)
+        found: list[Loss] = []
         if spans is None or tokens is None or tokens.text != unmarked(marked):
             plain = render(messages)
             if tokens is None or tokens.text != plain:
                 tokens = self.speller.encode(plain, ids)
             if tokens is None:
                 return [Loss(row["id"], "", "unknown", "its tokens are not those of the rendered text")]
+            if misread(self.tokenizer, plain, ids):
+                found += self._misread(row)
             if spans is None or unmarked(marked) != plain:
                 located = locate(messages, render, plain)
                 if located is None:
                     return [Loss(row["id"], "", "unknown", "its words cannot be followed through the template")]
                 spans, lost = located
-        found = [Loss(row["id"], messages[one.message]["role"], one.kind, one.text) for one in lost]
+        found += [Loss(row["id"], messages[one.message]["role"], one.kind, one.text) for one in lost]
         found += self._without_token(row, spans, tokens, ids)
         return found + list(self._mask_faults(row, spans, tokens, labels))
 
@@ -84,6 +88,14 @@ class WordAudit:
             span = next((span for span in spans if span.start < end and start < span.end), None)
             if span and tokens.text[start:end] != self.tokenizer.unk_token:
                 yield Loss(row["id"], row["messages"][span.message]["role"], "token", tokens.text[start:end])
+
+    def _misread(self, row: dict[str, Any]) -> Iterable[Loss]:
+        """Yield the first word of each message that the tokenizer changes, or has no token for."""
+        for message in row["messages"]:
+            ids = self.tokenizer(message["content"], add_special_tokens=False, verbose=False)["input_ids"]
+            if found := misread(self.tokenizer, message["content"], ids):
+                kind, text = ("token", found.word) if found.vanishes else ("misread", str(found))
+                yield Loss(row["id"], message["role"], kind, text)
 
     def _mask_faults(self, row: dict[str, Any], spans: list[Span], tokens: TokenText, labels: Sequence[int]) -> Iterable[Loss]:
         for span in spans:

@@ -69,10 +69,11 @@ def test_a_key_that_a_converter_does_not_know_is_named_and_changes_nothing_else(
         assert "zz_unheard_of" not in converted(spec_of(case, ignore_keys=("zz_unheard_of",)), strange)[2]
 
 
-MATTERS = {"kto_tag": False, "label": False, "weight": 0, **dict.fromkeys(SPLITS, "test"), "train": False, "trainable": False, "loss": False,
+MATTERS = {"kto_tag": False, "label": False, **dict.fromkeys(("weight", "sample_weight", "loss_weight"), 0),
+           **dict.fromkeys(SPLITS, "test"), "train": False, "trainable": False, "loss": False,
            "answer": "reject", "status": "discarded", "is_train": False, "choices": ["a", "b"], "options": {"A": "a", "B": "b"},
            "endings": ["a", "b"],
-           **dict.fromkeys(("is_test", "is_validation", "is_val", "is_dev", "is_valid", "truncated"), True),
+           **dict.fromkeys(("is_test", "is_validation", "is_val", "is_dev", "is_holdout", "holdout", "is_valid", "truncated"), True),
            **dict.fromkeys(("deleted", "is_deleted", "was_cancelled", "hidden", "is_hidden", "is_unsent", "error", "is_error"), True),
            **dict.fromkeys(("unfinished", "interrupted", "is_truncated", "flagged", "is_flagged", "toxic", "is_toxic"), True),
            **dict.fromkeys(("finish_reason", "stop_reason", "done_reason"), "length"),

@@ -15,9 +15,17 @@ class Words:
 
     bos_token, eos_token, all_special_tokens = "<s>", None, ("<s>",)
 
+    def __init__(self):
+        self.spelled = {}
+
     def __call__(self, text, truncation=False, max_length=None):
         ids = [1, *(len(word) + 1 for word in text.split())]
+        self.spelled[tuple(ids)] = text
         return {"input_ids": ids[:max_length] if truncation else ids}
+
+    def decode(self, ids, **_):
+        """Spell what was tokenised."""
+        return self.spelled[tuple(ids)]
 
 
 RECORDS = [

@@ -9,8 +9,8 @@ pytest.importorskip("torch")
 from recipekit.runner.reporting.token_summary import token_summary
 from recipekit.runner.worker.classification import prepare
 from recipekit.runner.worker.labels import IGNORED
-from recipekit.runner.worker.prepared_rows import control_tokens, unknown_words
 from recipekit.runner.worker.text_data import blocks_of
+from recipekit.runner.worker.unread import control_tokens, unknown_words
 from recipekit.runner.worker.word_audit import WordAudit, problems, summary
 
 WORDS = "where is the owl ? in tree . good bad".split()
