@@ -20,7 +20,7 @@ from .label_schemes import pair_of, scheme_of
 from .metrics import LabelPrediction, metric
 from .scoring import TUNED, check_gates, damaged, require_same_rows, score_models
 
-NO_BASE = "The base model is not measured: its classification head is random before training."
+NO_BASE = "The base model is not measured: its classification head is random before training, unless it was trained for these labels."
 BINS = 10
 FEATURES = 100_000
 

@@ -43,7 +43,7 @@ from .evaluated_rows import evaluation_faults
 from .gpu import keep_on_one_gpu, load_in_fp32, step_precision, unusable_gpu
 from .labels import IGNORED, end_ids
 from .launcher_exit import follow_launcher_exit
-from .model_checks import cannot_adapt_all, cannot_load, missing_weights, remember_missing_weights, unfit
+from .model_checks import cannot_adapt_all, cannot_load, missing_weights, never_trained, remember_missing_weights, unfit
 from .packing import block_of, piece_of
 from .prepared_rows import Prepared, dropped_faults, seal_rows
 from .save_check import check_save
@@ -241,7 +241,7 @@ class RecipekitPlugin(BasePlugin):
                 self.fail(f"the model could not be saved after training, so training does not start: {type(error).__name__}: {error}")
 
     def _check_what_is_trained(self, cfg: Any, trainer: Any) -> None:
-        """End the training if the recipe names parameters that are not trained; note it if a mixture's experts have no adapter."""
+        """End the training if the recipe names parameters that are not trained; note experts and tokens that stay as they are."""
         parameters = dict(trainer.model.named_parameters())  # an adapter changes their names
         trained = [name for name, weight in parameters.items() if weight.requires_grad]
         grouped = {*trained} & {*trainer.get_decay_parameter_names(trainer.model)} if cfg.lr_groups else set()
@@ -252,7 +252,10 @@ class RecipekitPlugin(BasePlugin):
         ]
         if found:
             self.fail(_located(found))
-        if cfg.lora_target_linear and (note := experts_note(trained, {*parameters} - {*trained})):
+        notes = [experts_note(trained, {*parameters} - {*trained})] if cfg.lora_target_linear else []
+        if not (cfg.deepspeed or cfg.fsdp_config):  # each process of those has a part of the embeddings
+            notes.append(never_trained(trainer.model, self.tokenizer, trainer.train_dataset))
+        for note in filter(None, notes):
             self.progress.event("log", what=note)
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[Any]:

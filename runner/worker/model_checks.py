@@ -13,6 +13,7 @@ LISTED = 3
 BARELY = 1e-3  # of the largest logit: what rounding changes
 BARELY_IN_16_BITS = 0.02  # also where another token, sent to another expert, changes the order in which numbers are added
 MUCH = 0.1
+NOTHING = 1e-16
 TRIED = 8  # tokens
 _MAMBA = ("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h")  # peft's own list
 
@@ -81,6 +82,24 @@ def cannot_adapt_all(model: Any) -> str:
         return ""
     name, why = next(iter(sorted(unfit.items())))
     return f"all-linear would include {name}: {why}; name the layers instead: {', '.join(sorted(names - {*unfit}))}"
+
+
+def never_trained(model: Any, tokenizer: Any, rows: Any) -> str:
+    """Return in words that the tokenised rows have tokens whose embeddings are zero, and stay so in this training; "" if they have none.
+
+    A base model may have places for the tokens of its chats, as Llama 3's, which it has not been trained on yet: with frozen embeddings it
+    would never learn to tell them apart, or to end a reply.
+    """
+    layer = model.get_input_embeddings()
+    if any(weight.requires_grad for weight in layer.parameters()):
+        return ""
+    zero = {*(torch.linalg.vector_norm(layer.weight, float("inf"), dim=-1) <= NOTHING).nonzero()[:, 0].tolist()}
+    used = sorted({number for ids in rows["input_ids"] for number in ids if number in zero}) if zero else []
+    if not used:
+        return ""
+    names = ", ".join(tokenizer.convert_ids_to_tokens(used[:TRIED])) + (" ..." if len(used) > TRIED else "")
+    hint = "choose the instruct model or another model.chat_template, or train them: axolotl.lora_modules_to_save"
+    return f"the model was never trained on tokens of these rows, and an adapter leaves their embeddings at zero: {names}; {hint}"
 
 
 def looks_ahead(model: Any) -> bool:

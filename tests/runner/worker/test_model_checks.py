@@ -1,6 +1,7 @@
 """Models that a training cannot begin with are found by trying them; ordinary ones of many architectures are not refused."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +15,7 @@ from recipekit.runner.worker.model_checks import (
     cannot_load,
     looks_ahead,
     missing_weights,
+    never_trained,
     reads_padding,
     remember_missing_weights,
 )
@@ -145,3 +147,21 @@ def test_an_adapter_on_all_linear_layers_that_peft_would_refuse_is_refused_with_
 @pytest.mark.parametrize("name", ["llama", "gpt2", "falcon", "mixtral", "bloom", "gpt_neox"])
 def test_an_adapter_on_all_linear_layers_of_other_models_is_not(name):
     assert cannot_adapt_all(made(transformers.AutoModelForCausalLM, name)) == ""
+
+
+def test_tokens_that_a_model_was_never_trained_on_are_named_unless_they_are_trained_now():
+    peft = pytest.importorskip("peft")
+    tokenizer = SimpleNamespace(convert_ids_to_tokens=lambda ids: [f"<{number}>" for number in ids])
+
+    def adapted(**settings):
+        model = made(transformers.AutoModelForCausalLM, "llama")
+        with torch.no_grad():
+            model.get_input_embeddings().weight[[7, 9, 11]] = 0
+        return peft.get_peft_model(model, peft.LoraConfig(target_modules=["q_proj"], **settings))
+
+    rows = {"input_ids": [[3, 9, 4], [7, 5, 9]]}
+    found = never_trained(adapted(), tokenizer, rows)
+    assert "an adapter leaves their embeddings at zero: <7>, <9>; choose the instruct model" in found
+    assert never_trained(adapted(), tokenizer, {"input_ids": [[3, 4]]}) == ""
+    assert never_trained(adapted(modules_to_save=["embed_tokens", "lm_head"]), tokenizer, rows) == ""
+    assert never_trained(made(transformers.AutoModelForCausalLM, "llama"), tokenizer, rows) == ""
