@@ -31,7 +31,10 @@ _PRINTED = re.compile(  # by Python
 _SCORE = re.compile(r"\d+\s*/\s*(\d+)")  # 8/10
 _NONE = MISSING | {"unsup", "unlabeled", "unlabelled"}  # the first is a folder of IMDB's reviews
 _OPPOSITES = {"-": "+", "?": "!"}  # SNLI and Weka write the first for no label; beside the second it is a sign
-_TRUTHS = {"true": True, "yes": True, "1": True, "y": True, "false": False, "no": False, "0": False, "n": False}
+_TRUTHS = {
+    **dict.fromkeys(("true", "yes", "y", "1", "positive", "pos"), True),
+    **dict.fromkeys(("false", "no", "n", "0", "negative", "neg"), False),
+}
 _FEW = 12  # labels that a hint lists
 _EXAMPLES = 3  # of a text with two labels
 
@@ -72,7 +75,8 @@ def _same_words(places: Mapping[str, str], suspects: Mapping[str, str]) -> Itera
 
 
 def _truths(places: Mapping[str, str], suspects: Mapping[str, str]) -> Iterator[Problem]:
-    """Yield the problem of labels that are all words for true and false, and more than two of them: True, 1 and yes are one class."""
+    """Yield the problem of labels that are all words for true and false, and more than two of them: True, 1 and yes are one class, and so
+    are 1 and positive."""
     words = {label: _TRUTHS.get(_form(label)) for label in places}
     if None in words.values() or len({*map(_form, places)}) <= len({True, False}) or not suspects:
         return

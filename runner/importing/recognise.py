@@ -19,6 +19,7 @@ from ...converters.reading.delimiters import DELIMITERS
 from ...converters.reading.files import SourceFile, files_of, is_about_data
 from ...converters.reading.readers import SKIPPED_TEXT, open_file, read_file
 from ...converters.reading.records import Drop, Record, Row
+from ...converters.sources.key_paths import is_path
 from ...converters.sources.registry import converter
 from ...converters.sources.text_forms import A_TABLE, form_of
 from ...schemas.base.errors import Location, Problem, UserError
@@ -28,6 +29,7 @@ from .candidates import candidates
 from .choices import hint_for_choices
 from .columns import Columns
 from .file_forms import field_of_rows, lines_to_skip, may_be_a_table, refuse_partitions, refuse_undeclared
+from .nested import all_levels
 from .other_data import refuse_other_data
 from .plain_texts import head_of, refuse_labelled_lines, text_candidates
 from .texts_by_file import refuse_texts_of_lines
@@ -249,7 +251,8 @@ def _unknown(path: str, columns: Columns, found: list[Candidate], record_type: R
         what, hint = "is empty", ""
     else:
         what = (f"no converter reads these rows (keys: {shown})" if shown else "no converter reads this file") + why
-        hint = "see docs/converters.md; the converter table reads any columns that you name in its options, also within others: data.text"
+        within = ", ".join([name for name in Columns(all_levels(columns.rows)).texts if is_path(name)][:4]) or "data.text"
+        hint = f"see docs/converters.md; the converter table reads any columns that you name in its options, also within others: {within}"
     if len(columns.rows) == 1:
         hint = one_object_hint(columns.rows[0]) or hint
     return UserError(Problem(path, what, better or hint, "unknown-data"))

@@ -15,6 +15,10 @@ KNOWN = (*MESSAGES_ROLES, *ROLES)
 SYNONYMS = {**ROLES, "developer": "system", "ai": "assistant", "bot": "assistant"}
 SYNONYMS |= {"owner": "user", "audience": "assistant"}  # who asks and who answers in EFAQA, where either may begin
 SYNONYMS |= {"true": "user", "false": "assistant"}  # of `is_human`
+# Of two people whose names are not those of roles, who helps is the assistant, whoever speaks first.
+_SIDES = {**dict.fromkeys(("client", "patient", "customer", "seeker", "visitor", "caller"), 0),
+          **dict.fromkeys(("therapist", "counselor", "counsellor", "doctor", "supporter", "agent", "operator"), 2)}  # fmt: skip
+_NEITHER = 1
 OF_TRAINING = ("tool_call_id", "function", "refusal", "attachments", "files", "image_url", "mask", "masked", "train_detail", "loss_weight")
 TEXTS = ("text", "content", "value", "message", "thinking", "reasoning", "arguments", "input")  # keys of a text within a value
 WORDS = 4  # with more, a value is text
@@ -24,7 +28,8 @@ FIRST = 0.9  # share of the chats that must begin with the same speaker
 def chat_roles(chats: Iterable[list[Any]], share_gpt: bool = False) -> tuple[dict[str, str] | None, str]:
     """Return what the converter's option `roles` must be, and the reason; None and "" if every role is known or none can be chosen.
 
-    `chats` are the speakers' names of each chat, in order. Of two unknown names, the one that speaks first is the user.
+    `chats` are the speakers' names of each chat, in order. Of two unknown names, the one that speaks first is the user, unless they say who
+    helps.
     """
     spoken = [[str(name) for name in chat if isinstance(name, str | int)] for chat in chats]
     written = {name.lower(): name for chat in reversed(spoken) for name in reversed(chat)}  # as first written; case is ignored
@@ -37,8 +42,10 @@ def chat_roles(chats: Iterable[list[Any]], share_gpt: bool = False) -> tuple[dic
     unclear, free = [low for low in unknown if low not in roles], [role for role in ("user", "assistant") if role not in taken]
     if len(unclear) > len(free):
         unclear = []  # the rows will be refused, with the names
-    opening = ""
-    if len(free) == 2 and unclear:
+    opening, sides = "", {low: _SIDES.get(low, _NEITHER) for low in unclear}
+    if len({*sides.values()}) > 1:
+        unclear.sort(key=sides.__getitem__)
+    elif len(free) == 2 and unclear:
         openers = Counter(next((low for low in map(str.lower, chat) if SYNONYMS.get(low) != "system"), "") for chat in spoken)
         (opener, times), *_ = openers.most_common(1)
         unclear.sort(key=lambda low: low != opener)

@@ -87,7 +87,8 @@ def _questions(columns: Columns, user: str, assistant: str, doubt: bool) -> Cand
     system = columns.named(SYSTEM)
     named = changed(user_key=(user, "user"), assistant_key=(assistant, "assistant"), system_key=(system, None))
     why = f"columns {user} and {assistant} are a question and its answer"
-    if (context := columns.named(CONTEXT, but=(user, assistant))) and not _are_no_texts(columns.values(context)):
+    context = columns.named(CONTEXT, but=(user, assistant)) or next((name for name in columns.ending(CONTEXT[:2]) if name != user), None)
+    if context and not _are_no_texts(columns.values(context)):
         parts = (user, context) if folded(user) in ("instruction", "prompt", "request") else (context, user)
         named = {**named, "user_template": "\n\n".join(f"{{{part}}}" for part in parts)}
         del named["user_key"]

@@ -162,5 +162,7 @@ def test_several_words_for_true_and_false_are_two_classes():
         check_labels(places("True", "1", "yes", "0"), None)
     assert '"True": "yes"' in error.value.problems[0].hint and '"0": "no"' in error.value.problems[0].hint
     check_labels(places("True", "1", "yes", "0"), ("True", "1", "yes", "0"))
-    for fine in (("yes", "no"), ("0", "1", "2"), ("1", "0"), ("yes", "no", "unsure")):
+    with pytest.raises(UserError, match="'1' .*, 'negative' .*, 'positive'"):
+        check_labels(places("positive", "1", "negative"), None)
+    for fine in (("yes", "no"), ("0", "1", "2"), ("1", "0"), ("yes", "no", "unsure"), ("positive", "negative", "neutral", "1")):
         check_labels(places(*fine), None)

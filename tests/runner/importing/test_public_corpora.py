@@ -177,3 +177,31 @@ def test_messages_that_say_whether_a_person_wrote_them_have_roles(tmp_path):
     )
     assert "True is the user, False is the assistant" in problem.what
     assert chat(mended(tmp_path, problem.hint)) == [ASKED[0], ANSWERED[0]]
+
+
+def test_who_helps_is_the_assistant_whoever_speaks_first(tmp_path):
+    """AnnoMI and ESConv: the therapist was the user where he spoke first."""
+    says = lambda who, text: {"speaker": who, "content": text}  # noqa: E731
+    turns = lambda n, asked, answered: {"dialog": [says("therapist", "Hello."), says("client", asked), says("therapist", answered)]}  # noqa: E731
+    problem = refused(tmp_path, turns)
+    assert "client is the user, therapist is the assistant" in problem.what
+    assert chat(mended(tmp_path, problem.hint)) == [ASKED[0], ANSWERED[0]]
+
+
+def test_a_context_may_have_a_longer_name(tmp_path):
+    """Gretel's text-to-SQL."""
+
+    def row(n, asked, answered):
+        return {
+            "sql_prompt": asked,
+            "sql_context": f"CREATE TABLE t{n} (a INT);",
+            "sql": f"SELECT a FROM t{n} WHERE a > 1",
+        }
+
+    assert chat(found_in(tmp_path, row))[0] == f"CREATE TABLE t0 (a INT);\n\n{ASKED[0]}"
+
+
+def test_texts_within_rows_are_named_by_their_paths(tmp_path):
+    """WMT."""
+    row = lambda n, asked, answered: {"translation": {"en": asked, "de": f"Wann öffnen Sie am Tag {n} im Mai?"}}  # noqa: E731
+    assert "translation.en, translation.de" in refused(tmp_path, row).hint
