@@ -21,7 +21,7 @@ from .artifacts import artifacts
 from .budgets import count_words, has_budget
 from .chat_checks import record_fault
 from .key_meanings import key_use, refusal
-from .key_use import KeyUse, ShapeUse, TrackedRow, UnreadKeys
+from .key_use import KeyUse, ShapeKeys, TrackedRow, UnreadKeys
 from .named_in_rows import Named, NamedInRows
 from .near_duplicates import compared_text, signatures
 from .row_account import convert_rows
@@ -233,15 +233,15 @@ def untracked(name: str, item: Record | Drop, keys: KeyUse) -> Record | Drop:
     becomes a drop."""
     value = item.row.value
     rows = [row for row in (value.parts if type(value) is JoinedRow else [item.row]) if type(row.value) is TrackedRow]
-    uses: list[ShapeUse] = [row.value.use for row in rows]
+    shapes: list[ShapeKeys] = [row.value.shape for row in rows]
     if isinstance(item, Record):
-        record = keys.untracked(item, uses)
+        record = keys.untracked(item, shapes)
         item = next((drop for row in rows if (drop := refusal(row, name, record.fields))), record)
-    for use in uses:
+    for shape in shapes:
         if isinstance(item, Drop):
-            use.dropped = True
+            shape.dropped = True
         else:
-            use.kept = True
+            shape.kept = True
     return item
 
 

@@ -119,7 +119,7 @@ _OF_ROWS = (*VERDICTS, "assignmentstatus", "assignment:status", *SPLITS, "is_tes
             "holdout", "is_valid", "is_train", "train", "trainable", "truncated")  # fmt: skip
 
 
-def key_use(module: Converter, ignore_keys: Iterable[str] = ()) -> KeyUse:
+def key_use(module: Converter, ignore_keys: Iterable[str]) -> KeyUse:
     """Return the tracker for a converter's rows. It ignores the keys that the recipe lists, and those that the source system (a module's
     UNUSED_KEYS) or `recipe generate` writes for its own use."""
     ignored = frozenset((*ignore_keys, *getattr(module, "UNUSED_KEYS", ()), GENERATED_BY, f"metadata.{GENERATED_BY}"))

@@ -40,37 +40,40 @@ class UnreadKeys(NamedTuple):
         return UnreadKeys(self.kept or other.kept, self.dropped or other.dropped, rows, inside)
 
 
-class ShapeUse:
-    """The rows of one shape. `names` are the keys by the path of their object (`""`, `metadata.`, `messages[].`); `rows` counts, for
-    each key's path, the rows in which it is not null. `watched` are the keys still unread after the first record, None before it."""
+class ShapeKeys:
+    """The keys of the rows of one shape, and which of them the converter has read.
+
+    A key has a path: `text`, `metadata.id`, `messages[].role`. An object has the path that its keys begin with: `""` (the row),
+    `metadata.`, `messages[].`.
+    """
 
     def __init__(self) -> None:
-        self.kept = self.dropped = False
-        self.names: dict[str, dict[str, None]] = {}
-        self.read: set[str] = set()
-        self.entered: set[str] = {""}
-        self.rows: Counter[str] = Counter()
-        self.watched: set[str] | None = None
-        self.objects: set[str] = set()  # the paths of the objects that hold a watched key
-        self.checked = -1
+        self.kept = self.dropped = False  # whether such a row became a record, and whether one was dropped
+        self.keys: dict[str, dict[str, None]] = {}  # by the path of their object, in order
+        self.read: set[str] = set()  # paths of keys
+        self.opened: set[str] = {""}  # paths of objects of which a key was read
+        self.rows: Counter[str] = Counter()  # by the path of a key, the rows in which it is not null
+        self.watched: set[str] | None = None  # paths of the keys that are still unread after a record; None before the first
+        self.watched_objects: set[str] = set()  # paths of the objects around these
+        self.narrowed_at = -1  # how many keys had been read when they were found
 
     def unread(self, ignored: frozenset[str]) -> UnreadKeys:
         """Return the keys that were never read, with the number of rows that have a value there."""
         found = UnreadKeys(self.kept, self.dropped, {}, {})
-        for path, names in self.names.items():  # an object precedes the objects in it
+        for path, keys in self.keys.items():  # an object precedes the objects in it
             place = _place(path)
-            if path in self.entered or place in found.rows or place in found.inside:
-                unread = (path + name for name in names if path + name not in self.read and not is_ignored(path + name, ignored))
-                (found.rows if path in self.entered else found.inside).update((key, self.rows[key]) for key in unread)
+            if path in self.opened or place in found.rows or place in found.inside:
+                unread = (path + key for key in keys if path + key not in self.read and not is_ignored(path + key, ignored))
+                (found.rows if path in self.opened else found.inside).update((key, self.rows[key]) for key in unread)
         return found
 
     def narrow(self, ignored: frozenset[str]) -> None:
         """After a record, watch only the keys that are still unread."""
-        if self.checked != len(self.read):
-            self.checked = len(self.read)
+        if self.narrowed_at != len(self.read):
+            self.narrowed_at = len(self.read)
             unread = self.unread(ignored)
             self.watched = {*unread.rows, *unread.inside}
-            self.objects = {path[: end + 1] for path in self.watched for end, sign in enumerate(path) if sign == "."}
+            self.watched_objects = {path[: end + 1] for path in self.watched for end, sign in enumerate(path) if sign == "."}
 
     def wrap(self, row: dict[str, Any], matters: tuple[str, ...] = ()) -> "TrackedRow":
         """Return the row as a mapping that records reads; `matters` are the keys that must be read in this row."""
@@ -80,16 +83,16 @@ class ShapeUse:
             self.rows.update(found)
         else:
             tracked = TrackedRow(row)
-            tracked.use, tracked.path = self, ""
+            tracked.shape, tracked.path = self, ""
         tracked.must_read = {*matters}
         return tracked
 
     def _object(self, value: dict[str, Any], path: str, found: set[str], depth: int) -> "TrackedRow":
         tracked = TrackedRow()
-        tracked.use, tracked.path, tracked.must_read = self, path, _NONE
-        names = self.names.setdefault(path, {}) if self.watched is None else {}
+        tracked.shape, tracked.path, tracked.must_read = self, path, _NONE
+        keys = self.keys.setdefault(path, {}) if self.watched is None else {}
         for key, item in value.items():
-            names[key] = None
+            keys[key] = None
             if item is not None:
                 place = path + key
                 if self.watched is None or place in self.watched:
@@ -101,7 +104,7 @@ class ShapeUse:
 
     def _inner(self, value: Any, path: str, found: set[str], depth: int) -> Any:
         path = f"{path}." if type(value) is dict else f"{path}[]."
-        if depth > MAX_DEPTH or (self.watched is not None and path not in self.objects):
+        if depth > MAX_DEPTH or (self.watched is not None and path not in self.watched_objects):
             return value
         if type(value) is dict:
             return self._object(value, path, found, depth)
@@ -119,16 +122,16 @@ class ShapeUse:
 class TrackedRow(dict[str, Any]):
     """An object in a row that records which of its keys were read. Testing for a key, or listing the keys, reads nothing."""
 
-    __slots__ = ("must_read", "path", "use")
+    __slots__ = ("must_read", "path", "shape")
     must_read: set[str]
     path: str
-    use: ShapeUse
+    shape: ShapeKeys
 
     def _record_read(self, key: object) -> None:
         if self.must_read:
             self.must_read.discard(str(key))
-        self.use.entered.add(self.path)
-        self.use.read.add(f"{self.path}{key}")
+        self.shape.opened.add(self.path)
+        self.shape.read.add(f"{self.path}{key}")
 
     def __getitem__(self, key: str) -> Any:
         self._record_read(key)
@@ -190,7 +193,7 @@ class KeyUse:
     def __init__(self, ignored: Iterable[str] = (), matters: Matters = lambda row: ()) -> None:
         self.ignored = frozenset(ignored)
         self.matters = matters
-        self.shapes: dict[Shape, ShapeUse] = {}
+        self.shapes: dict[Shape, ShapeKeys] = {}
 
     def track(self, rows: Iterable[_Read], together: int = 1) -> Iterator[_Read]:
         """Yield the rows, wrapped for the converter. The shapes of `together` rows are compared at once: they are all read first."""
@@ -201,26 +204,26 @@ class KeyUse:
                 value = row[0]
                 if type(value) is dict:
                     shape = common or shape_of(value)
-                    if (use := shapes.get(shape)) is None:
-                        use = shapes[shape] = ShapeUse()
+                    if (keys := shapes.get(shape)) is None:
+                        keys = shapes[shape] = ShapeKeys()
                     matters = self.matters(value)
-                    if matters or use.watched is None or use.watched:
-                        row = row._replace(value=use.wrap(value, matters))
+                    if matters or keys.watched is None or keys.watched:
+                        row = row._replace(value=keys.wrap(value, matters))
                 yield row
 
-    def untracked(self, record: Record, uses: Iterable[ShapeUse]) -> Record:
+    def untracked(self, record: Record, shapes: Iterable[ShapeKeys]) -> Record:
         """Return a record made from tracked rows, with plain values."""
-        for use in uses:
-            use.narrow(self.ignored)
+        for shape in shapes:
+            shape.narrow(self.ignored)
         return record._replace(fields=plain(record.fields), meta=plain(record.meta))
 
     def paths(self) -> set[str]:
         """Return the paths of all keys of the rows."""
-        return {path + name for use in self.shapes.values() for path, names in use.names.items() for name in names}
+        return {path + key for shape in self.shapes.values() for path, keys in shape.keys.items() for key in keys}
 
     def result(self) -> dict[Shape, UnreadKeys]:
         """Return the unread keys by shape."""
-        return {shape: use.unread(self.ignored) for shape, use in self.shapes.items()}
+        return {shape: keys.unread(self.ignored) for shape, keys in self.shapes.items()}
 
 
 class KeyCounts:

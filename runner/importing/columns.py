@@ -94,7 +94,7 @@ class Columns:
         """Return the first of the names that is a column, and none of `but`."""
         return next((self._folded[name] for name in names if name in self._folded and self._folded[name] not in but), None)
 
-    def labelled(self, but: Iterable[str | None] = ()) -> str | None:
+    def labelled(self, but: Iterable[str | None]) -> str | None:
         """Return the column of labels by its name: one that has few different values, if there is one."""
         found = [self._folded[name] for name in LABEL if name in self._folded and self._folded[name] not in but]
         return next((name for name in found if self.is_label(name)), next(iter(found), None))

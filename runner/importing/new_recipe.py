@@ -66,8 +66,8 @@ evaluation:
 {labels}"""
 
 
-class Draft(NamedTuple):
-    """The parts of a new recipe: its name, the recognised data, the paths as given, the recipe's folder and its base model.
+class NewRecipe(NamedTuple):
+    """What a new recipe is made of: its name, the recognised data, the paths as given, the recipe's folder and its base model.
 
     `declared` are other keys of its sources.
     """
@@ -80,18 +80,18 @@ class Draft(NamedTuple):
     declared: Mapping[str, Any] = MappingProxyType({})
 
 
-def recipe_for(draft: Draft) -> str:
+def recipe_for(new: NewRecipe) -> str:
     """Return the sections of a recipe that reads the paths, with the largest micro_batch_size that fits this machine."""
-    length, length_why = sequence_len(draft.found, draft.model)
+    length, length_why = sequence_len(new.found, new.model)
 
     def text(micro: int, why: str) -> str:
-        return _sections(draft, length, length_why, micro, why)
+        return _sections(new, length, length_why, micro, why)
 
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / "draft.yml"
         for micro in (4, 2, 1):
-            path.write_text(f"recipe: 1\nname: {draft.name}\n\n" + text(micro, "a draft"), encoding="utf-8")
-            found = estimate_fit(load_recipe(str(path)).recipe, this_machine(), draft.folder, len(_labels(draft.found)))
+            path.write_text(f"recipe: 1\nname: {new.name}\n\n" + text(micro, "a draft"), encoding="utf-8")
+            found = estimate_fit(load_recipe(str(path)).recipe, this_machine(), new.folder, len(_labels(new.found)))
             if found is None:
                 return text(4, "whether it fits in memory is unknown, like the model's size")
             if not problems(found, full_rows=True) and not warnings(found):
@@ -112,15 +112,15 @@ def sequence_len(found: Recognised, model: str) -> tuple[int, str]:
     return rounded, why if length.exact else f"{why}: the model's tokenizer is not on this machine"
 
 
-def _sections(draft: Draft, length: int, length_why: str, micro: int, micro_why: str) -> str:
-    found, choice = draft.found, draft.found.choice
+def _sections(new: NewRecipe, length: int, length_why: str, micro: int, micro_why: str) -> str:
+    found, choice = new.found, new.found.choice
     few = len(found.records) < FEW_ROWS
     rows = 4 if few else BATCH
     is_text = choice.record_type == "text"
     replies = _reply_labels(found)
     return _TEXT.format(
-        name=draft.name, model=_model(draft), type=choice.record_type, why=choice.why,
-        sources="\n".join(_source(draft, path) for path in draft.paths),
+        name=new.name, model=_model(new), type=choice.record_type, why=choice.why,
+        sources="\n".join(_source(new, path) for path in new.paths),
         dropped=_dropped(found), split=_split(found),
         validation="0.2 # few rows: hold out more of them" if few else "0.1 # a tenth of the rows",
         adapter="none # trains all weights, to learn the texts themselves" if is_text else "qlora # needs the least memory",
@@ -132,22 +132,22 @@ def _sections(draft: Draft, length: int, length_why: str, micro: int, micro_why:
     )  # fmt: skip
 
 
-def _model(draft: Draft) -> str:
-    if draft.model == EMBEDDED:
+def _model(new: NewRecipe) -> str:
+    if new.model == EMBEDDED:
         return f"{EMBEDDED} # small, no download, to try the recipe; later a Hugging Face name or a folder"
-    return one_line(os.path.relpath(draft.model, draft.folder.resolve()) if Path(draft.model).is_dir() else draft.model)
+    return one_line(os.path.relpath(new.model, new.folder.resolve()) if Path(new.model).is_dir() else new.model)
 
 
-def _source(draft: Draft, path: str) -> str:
-    choice, found = draft.found.choice, draft.found
-    relative = os.path.relpath(path, draft.folder.resolve())
+def _source(new: NewRecipe, path: str) -> str:
+    choice, found = new.found.choice, new.found
+    relative = os.path.relpath(path, new.folder.resolve())
     options = {**choice.options, **({"keep_meta": groups} if (groups := _kept_groups(found)) else {})}
     lines = [f"    - path: {one_line(relative)} # relative to this file",
              f"      converter: {choice.converter} # `recipe show --converter {choice.converter}` lists its options"]  # fmt: skip
-    split = split_in(Path(path).name) if len({split_in(Path(one).name) for one in draft.paths} - {""}) > 1 else ""
+    split = split_in(Path(path).name) if len({split_in(Path(one).name) for one in new.paths} - {""}) > 1 else ""
     first = found.files[0]
     keys = {"skip_lines": first.skip_lines, "field": first.field, "split": split, "options": options}
-    more = {**draft.declared, **{key: value for key, value in keys.items() if value}}
+    more = {**new.declared, **{key: value for key, value in keys.items() if value}}
     why = {"encoding": " # the file is not UTF-8: check with `recipe mask` that accents are right",
            "skip_lines": " # the lines above the table", "field": " # the key of the rows"}  # fmt: skip
     lines += [f"      {key}: {one_line(value)}{why.get(key, '')}" for key, value in more.items()]

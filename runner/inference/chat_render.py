@@ -23,12 +23,12 @@ NARROW = 80  # below this many columns, two replies are shown one below the othe
 class JsonRenderer:
     """Prints one JSON object per complete reply."""
 
-    def show(self, made: Sequence[ReplyStream], growing: Iterator[ReplyStream]) -> None:
+    def show(self, streams: Sequence[ReplyStream], growing: Iterator[ReplyStream]) -> None:
         """Wait for the replies, then print them."""
         for _ in growing:
             pass
-        for speech in made:
-            click.echo(orjson.dumps(as_json(speech)))
+        for stream in streams:
+            click.echo(orjson.dumps(as_json(stream)))
 
 
 class PlainRenderer:
@@ -37,23 +37,23 @@ class PlainRenderer:
     def __init__(self, is_terminal: bool) -> None:
         self.is_terminal = is_terminal
 
-    def show(self, made: Sequence[ReplyStream], growing: Iterator[ReplyStream]) -> None:
+    def show(self, streams: Sequence[ReplyStream], growing: Iterator[ReplyStream]) -> None:
         """Stream one reply; print two when both are complete. The output always ends with a line break."""
         try:
-            for speech in growing:
-                if len(made) == 1:
-                    self._write(speech.part)
+            for stream in growing:
+                if len(streams) == 1:
+                    self._write(stream.part)
         finally:
-            if len(made) > 1:
-                self._write("\n".join(f"[{speech.speaker.name}] {speech.text}" for speech in made))
+            if len(streams) > 1:
+                self._write("\n".join(f"[{stream.model.name}] {stream.text}" for stream in streams))
             self._write("\n")
-        if self.is_terminal or any(speech.finish == "length" for speech in made):
-            print_ends(made)
+        if self.is_terminal or any(stream.finish == "length" for stream in streams):
+            print_ends(streams)
 
     def _write(self, text: str) -> None:
         """Write text. A pipe gets every character unchanged, unlike with click.echo."""
-        stream = sys.stdout if self.is_terminal else beneath(sys.stdout)
-        stream.write(printable(text) if self.is_terminal else text)
+        out = sys.stdout if self.is_terminal else beneath(sys.stdout)
+        out.write(printable(text) if self.is_terminal else text)
         sys.stdout.flush()
 
 
@@ -63,21 +63,21 @@ class SideBySideRenderer:
     def __init__(self, console: Screen) -> None:
         self.console = console
 
-    def show(self, made: Sequence[ReplyStream], growing: Iterator[ReplyStream]) -> None:
+    def show(self, streams: Sequence[ReplyStream], growing: Iterator[ReplyStream]) -> None:
         """Show both until both have ended."""
-        with Live(console=self.console, refresh_per_second=12, get_renderable=self._growing(made)):
+        with Live(console=self.console, refresh_per_second=12, get_renderable=self._growing(streams)):
             for _ in growing:
                 pass
-        print_ends(made)
+        print_ends(streams)
 
-    def _growing(self, made: Sequence[ReplyStream]) -> Callable[[], RenderableType]:
+    def _growing(self, streams: Sequence[ReplyStream]) -> Callable[[], RenderableType]:
         """Return a function that renders the replies, leaving room at the right edge for `^C`, which would otherwise wrap."""
-        return lambda: Constrain(side_by_side(made, self.console.width), self.console.width - len("^C") - 1)
+        return lambda: Constrain(side_by_side(streams, self.console.width), self.console.width - len("^C") - 1)
 
 
-def side_by_side(made: Sequence[ReplyStream], width: int) -> RenderableType:
+def side_by_side(streams: Sequence[ReplyStream], width: int) -> RenderableType:
     """Return the current replies, each under its model's name."""
-    cells = [(Text(speech.speaker.name, style="bold"), Text(printable(speech.shown))) for speech in made]
+    cells = [(Text(stream.model.name, style="bold"), Text(printable(stream.shown))) for stream in streams]
     if width < NARROW:
         return Group(*(part for cell in cells for part in cell))
     table = Table.grid(expand=True, padding=(0, 3, 0, 0))
@@ -88,10 +88,10 @@ def side_by_side(made: Sequence[ReplyStream], width: int) -> RenderableType:
     return table
 
 
-def print_ends(made: Sequence[ReplyStream]) -> None:
+def print_ends(streams: Sequence[ReplyStream]) -> None:
     """Print to stderr each reply's number of tokens, its time, and why it ended early."""
-    for speech in made:
-        count = len(speech.token_ids)
-        name = f"{speech.speaker.name}: " if len(made) > 1 else ""
-        why = {"length": ", cut off (by --max-tokens or the model's context)", "cancelled": ", stopped"}.get(speech.finish, "")
-        echo_styled((f"{name}{counted(count, 'token')} in {speech.seconds:.1f} s{why}", {"dim": True}), err=True)
+    for stream in streams:
+        count = len(stream.token_ids)
+        name = f"{stream.model.name}: " if len(streams) > 1 else ""
+        why = {"length": ", cut off (by --max-tokens or the model's context)", "cancelled": ", stopped"}.get(stream.finish, "")
+        echo_styled((f"{name}{counted(count, 'token')} in {stream.seconds:.1f} s{why}", {"dim": True}), err=True)

@@ -29,7 +29,7 @@ def open_session(target: ModelReference, settings: Settings, with_base: bool, as
     continues = target.kind == "text" or not tuned.served.tokenizer.chat_template
     if continues and settings.system:
         raise UserError(f"--system has no effect: {target.name} has no chat template and continues texts", hint="remove the option")
-    return Session([*bases, tuned], settings, continues, _screen(with_base, as_json, is_terminal))
+    return Session([*bases, tuned], settings, continues, _renderer(with_base, as_json, is_terminal))
 
 
 def announce(target: ModelReference, settings: Settings, session: Session | Classifier) -> None:
@@ -45,7 +45,7 @@ def announce(target: ModelReference, settings: Settings, session: Session | Clas
     click.echo(f"replies   {settings}", err=True)
 
 
-def _screen(with_base: bool, as_json: bool, is_terminal: bool) -> Renderer:
+def _renderer(with_base: bool, as_json: bool, is_terminal: bool) -> Renderer:
     if as_json:
         return JsonRenderer()
     if with_base and is_terminal:

@@ -31,9 +31,9 @@ class ReplyStream:
     """A growing reply: `text` is what can be shown, `part` the newest piece, `finish` why it ended (stop, length, cancelled), `seconds` its
     time so far."""
 
-    def __init__(self, speaker: ChatModel, reply: Reply) -> None:
-        self.speaker, self.reply = speaker, reply
-        self.growing = StreamingDecoder(speaker.served.tokenizer)
+    def __init__(self, model: ChatModel, reply: Reply) -> None:
+        self.model, self.reply = model, reply
+        self.decoder = StreamingDecoder(model.served.tokenizer)
         self.part, self.finish, self.seconds = "", "", 0.0
         self.token_ids: list[int] = []
         self.begun = time.monotonic()
@@ -41,7 +41,7 @@ class ReplyStream:
     @property
     def text(self) -> str:
         """Return the text so far."""
-        return self.growing.text
+        return self.decoder.text
 
     @property
     def shown(self) -> str:
@@ -50,43 +50,43 @@ class ReplyStream:
 
     def grow(self, token_ids: list[int], finish: str) -> None:
         """Add what the decoding thread produced. Raises the error that ended it, if any."""
-        if self.speaker.error:
-            raise self.speaker.error
+        if self.model.error:
+            raise self.model.error
         self.token_ids, self.finish, self.seconds = token_ids, finish, time.monotonic() - self.begun
-        self.part = self.growing.new(token_ids, bool(finish))
+        self.part = self.decoder.new(token_ids, bool(finish))
 
 
-def new_replies(speakers: Sequence[ChatModel], prompt_ids: Sequence[int], settings: Settings) -> list[ReplyStream]:
-    """Return a reply of each speaker to the same prompt, not yet started. Raises UserError if the context has no room for a reply."""
+def new_replies(models: Sequence[ChatModel], prompt_ids: Sequence[int], settings: Settings) -> list[ReplyStream]:
+    """Return a reply of each model to the same prompt, not yet started. Raises UserError if the context has no room for a reply."""
     seed = settings.seed if settings.seed is not None else secrets.randbits(63)
-    made = []
-    for speaker in speakers:
-        room = speaker.served.context - len(prompt_ids)
+    streams = []
+    for model in models:
+        room = model.served.context - len(prompt_ids)
         if room < 1:
-            what = f"the conversation has {len(prompt_ids):,} tokens; the model's context is {speaker.served.context:,} including the reply"
+            what = f"the conversation has {len(prompt_ids):,} tokens; the model's context is {model.served.context:,} including the reply"
             raise UserError(what, hint="/reset starts again")
         longest = min(settings.max_new_tokens, room)
         sampling = (settings.temperature, settings.top_p, settings.repetition_penalty, seed % 2**63)
-        made.append(ReplyStream(speaker, Reply(list(prompt_ids), longest, *sampling)))
-    return made
+        streams.append(ReplyStream(model, Reply(list(prompt_ids), longest, *sampling)))
+    return streams
 
 
-def listen(made: Sequence[ReplyStream]) -> Generator[ReplyStream, None, None]:
+def stream_replies(streams: Sequence[ReplyStream]) -> Generator[ReplyStream, None, None]:
     """Generate all replies at once; yield one each time it has grown or ended. Closing the generator stops them."""
     events: queue.SimpleQueue[tuple[ReplyStream, list[int], str]] = queue.SimpleQueue()
 
-    def forward(speech: ReplyStream) -> Any:
-        return lambda reply: events.put((speech, list(reply.token_ids), reply.finish))
+    def forward(stream: ReplyStream) -> Any:
+        return lambda reply: events.put((stream, list(reply.token_ids), reply.finish))
 
     try:
-        for speech in made:
-            speech.reply.on_token = forward(speech)
-            speech.speaker.batcher.put(speech.reply)
-        while not all(speech.finish for speech in made):
-            speech, token_ids, finish = events.get()
-            speech.grow(token_ids, finish)
-            yield speech
+        for stream in streams:
+            stream.reply.on_token = forward(stream)
+            stream.model.batcher.put(stream.reply)
+        while not all(stream.finish for stream in streams):
+            stream, token_ids, finish = events.get()
+            stream.grow(token_ids, finish)
+            yield stream
     finally:
-        for speech in made:
-            speech.reply.cancelled = True
-            speech.finish = speech.finish or "cancelled"
+        for stream in streams:
+            stream.reply.cancelled = True
+            stream.finish = stream.finish or "cancelled"

@@ -13,7 +13,7 @@ from ...schemas.base.counted import counted
 from ...schemas.base.errors import UserError
 from ...schemas.base.terminal import printable
 from .chat_session import Session
-from .chat_stream import ReplyStream, listen
+from .chat_stream import ReplyStream, stream_replies
 from .classify import Classifier
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
@@ -39,7 +39,7 @@ class ChatPage:
 
     def __init__(self, session: Session, title: str) -> None:
         self.session, self.title = session, title
-        self.names = [speaker.name for speaker in session.speakers]
+        self.names = [model.name for model in session.models]
 
     def build(self) -> gr.Blocks:
         """Build the page."""
@@ -69,16 +69,16 @@ class ChatPage:
         turn = self.session.with_messages(history)
         asked = [[*messages, _text("user", line)] for messages in shown]
         try:
-            made = turn.begin(line)
+            streams = turn.begin(line)
         except UserError as error:
             yield line, history, "no reply: " + "; ".join(problem.what for problem in error.problems), *shown, *shown
             return
-        with closing(listen(made)) as growing:
+        with closing(stream_replies(streams)) as growing:
             for _ in growing:
                 turn.messages = history
-                turn.remember(line, made)
-                panes = [[*messages, _text("assistant", reply.shown)] for messages, reply in zip(asked, made, strict=True)]
-                yield "", turn.messages, _state(made), *panes, *panes
+                turn.remember(line, streams)
+                panes = [[*messages, _text("assistant", reply.shown)] for messages, reply in zip(asked, streams, strict=True)]
+                yield "", turn.messages, _state(streams), *panes, *panes
 
     def clear(self) -> tuple[Any, ...]:
         """Return the page's values without a conversation."""
@@ -146,9 +146,9 @@ def _text(role: str, text: str) -> dict[str, Any]:
     return {"role": role, "content": [{"type": "text", "text": escape(printable(text))}]}
 
 
-def _state(made: Sequence[ReplyStream]) -> str:
+def _state(streams: Sequence[ReplyStream]) -> str:
     ends = {"length": ", did not stop", "cancelled": ", stopped", "": " so far"}
-    tokens = [counted(len(one.token_ids), "token") for one in made]
+    tokens = [counted(len(one.token_ids), "token") for one in streams]
     return "; ".join(
-        f"{one.speaker.name}: {count} in {one.seconds:.1f} s{ends.get(one.finish, '')}" for one, count in zip(made, tokens, strict=True)
+        f"{one.model.name}: {count} in {one.seconds:.1f} s{ends.get(one.finish, '')}" for one, count in zip(streams, tokens, strict=True)
     )

@@ -58,7 +58,7 @@ def find_inputs(what: str, scratch: Path, root: Path = RUNS, settings: tuple[str
     return files_in(scratch / "data")._replace(name=loaded.recipe.name, temporary=True)
 
 
-def load_named(what: str, settings: tuple[str, ...] = ()) -> LoadedRecipe:
+def load_named(what: str, settings: tuple[str, ...]) -> LoadedRecipe:
     """Load the recipe that the argument names. Raises UserError if there is none."""
     try:
         path = find_recipe(what)

@@ -77,6 +77,6 @@ def _is_whole(value: Any) -> bool:
     return type(value) is int or (isinstance(value, float) and value.is_integer())  # MusicFlamingo has 1200.0 positions
 
 
-def unsafe(path: Path, what: str, hint: str = "") -> UserError:
+def unsafe(path: Path, what: str) -> UserError:
     """Return the error for a file of a model that is not loaded."""
-    return UserError(Problem(path, what, hint, "unsafe-model"))
+    return UserError(Problem(path, what, rule="unsafe-model"))

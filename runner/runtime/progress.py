@@ -134,7 +134,7 @@ def _validator(name: str) -> Any:
     return jsonschema_rs.validator_for({**document, "$ref": f"#/$defs/{name}"}, offline=True)
 
 
-def type_fault(name: str, values: Any, keys: tuple[str, ...] = ()) -> str:
+def type_fault(name: str, values: Any, keys: tuple[str, ...]) -> str:
     """Return what is wrong with a line of the file called `name`: a wrong type or a missing key; empty if nothing is."""
     if missing := [key for key in keys if key not in values]:
         return f"no {missing[0]!r}"

@@ -8,7 +8,6 @@ training, and appends to predictions.jsonl next to them, batch by batch, so that
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +21,7 @@ from ..runtime.progress import Progress, read_lines, refusing
 from ..runtime.run_files import EVALUATING, EVALUATION_CONFIG, EVALUATION_REQUEST, MASKS, PREDICTIONS, ROWS, SETS, TRAIN_ROWS, SetRequest
 from ..runtime.run_folder import RunFolder
 from .batch_progress import BatchProgress
-from .generation import Reply, generate, in_memory
+from .generation import Reply, generate, in_memory, reply_to
 from .head_loss import chunks
 from .label_audit import row_problems
 from .labels import IGNORED, last_span, long_rows
@@ -175,28 +174,19 @@ def likelihood(loaded: LoadedModel, parts: Sequence[Piece]) -> dict[str, float]:
 
 
 def replies_of(
-    loaded: LoadedModel, batch: Sequence[dict[str, Any]], settings: dict[str, Any], watch: Callable[[list[Reply]], None]
+    loaded: LoadedModel,
+    batch: Sequence[dict[str, Any]],
+    settings: dict[str, Any],
+    watch: Callable[[list[Reply]], None] = lambda replies: None,
 ) -> list[dict[str, Any]]:
-    """Generate a reply to each row's prompt in one batch; `watch` gets the replies first. Each row has its own seed, so that its reply does
-    not depend on the batch.
-    """
-    sampling, most = (settings["temperature"], settings["top_p"]), settings["max_new_tokens"]
-    rooms = [max(min(most, loaded.context - len(row["prompt_ids"])), 1) for row in batch]  # a GPT-2 has no positions beyond its context
-    replies = [
-        Reply(row["prompt_ids"], room, *sampling, seed=row_seed(settings["seed"], row["id"]))
-        for row, room in zip(batch, rooms, strict=True)
-    ]
+    """Generate a reply to each row's prompt in one batch; `watch` gets the replies first."""
+    replies = [reply_to(loaded, row["id"], row["prompt_ids"], settings) for row in batch]
     watch(replies)
     generate(loaded, replies)
     return [
         {"reply": loaded.text_of(reply.token_ids), "stopped": reply.finish == "stop", "reply_tokens": len(reply.token_ids)}
         for reply in replies
     ]
-
-
-def row_seed(seed: int, row_id: str) -> int:
-    """Return the seed for a row's reply."""
-    return int.from_bytes(blake2b(row_id.encode(), digest_size=7, key=str(seed).encode()).digest())
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from ..runtime.line_sums import append_lines
 from ..runtime.progress import Progress, read_lines
 from ..runtime.run_files import PREDICTIONS, ROWS, TRAIN_ROWS, EvaluationRequest
 from .classification import tokenise_rows
-from .generation import in_memory, label_probabilities
+from .generation import in_memory, label_probabilities, likeliest
 from .loading import load, reference_of
 from .prepared_rows import long_rows_fault
 
@@ -37,8 +37,7 @@ def classify(folder: Path, request: EvaluationRequest, cfg: Any, tokenizer: Any,
     for name, answers in _answers(request, cfg, rows, given, done):
         lines = []
         for row_id, probabilities in answers:
-            chosen = labels[max(range(len(labels)), key=probabilities.__getitem__)]
-            line = {"model": name, "id": row_id, "label": given[row_id]["label"], "predicted": chosen}
+            line = {"model": name, "id": row_id, "label": given[row_id]["label"], "predicted": likeliest(labels, probabilities)}
             rounded = {label: round(p, 6) for label, p in zip(labels, probabilities, strict=True)}
             lines.append(json.dumps({**line, "probabilities": rounded}, ensure_ascii=False).encode() + b"\n")
             done.add((name, row_id))

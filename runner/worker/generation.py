@@ -1,8 +1,9 @@
 """Generate replies and label probabilities with a loaded model: one sampler for evaluation, prediction, chat and serving."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -31,6 +32,15 @@ class Reply:
     token_ids: list[int] = field(default_factory=list)
     finish: str = ""
     cancelled: bool = False
+
+
+def reply_to(loaded: LoadedModel, row_id: str, prompt_ids: list[int], settings: Mapping[str, Any]) -> Reply:
+    """Return a reply to generate with these settings within the model's context, beyond which a GPT-2 has no positions. The row has its own
+    seed, so that its reply does not depend on the batch."""
+    room = max(min(settings["max_new_tokens"], loaded.context - len(prompt_ids)), 1)
+    sampling = settings["temperature"], settings["top_p"], settings.get("repetition_penalty", 1.0)
+    seed = blake2b(row_id.encode(), digest_size=7, key=str(settings["seed"]).encode()).digest()
+    return Reply(prompt_ids, room, *sampling, seed=int.from_bytes(seed))
 
 
 @torch.inference_mode()
@@ -149,6 +159,11 @@ def _pick(logits: Any, reply: Reply, generator: Any) -> int:
 def label_probabilities(loaded: LoadedModel, rows: Sequence[Sequence[int]]) -> list[list[float]]:
     """Return the probability of each label for each row of token ids, padded on the right as in training."""
     return padded_logits(loaded, rows).softmax(-1).tolist()
+
+
+def likeliest(labels: Sequence[str], probabilities: Sequence[float]) -> str:
+    """Return the label with the highest probability; of several, the first."""
+    return labels[max(range(len(probabilities)), key=probabilities.__getitem__)]
 
 
 def padded_logits(loaded: LoadedModel, rows: Sequence[Sequence[int]]) -> Any:

@@ -19,7 +19,7 @@ from ..runtime.progress import Progress, each_line, refusing
 from ..runtime.run_files import PREDICT_REQUEST, PREDICTED, ROWS
 from ..runtime.run_folder import RunFolder
 from .batch_progress import BatchProgress
-from .generation import Reply, generate, in_memory, label_probabilities
+from .generation import Reply, generate, in_memory, label_probabilities, likeliest, reply_to
 from .loading import LoadedModel, load
 from .tokenization import RefusedMessages
 
@@ -69,16 +69,12 @@ def _prompts(loaded: LoadedModel, row: dict[str, Any], settings: dict[str, Any])
 def replies_to(
     loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[str, Any], watch: Callable[[list[Reply]], None] = lambda replies: None
 ) -> list[dict[str, Any]]:
-    """Generate a reply to each chat; `watch` gets the replies first. Each row has its own seed, as in an evaluation."""
-    from .evaluate import row_seed
-
-    replies: dict[int, Reply] = {}
-    for place, row in enumerate(batch):
-        room = loaded.context - len(row["ids"])
-        if "error" not in row and room > 0:
-            sampling = (settings["temperature"], settings["top_p"], settings["repetition_penalty"])
-            seed = row_seed(settings["seed"], row["id"])
-            replies[place] = Reply(row["ids"], min(settings["max_new_tokens"], room), *sampling, seed=seed)
+    """Generate a reply to each chat that has room for one; `watch` gets the replies first."""
+    replies = {
+        place: reply_to(loaded, row["id"], row["ids"], settings)
+        for place, row in enumerate(batch)
+        if "error" not in row and len(row["ids"]) < loaded.context
+    }
     if replies:
         watch([*replies.values()])
         generate(loaded, [*replies.values()])
@@ -109,7 +105,7 @@ def labels_of(loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[s
     predictions = []
     for row, chances in zip(batch, label_probabilities(loaded, [row["ids"] for row in batch]), strict=True):
         probabilities = {label: round(chance, 6) for label, chance in zip(loaded.labels, chances, strict=True)}
-        label = loaded.labels[max(range(len(chances)), key=chances.__getitem__)]
+        label = likeliest(loaded.labels, chances)
         cut = {"tokens_seen": len(row["ids"])} if row["tokens"] > len(row["ids"]) else {}
         predictions.append(
             {"label": label, "probability": probabilities[label], "probabilities": probabilities, "tokens": row["tokens"], **cut}

@@ -15,7 +15,7 @@ Rows = list[dict[str, Any]]
 
 def answers(loaded: LoadedModel, tokenizer: Any, asked: dict[str, Any]) -> Rows:
     """Return a reply to each prompt. Each prompt has its own seed: its reply does not depend on the others."""
-    settings = {**asked["generation"], "repetition_penalty": 1.0}
+    settings = asked["generation"]
     rows = [{"id": str(number), **_prompt(text, tokenizer, asked)} for number, text in enumerate(asked["texts"], 1)]
     return _answered(asked["texts"], rows, settings["batch_size"], lambda batch: replies_to(loaded, batch, settings))
 

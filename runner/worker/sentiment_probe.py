@@ -8,7 +8,7 @@ from ..evaluation.sentiment import GROUP_OF
 from ..models.reference import ModelReference
 from ..runtime.progress import read_lines
 from ..runtime.run_files import EVALUATING, PREDICTIONS, ROWS
-from .generation import label_probabilities
+from .generation import label_probabilities, likeliest
 from .loading import LoadedModel, load
 from .sample_prompts import answers
 
@@ -65,5 +65,5 @@ def predicted(loaded: LoadedModel, texts: list[str]) -> list[str]:
     longest = min(LONGEST, loaded.context)
     for start in range(0, len(texts), BATCH):
         batch = loaded.tokenizer(texts[start : start + BATCH], truncation=True, max_length=longest)["input_ids"]
-        found += [loaded.labels[max(range(len(row)), key=row.__getitem__)] for row in label_probabilities(loaded, batch)]
+        found += [likeliest(loaded.labels, row) for row in label_probabilities(loaded, batch)]
     return found

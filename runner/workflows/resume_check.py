@@ -163,7 +163,7 @@ def prepare(loaded: LoadedRecipe, root: Path, folder: Path, listener: Listener) 
 
 
 def check_resume(
-    loaded: LoadedRecipe, root: Path, folder: Path, random_kills: int, listener: Listener, stopping: LoadedRecipe | None = None
+    loaded: LoadedRecipe, root: Path, folder: Path, random_kills: int, listener: Listener, stopping: LoadedRecipe | None
 ) -> ResumeReport:
     """Train several times, and compare every training that was killed with the first, which is not interrupted.
 

@@ -68,7 +68,7 @@ def _for_data(
     path: Path, data: tuple[str, ...], record_type: RecordType | None, encoding: str, columns: tuple[str, ...], model: str
 ) -> str:
     """Return the sections of a recipe for the data files; print what was recognised."""
-    from ...importing.new_recipe import Draft, recipe_for, recognised_lines
+    from ...importing.new_recipe import NewRecipe, recipe_for, recognised_lines
 
     encoding = encoding if encoding != UTF8 else _encoding(data)
     columns = columns or _anki_columns(data)
@@ -76,7 +76,7 @@ def _for_data(
     for head, text in recognised_lines(found):
         _say(head, text)
     declared = ({"encoding": encoding} if encoding != UTF8 else {}) | ({"columns": [*columns]} if columns else {})
-    return "\n" + recipe_for(Draft(path.stem, found, list(data), path.parent, model, declared))
+    return "\n" + recipe_for(NewRecipe(path.stem, found, list(data), path.parent, model, declared))
 
 
 def _recognised(data: tuple[str, ...], record_type: RecordType | None, encoding: str, columns: tuple[str, ...]) -> "Recognised":

@@ -176,7 +176,7 @@ def test_an_object_that_only_a_later_row_reads_names_its_unread_keys():
             for row in use.track(rows[start : start + cut]):
                 if row.value["kind"]:
                     row.value["more"]["read"]
-                use.untracked(Record(row, {}), [row.value.use])
+                use.untracked(Record(row, {}), [row.value.shape])
             counts.add(use.result())
         assert counts.as_json() == {"more.unread": 4}
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from recipekit.converters.building.pipeline import build
-from recipekit.runner.importing.new_recipe import Draft, recipe_for, recognised_lines
+from recipekit.runner.importing.new_recipe import NewRecipe, recipe_for, recognised_lines
 from recipekit.runner.importing.recognise import recognise
 from recipekit.schemas.recipe import check_recipe, load_recipe
 
@@ -33,7 +33,7 @@ def converted(tmp_path):
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         found = recognise([str(path)], "classification")
         recipe = tmp_path / "mine.yml"
-        recipe.write_text("recipe: 1\nname: mine\n" + recipe_for(Draft("mine", found, [str(path)], tmp_path)), encoding="utf-8")
+        recipe.write_text("recipe: 1\nname: mine\n" + recipe_for(NewRecipe("mine", found, [str(path)], tmp_path)), encoding="utf-8")
         assert not check_recipe(recipe)
         data = load_recipe(str(recipe)).recipe.data._replace(dedup="none")
         manifest = build(data, tmp_path / "data")

@@ -5,7 +5,7 @@ import json
 import pytest
 from recipekit.converters.building.pipeline import build
 from recipekit.runner.importing.file_forms import undeclared_encoding
-from recipekit.runner.importing.new_recipe import Draft, recipe_for, recognised_lines, sequence_len
+from recipekit.runner.importing.new_recipe import NewRecipe, recipe_for, recognised_lines, sequence_len
 from recipekit.runner.importing.recognise import recognise, sum_row
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.recipe import check_recipe, load_recipe
@@ -244,7 +244,7 @@ def test_a_message_with_its_text_and_its_parts_is_read_by_the_text(tmp_path):
 
 def test_rows_that_cannot_be_used_are_allowed_by_a_line_to_uncomment(tmp_path):
     path = written(tmp_path, "data.csv", table("question,answer", [*QUESTIONS, "Why?,"]))
-    text = recipe_for(Draft("mine", recognise([path]), [path], tmp_path))
+    text = recipe_for(NewRecipe("mine", recognise([path]), [path], tmp_path))
     assert "  # max_dropped: 0.12 # 1 of 9 rows cannot be used" in text
     recipe = tmp_path / "mine.yml"
     recipe.write_text("recipe: 1\nname: mine\n" + text.replace("# max_dropped", "max_dropped"), encoding="utf-8")
@@ -275,7 +275,7 @@ def test_an_id_that_comes_back_groups_the_split(tmp_path):
     rows = [f"{n},{n // 3},Why is {n} there?,It is {n}" for n in range(60)]
     path = written(tmp_path, "data.csv", table("id,thread_id,question,answer", rows))
     found = recognise([path])
-    text = recipe_for(Draft("mine", found, [path], tmp_path))
+    text = recipe_for(NewRecipe("mine", found, [path], tmp_path))
     assert found.groups == ["thread_id"]
     assert 'group_by: ["thread_id"]' in text and '"keep_meta": ["thread_id"]' in text and 'ignore_keys: ["id"]' in text
 
@@ -456,7 +456,7 @@ def test_a_proposed_recipe_is_valid_and_converts_the_sampled_rows(case, tmp_path
     paths = inputs(case)
     found = recognise(paths)
     recipe = tmp_path / "mine.yml"
-    recipe.write_text("recipe: 1\nname: mine\n\n" + recipe_for(Draft("mine", found, paths, tmp_path)), encoding="utf-8")
+    recipe.write_text("recipe: 1\nname: mine\n\n" + recipe_for(NewRecipe("mine", found, paths, tmp_path)), encoding="utf-8")
     assert check_recipe(recipe) == []
     data = load_recipe(str(recipe)).recipe.data
     manifest = build(data._replace(max_dropped=1, dedup="none", check_leaks="none"), tmp_path / "data")
@@ -466,7 +466,7 @@ def test_a_proposed_recipe_is_valid_and_converts_the_sampled_rows(case, tmp_path
 @pytest.mark.parametrize(("characters", "length"), [(40, 64), (400, 192), (4000, 1408)])
 def test_sequence_len_holds_the_longest_row(tmp_path, characters, length):
     path = written(tmp_path, "data.csv", table("question,answer", [*QUESTIONS, f"Why?,{'a ' * (characters // 2)}"]))
-    text = recipe_for(Draft("mine", recognise([path]), [path], tmp_path, "nobody/nothing"))
+    text = recipe_for(NewRecipe("mine", recognise([path]), [path], tmp_path, "nobody/nothing"))
     assert f"sequence_len: {length} # the longest of 9 rows has {characters + 4:,} bytes" in text
     assert "the model's tokenizer is not on this machine" in text
 
@@ -531,7 +531,7 @@ def test_a_table_without_a_header_is_proposed_with_its_columns(tmp_path):
     columns = ("text", "label", "id")
     found = recognise([str(path)], columns=columns)
     (tmp_path / "r.yml").write_text(
-        "recipe: 1\nname: r\n" + recipe_for(Draft("r", found, [str(path)], tmp_path, declared={"columns": [*columns]}))
+        "recipe: 1\nname: r\n" + recipe_for(NewRecipe("r", found, [str(path)], tmp_path, declared={"columns": [*columns]}))
     )
     assert found.choice.record_type == "classification" and load_recipe(str(tmp_path / "r.yml")).recipe.data.sources[0].columns == columns
 
@@ -570,7 +570,7 @@ def test_labels_in_several_spellings_are_read_as_the_most_frequent(tmp_path):
     path = written(tmp_path, "data.csv", table("text,label", [f"Das Paket {n} kam nicht an,{label}" for n, label in enumerate(labels)]))
     found = recognise([path])
     assert found.respelt == {"versand": "Versand", "Versand ": "Versand", "VERSAND": "Versand"} and not found.unusable
-    recipe = written(tmp_path, "r.yml", "recipe: 1\nname: r\n" + recipe_for(Draft("r", found, [path], tmp_path)))
+    recipe = written(tmp_path, "r.yml", "recipe: 1\nname: r\n" + recipe_for(NewRecipe("r", found, [path], tmp_path)))
     manifest = build(load_recipe(recipe).recipe.data, tmp_path / "data")
     assert manifest["labels"] == ["Rückgabe", "Versand"] and manifest["rows_kept"] == len(labels)
 
@@ -669,7 +669,7 @@ def test_what_other_programs_export_is_recognised_at_once(tmp_path, name):
     found = recognise([path])
     assert (found.choice.converter, found.choice.record_type, found.choice.options) == way
     assert not found.unusable
-    recipe = written(tmp_path, "mine.yml", "recipe: 1\nname: mine\n" + recipe_for(Draft("mine", found, [path], tmp_path)))
+    recipe = written(tmp_path, "mine.yml", "recipe: 1\nname: mine\n" + recipe_for(NewRecipe("mine", found, [path], tmp_path)))
     manifest = build(load_recipe(recipe).recipe.data._replace(dedup="none"), tmp_path / "data")
     assert manifest["rows_kept"] == len(found.records) and not manifest["dropped"]
 
@@ -677,7 +677,7 @@ def test_what_other_programs_export_is_recognised_at_once(tmp_path, name):
 def test_what_a_source_must_declare_is_written_into_the_recipe(tmp_path):
     for name, key in (("a sheet with a title", "skip_lines: 3 #"), ("rows in an object", "field: data #")):
         path = written(tmp_path, "export.csv", EXPORTS[name][0])
-        assert key in recipe_for(Draft("mine", recognise([path]), [path], tmp_path))
+        assert key in recipe_for(NewRecipe("mine", recognise([path]), [path], tmp_path))
 
 
 def test_files_with_different_lines_above_their_tables_are_refused(tmp_path):
@@ -829,7 +829,7 @@ def test_columns_whose_names_have_several_lines_are_read(tmp_path):
     data = written(tmp_path, "data.csv", table(head, [f"It rained for {n} days and more,{('good', 'bad')[n % 2]}" for n in range(12)]))
     found = recognise([data])
     recipe = tmp_path / "r.yml"
-    recipe.write_text("recipe: 1\nname: r\n" + recipe_for(Draft("r", found, [data], tmp_path)), encoding="utf-8")
+    recipe.write_text("recipe: 1\nname: r\n" + recipe_for(NewRecipe("r", found, [data], tmp_path)), encoding="utf-8")
     assert load_recipe(str(recipe)).recipe.data.sources[0].options == {
         "text_key": "What happened?\n(describe it)", "label_key": "Mood\n(one word)"
     }  # fmt: skip

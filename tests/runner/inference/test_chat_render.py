@@ -18,9 +18,9 @@ from ...support.terminal import screen_text
 
 def reply(name: str, text: str, finish: str = "stop") -> Any:
     tokenizer = SimpleNamespace(decode=lambda ids, **_: text)
-    speaker: Any = SimpleNamespace(name=name, served=SimpleNamespace(tokenizer=tokenizer))
-    made = ReplyStream(speaker, SimpleNamespace(prompt_ids=[5, 6], seed=9))  # pyright: ignore[reportArgumentType]
-    made.growing.text = made.part = text
+    model: Any = SimpleNamespace(name=name, served=SimpleNamespace(tokenizer=tokenizer))
+    made = ReplyStream(model, SimpleNamespace(prompt_ids=[5, 6], seed=9))  # pyright: ignore[reportArgumentType]
+    made.decoder.text = made.part = text
     made.finish, made.token_ids, made.seconds = finish, [1, 2, 3], 0.5
     return made
 

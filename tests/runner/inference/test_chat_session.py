@@ -28,8 +28,8 @@ class RowStore:
 
     def show(self, made: Sequence[ReplyStream], growing: Iterator[ReplyStream]) -> None:
         self.made = list(made)
-        for number, speech in enumerate(growing, 1):
-            assert speech.text.endswith(speech.part)
+        for number, stream in enumerate(growing, 1):
+            assert stream.text.endswith(stream.part)
             if number == self.patience:
                 raise KeyboardInterrupt
 
@@ -48,20 +48,20 @@ def session(models: dict[str, LoadedModel]) -> Iterator[Session]:
 
 
 def prompt_of(session: Session) -> str:
-    speech = session.screen.made[-1]
-    return speech.speaker.served.tokenizer.decode(speech.reply.prompt_ids)
+    stream = session.renderer.made[-1]
+    return stream.model.served.tokenizer.decode(stream.reply.prompt_ids)
 
 
 def test_the_history_is_in_the_prompt_until_reset(session: Session) -> None:
     session.respond("Where does the cat sleep?")
-    first = session.screen.made[0].text
+    first = session.renderer.made[0].text
     assert prompt_of(session) == EARLIER
     session.respond("And the dog?")
     assert prompt_of(session) == f"{EARLIER}{first.strip()}<|im_end|>\n<|im_start|>user\nAnd the dog?<|im_end|>\n<|im_start|>assistant\n"
     session.reset()
     session.respond("Where does the cat sleep?")
     assert prompt_of(session) == EARLIER
-    assert session.screen.made[0].text == first, "at temperature 0"
+    assert session.renderer.made[0].text == first, "at temperature 0"
 
 
 def test_a_system_prompt_leads_every_prompt_until_it_is_taken_away(session: Session) -> None:
@@ -76,8 +76,8 @@ def test_a_system_prompt_leads_every_prompt_until_it_is_taken_away(session: Sess
 def test_base_and_tuned_model_answer_the_same_prompt(models: dict[str, LoadedModel]) -> None:
     session = Session([ChatModel(name, served) for name, served in models.items()], GREEDY, False, RowStore())
     session.respond("Where does the owl sleep?")
-    base, tuned = session.screen.made
-    assert (base.speaker.name, tuned.speaker.name) == ("base", "tuned")
+    base, tuned = session.renderer.made
+    assert (base.model.name, tuned.model.name) == ("base", "tuned")
     assert base.reply.prompt_ids == tuned.reply.prompt_ids
     assert base.text != tuned.text
     assert session.messages[-1] == {"role": "assistant", "content": tuned.text.strip()}
@@ -88,33 +88,33 @@ def test_a_stopped_reply_is_kept_in_the_history(models: dict[str, LoadedModel]) 
     session = Session([ChatModel("tuned", models["tuned"])], GREEDY._replace(max_new_tokens=400), False, RowStore(patience=3))
     with pytest.raises(KeyboardInterrupt):
         session.respond("Hello")
-    (speech,) = session.screen.made
-    assert speech.finish == "cancelled" and speech.reply.cancelled
-    assert session.messages[-1]["content"] == speech.text.strip()
+    (stream,) = session.renderer.made
+    assert stream.finish == "cancelled" and stream.reply.cancelled
+    assert session.messages[-1]["content"] == stream.text.strip()
     session.stop()
-    assert len(speech.reply.token_ids) < 400
+    assert len(stream.reply.token_ids) < 400
 
 
 def test_the_same_seed_gives_the_same_reply_and_no_seed_another(models: dict[str, LoadedModel]) -> None:
-    speaker, texts = ChatModel("tuned", models["tuned"]), {}
+    model, texts = ChatModel("tuned", models["tuned"]), {}
     for seed in (7, 7, None, None):
-        session = Session([speaker], GREEDY._replace(temperature=1.0, max_new_tokens=24, seed=seed), False, RowStore())
+        session = Session([model], GREEDY._replace(temperature=1.0, max_new_tokens=24, seed=seed), False, RowStore())
         session.respond("Hello")
-        texts.setdefault(seed, []).append(session.screen.made[0].text)
-        assert seed is None or as_json(session.screen.made[0])["seed"] == seed
-    speaker.batcher.stop()
+        texts.setdefault(seed, []).append(session.renderer.made[0].text)
+        assert seed is None or as_json(session.renderer.made[0])["seed"] == seed
+    model.batcher.stop()
     assert texts[7][0] == texts[7][1]
     assert texts[None][0] != texts[None][1]
 
 
 def test_a_reply_as_json_counts_its_tokens(session: Session) -> None:
     session.respond("Where does the bee sleep?")
-    (speech,) = session.screen.made
-    found = as_json(speech)
-    assert found["model"] == "tuned" and found["reply"] == speech.text
+    (stream,) = session.renderer.made
+    found = as_json(stream)
+    assert found["model"] == "tuned" and found["reply"] == stream.text
     assert found["finish_reason"] in ("stop", "length")
-    assert found["usage"]["prompt_tokens"] == len(speech.reply.prompt_ids)
-    assert found["usage"]["completion_tokens"] == len(speech.reply.token_ids) <= 8
+    assert found["usage"]["prompt_tokens"] == len(stream.reply.prompt_ids)
+    assert found["usage"]["completion_tokens"] == len(stream.reply.token_ids) <= 8
 
 
 def test_a_conversation_that_leaves_no_room_is_refused_and_not_remembered(session: Session) -> None:
@@ -126,8 +126,8 @@ def test_a_conversation_that_leaves_no_room_is_refused_and_not_remembered(sessio
 def test_a_reply_stops_where_the_models_context_ends(session: Session) -> None:
     session.settings = session.settings._replace(max_new_tokens=100_000)
     session.respond("cat " * 120)
-    (speech,) = session.screen.made
-    assert speech.reply.max_new_tokens == 512 - len(speech.reply.prompt_ids)
+    (stream,) = session.renderer.made
+    assert stream.reply.max_new_tokens == 512 - len(stream.reply.prompt_ids)
 
 
 def test_without_a_chat_template_a_line_is_continued(tiny_gpt2: Path, tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def users(variant: Variant, cfg: SimpleNamespace, run: Path) -> dict[str, Loaded
     if variant.head == "classification":
         chat, evaluation, serve = session.loaded, load(reference_of(cfg), "classification"), load(target, "classification")
     else:
-        chat, evaluation, serve = session.speakers[-1].served, list(models(cfg, 0))[-1], load(target, chats=True).merged()
+        chat, evaluation, serve = session.models[-1].served, list(models(cfg, 0))[-1], load(target, chats=True).merged()
         session.stop()
     found = {"evaluation": evaluation, "chat": chat, "serve": serve}
     if variant.adapter == "none":
