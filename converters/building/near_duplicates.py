@@ -35,8 +35,9 @@ def compared_text(record_type: RecordType, fields: RecordValue) -> str:
 
 
 def signatures(texts: Sequence[str]) -> bytes:
-    """Return a signature of WIDTH bytes for each text."""
+    """Return a signature of WIDTH bytes for each text; capitals and small letters make no difference."""
     np, rensa = _libraries()
+    texts = [text.casefold() for text in texts]
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     hashes, counts = _shingle_hashes(np, "".join(texts), lengths)
     offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.uint64)

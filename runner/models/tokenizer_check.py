@@ -39,6 +39,9 @@ def tokenizer_fault(path: Path) -> str:
         return "is not a JSON object"
     if fault := _count_fault(values):
         return fault
+    model = values.get("model")
+    if isinstance(model, dict) and (dropout := model.get("dropout")):
+        return f"leaves out merges at random (dropout: {str(dropout)[:20]}): a text would have other tokens each time; set it to null"
     given = {name: values[name] for name in PARTS if values.get(name)}
     return _fault(orjson.dumps(given)) if given else ""
 

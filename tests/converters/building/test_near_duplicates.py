@@ -59,6 +59,11 @@ def test_planted_near_duplicates_are_found_and_nothing_else(tmp_path):
     assert pairs_of(tmp_path, texts) == planted
 
 
+def test_capitals_make_no_difference():
+    text = sentence(random.Random(3))
+    assert signatures([text]) == signatures([text.upper()]) != signatures([text[::-1]])
+
+
 def test_texts_below_the_threshold_are_left_alone(tmp_path):
     draw = random.Random(2)
     text = sentence(draw)

@@ -253,6 +253,7 @@ TOKENIZERS = {
     "a word with a huge number": (json.dumps({"model": {"type": "WordLevel", "vocab": {"a": 4 * 10**9}}}), "has a token with the number 4,000,000,000"),
     "a token with a huge number": (json.dumps({"added_tokens": [{"id": 2**31, "content": "a"}]}), "has a token with the number 2,147,483,648"),
     "many tokens": (json.dumps({"added_tokens": [{"id": number, "content": str(number)} for number in range(200_000)]}), "adds 200,000 tokens"),
+    "merges left out at random": (json.dumps({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": [], "dropout": 0.1}}), "leaves out merges at random"),
     "no JSON": ("{", "is not JSON: "),
     "a list": ("[]", "is not a JSON object"),
 }  # fmt: skip
@@ -278,6 +279,7 @@ SOUND = {
     "of bytes": tokenizer(pre_tokenizer={"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}, decoder={"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}),
     "of SentencePiece": tokenizer(normalizer={"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]}),
     "without parts": tokenizer(),
+    "without dropout": json.dumps({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": [], "dropout": 0.0}}),
 }  # fmt: skip
 
 
