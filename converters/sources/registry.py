@@ -113,8 +113,7 @@ def row_of_text(name: str, options: dict[str, Any], text: str) -> dict[str, Any]
 
 def takes_text(name: str, option: str) -> bool:
     """Return whether the option's value can only be text."""
-    types = schema("recipe")["$defs"][name].get("properties", {}).get(option, {}).get("type")
-    return types == "string" or isinstance(types, list) and {*types} <= {"string", "null"} and "string" in types
+    return schema("recipe")["$defs"][name].get("properties", {}).get(option, {}).get("type") == "string"
 
 
 def option_problems(name: str, options: dict[str, Any]) -> list[str]:

@@ -15,6 +15,7 @@ import pytest
 from recipekit.runner.cli import main
 from recipekit.schemas import VERSION
 from recipekit.schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
+from recipekit.schemas.base.terminal import BAD, HINT
 
 from ...support.recipe_process import COMMAND
 from ...support.terminal import in_terminal
@@ -207,13 +208,13 @@ def test_without_a_terminal_there_are_no_colours(variable: dict[str, str]) -> No
     assert "\x1b" not in result.stderr
 
 
-def on_terminal(variables: dict[str, str]) -> bytes:
-    """What `recipe show nothing` writes to a terminal."""
+def on_terminal(variables: dict[str, str], *arguments: str) -> bytes:
+    """What `recipe ...` writes to a terminal."""
     import pty
 
     leader, follower = pty.openpty()
     env = {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | {"TERM": "xterm"} | variables
-    process = subprocess.Popen([*COMMAND, "show", "nothing"], stdin=follower, stdout=follower, stderr=follower, env=env)
+    process = subprocess.Popen([*COMMAND, *arguments], stdin=follower, stdout=follower, stderr=follower, env=env)
     os.close(follower)
     written = b""
     while True:
@@ -230,5 +231,9 @@ def on_terminal(variables: dict[str, str]) -> bytes:
 
 
 def test_a_terminal_gets_colours_unless_no_color_is_set() -> None:
-    assert b"\x1b[" in on_terminal({})
-    assert b"\x1b[" not in on_terminal({"NO_COLOR": "1"})
+    """Red is what is wrong nowhere in particular; a place is bold, as the hint has a colour of its own."""
+    refused = ("convert", "--converter", "messages", "--type", "text", "rows.jsonl", "--out", "out")
+    assert b"\x1b[38;5;%dm\x1b[1merror: " % BAD in on_terminal({}, *refused)
+    shown = on_terminal({}, "show", "nothing")
+    assert b"\x1b[1mnothing: " in shown and b"\x1b[38;5;%dm    hint: " % HINT in shown
+    assert b"\x1b[" not in on_terminal({"NO_COLOR": "1"}, *refused) + on_terminal({"NO_COLOR": "1"}, "show", "nothing")

@@ -171,12 +171,6 @@ def test_forced_colours_draw_no_bar_in_a_pipe(monkeypatch, capsys):
     assert "\x1b" not in capsys.readouterr().err
 
 
-def test_the_bar_is_taken_away_when_a_block_fails():
-    with pytest.raises(KeyError), Display() as display:
-        raise KeyError
-    assert display.bar.finished or not display.bar.live.is_started
-
-
 IN_TERMINAL = """
 import sys
 from recipekit.schemas.base.terminal import TerminalStream
@@ -196,6 +190,25 @@ def test_data_cannot_move_a_terminals_cursor():
     code, written = in_terminal(code=IN_TERMINAL)
     assert code == 0 and "\x1b[2K" in written and "\r" in written
     assert "rows \\x1b[2J of a hostile name" in written and "\\x1b" not in written.replace("\\x1b[2J", "") and "\\r" not in written
+
+
+FAILS = """
+from recipekit.runner.runtime.console import Display
+
+display = Display()
+try:
+    with display:
+        display.event({"event": "train", "steps": 4, "step": 0})
+        print("before:", display.bar.live.is_started, flush=True)
+        raise KeyError
+except KeyError:
+    print("after:", display.bar.live.is_started)
+"""
+
+
+def test_the_bar_is_taken_away_when_a_block_fails():
+    code, written = in_terminal(code=FAILS)
+    assert code == 0 and "before: True" in written and "after: False" in written
 
 
 PRINTS_A_RESULT = """

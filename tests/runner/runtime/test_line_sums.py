@@ -1,7 +1,9 @@
 """Lines with hashes of their own: what is not as it was written is left out, and the rest is kept."""
 
 import pytest
+from recipekit.runner.runtime import line_sums
 from recipekit.runner.runtime.line_sums import append_lines, cut_changed_lines, drop_changed_lines, sums_of, write_sums
+from recipekit.schemas.base.files import append_whole
 
 LINES = [b'{"id": "a"}\n', b'{"id": "b"}\n', b'{"id": "c"}\n']
 
@@ -45,6 +47,17 @@ def test_a_kill_before_a_line_is_written_leaves_none(path):
     with sums_of(path).open("ab") as stream:
         stream.write(b"0" * 64 + b"\n")
     assert (drop_changed_lines(path), path.read_bytes()) == (1, b"".join(LINES))
+
+
+def test_a_kill_while_a_line_is_appended_is_no_changed_line(path, monkeypatch):
+    def append_and_die(*given):
+        append_whole(*given)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(line_sums, "append_whole", append_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        append_lines(path, [b'{"id": "d"}\n'])
+    assert (cut_changed_lines(path), path.read_bytes()) == (False, b"".join(LINES))
 
 
 @pytest.mark.parametrize(

@@ -94,13 +94,22 @@ def test_single_files_are_sealed_and_unsealed_by_name(tmp_path):
     assert set(read_seal(tmp_path) or {}) == {"lock.json", "rendered.txt"} and read_sealed(tmp_path / "metrics.jsonl") == b"other"
 
 
-def test_a_file_two_folders_down_is_checked_by_the_seal_above_it(tmp_path):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "manifest.json").write_bytes(b"{}")
-    seal_files(tmp_path, ["data/manifest.json"])
-    (tmp_path / "data" / "manifest.json").write_bytes(b"{ }")
-    with pytest.raises(UserError, match=r"manifest\.json: was changed after it was written"):
-        read_sealed(tmp_path / "data" / "manifest.json")
+@pytest.mark.parametrize("name", ["data/manifest.json", "eval/held_out/metrics.json"])
+def test_a_file_up_to_two_folders_down_is_checked_by_the_seal_above_it(tmp_path, name):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"{}")
+    seal_files(tmp_path, [name])
+    path.write_bytes(b"{ }")
+    with pytest.raises(UserError, match=rf"{path.name}: was changed after it was written"):
+        read_sealed(path)
+
+
+def test_hashes_of_lines_are_not_sealed(folder):
+    """They are needed only until the file is sealed as a whole."""
+    (folder / "predictions.sums").write_bytes(b"0")
+    write_seal(folder)
+    assert set(read_seal(folder) or {}) == {"metrics.json", "nested/rows.jsonl"}
 
 
 def test_unsealed_files_are_read(tmp_path):

@@ -7,6 +7,7 @@ from recipekit.runner.runtime.tokens_file import SplitTokens
 from recipekit.runner.worker.label_audit import audit, audit_problems, rows_with_injected_special_tokens
 from recipekit.runner.worker.labels import end_ids, last_span
 from recipekit.runner.worker.prepared_rows import split_rows
+from recipekit.runner.worker.word_audit import Loss
 
 from ...support.jsonl import write_jsonl
 
@@ -35,7 +36,7 @@ class Tokenizer:
 def audited(tmp_path):
     """The audit of rows given as {id: labels}, or as {id: (labels, words)}."""
 
-    def run(rows, tensors=None, kind="chat_template", strategy="raise", eot=None, tokenizer=None):
+    def run(rows, tensors=None, kind="chat_template", strategy="raise", eot=None, tokenizer=None, lost=()):
         path = tmp_path / "train.jsonl"
         lines = [{"id": i, "messages": [{"role": "user", "content": "word " * len(labels)}]} for i, labels in rows.items()]
         write_jsonl(path, lines)
@@ -44,7 +45,9 @@ def audited(tmp_path):
         found = [{"input_ids": labels, "labels": labels} for labels in (rows.values() if tensors is None else tensors)]
         meta = SimpleNamespace(train_dataset=found, eval_dataset=None) if found else None
         used = tokenizer or Tokenizer()
-        words = SimpleNamespace(tokenizer=used, losses=lambda *_: [])  # test_word_audit.py has the real one
+        words = SimpleNamespace(
+            tokenizer=used, losses=lambda row, *_: [Loss(row["id"], *each) for each in lost]
+        )  # test_word_audit.py has the real one
         return audit(cfg, used, meta, split_rows(cfg), words)["train"]
 
     return run
@@ -105,6 +108,15 @@ def test_rows_dropped_for_length_are_named(audited):
     facts = audited({"a": [7] * 6, "b": [-100] * 3, "c": [7, END]}, tensors=[[-100] * 3, [7, END]], strategy="drop")
     assert (facts["rows"], facts["trained_rows"]) == (3, 2)
     assert facts["long_rows"] == {"a": 6} and facts["untrained_rows"] == ["b"]
+
+
+def test_a_row_that_was_cut_is_named_for_its_length_and_not_for_its_lost_words_or_its_end(audited):
+    lost = [("user", "word", "lost")]
+    facts = audited({"cut": [7] * 6, "whole": [7, END]}, tensors=[[7] * 5, [7, END]], strategy="truncate", lost=lost)
+    assert facts["long_rows"] == {"cut": 6} and facts["rows_without_eos"] == ["cut"]
+    assert facts["losses"] == {"word user": {"count": 1, "rows": {"whole": ["lost"]}}}
+    cfg = SimpleNamespace(excess_length_strategy="truncate", accepted_losses=("word",), template_name="it")
+    assert audit_problems({"train": facts}, cfg) == []
 
 
 def test_the_last_span_is_where_the_reply_starts():

@@ -46,6 +46,19 @@ def test_a_text_that_is_redacted_again_stays(name: str) -> None:
     assert redact(once) == once and "]]" not in once
 
 
+@pytest.mark.parametrize(
+    ("text", "keys", "shown"),
+    [
+        ("canary one, canary one", ("canary one",), "[redacted], [redacted]"),
+        ("a outer-inner-outer b", ("outer-inner-outer", "-inner-"), "a [redacted] b"),
+        ("b second line a", ("first line\nsecond line",), "b [redacted] a"),
+    ],
+    ids=["each time that it is there", "one within another", "a line of several"],
+)
+def test_a_key_is_masked_as_a_whole_wherever_it_stands(text, keys, shown):
+    assert redact(text, keys) == shown
+
+
 @given(st.lists(st.sampled_from(sorted(SHAPES.values())) | st.text(max_size=5), max_size=4), st.integers(0, 3))
 def test_text_that_was_quoted_again_and_again_holds_no_secret(parts: list[str], times: int) -> None:
     """An error is repeated within JSON, within a repr, within a log line."""

@@ -1,5 +1,7 @@
 """BLEU and ROUGE over jieba words: by hand, and as nltk and rouge give them over a whole set."""
 
+from typing import Any
+
 import pytest
 from recipekit.runner.evaluation.metrics import Prediction, metric
 from recipekit.runner.evaluation.metrics.overlap import bleu_scores, rouge_scores, words
@@ -65,7 +67,7 @@ def test_the_mean_over_rows_is_what_the_sources_own_loop_gives():
         for here, there in zip(replies, references, strict=True)
     ]
     expected = dict(zip(NAMES, 100 * np.mean(np.array(rows, dtype=float), axis=0), strict=False))
-    scores = Rouge().get_scores(replies, references, avg=True)
+    scores: Any = Rouge().get_scores(replies, references, avg=True)
     expected |= {f"rouge_{key[-1]}": 100 * score["f"] for key, score in scores.items()}
     cases = [case(*pair) for pair in pairs]
     assert {name: over(name, *cases) for name in NAMES} == pytest.approx(expected)
@@ -77,8 +79,9 @@ def test_a_long_reply_does_not_exhaust_the_stack():
 
 
 def test_the_caches_do_not_mix_rows_up():
-    assert bleu_scores(REPLY, REFERENCE) != bleu_scores(REFERENCE, REPLY)
-    assert bleu_scores(REPLY, REFERENCE) == bleu_scores(REPLY, REFERENCE)
+    first = bleu_scores(REPLY, REFERENCE)
+    assert first != bleu_scores(REFERENCE, REPLY)
+    assert first == bleu_scores(REPLY, REFERENCE)
 
 
 def test_words_end_at_spaces_where_a_language_has_them():
