@@ -38,7 +38,7 @@ def check_budget(ledger: Ledger, allowed: float, files: Iterable[SourceFile] = (
         hint = _NO_ROW_HINTS.get(ledger.examples[0].reason, hint)
         hint = NO_HEADER if hint == _OTHER_CONVERTER and _has_no_header(ledger.examples[0].row, files) else hint
     elif any(drop.reason == "key_not_read" for drop in ledger.examples):
-        hint = "choose a converter that reads it, remove the rows, or list the key in the source's ignore_keys (--ignore-key)"
+        hint = f"{_READ_IT}, remove the rows, or list the key in the source's ignore_keys (--ignore-key)"
     if ledger.unusable == ledger.rows_in == 1 and ledger.examples[0].reason in _OTHER_FORM:
         hint = _one_object_hint(ledger.examples[0].row, files) or hint
     if bad := next((drop.row for drop in ledger.examples if drop.reason == "not_utf8"), None):
@@ -54,10 +54,11 @@ _OTHER_CONVERTER = (
     "or choose another converter: recipe show --converter NAME lists what each reads"
 )
 _OTHER_FORM = ("missing_key", "no_messages", "unknown_form", "no_type", "not_a_run", "no_instruction", "no_text", "no_label")
+_READ_IT = "choose a converter that reads it, name it in a template of the converter table (user_template, assistant_template)"
 _NO_ROW_HINTS = {
     **dict.fromkeys(_OTHER_FORM[:-2], _OTHER_CONVERTER),
     "ragged_row": "the header, or columns (--column), must name every column of the rows",
-    "key_not_read": "choose a converter that reads it, or list the key in the source's ignore_keys (--ignore-key)",
+    "key_not_read": f"{_READ_IT}, or list the key in the source's ignore_keys (--ignore-key)",
 }
 
 

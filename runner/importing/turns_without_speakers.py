@@ -9,20 +9,30 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from ...converters.sources.key_paths import row_for_each
 from ...converters.sources.messages import role_names
 from .candidate import Candidate
-from .columns import ASSISTANT, SPEAKERS, TEXT, USER, Columns
+from .columns import ASSISTANT, CONTEXT, SPEAKERS, TEXT, USER, Columns
+from .nested import all_levels
 from .speakers import SYNONYMS
 
 _NAMED = re.compile(r"dialog|conv|utt|turn|mess|chat|hist|talk|context|^(?:data|content|log)$", re.IGNORECASE)
 _SPEAK = {*SPEAKERS, "role", "is_human", "is_user", "message_type", "agent", "incoming"}  # where a message has one, its turn says nothing
 _WORDS = 2  # on average: fewer are names, tags or labels
+_ASKED, _ANSWERED = ("questions", "queries"), ("answers", "responses")
 _KEYS = ("text", "content", "message", "utterance", "body_text", *TEXT)
 
 
 def hint_for_turns(rows: list[dict[str, Any]], path: Path) -> str:
     """Return the command that writes a key's turns as messages, if most rows have a list of texts there; "" if no key has one."""
     columns = Columns(rows)
+    if (asked := _list_of(rows, _ASKED)) and (answered := _list_of(rows, _ANSWERED)):
+        pairs = f'[[.{asked}], [.{answered}]] | transpose | map({{role: "user", content: .[0]}}, {{role: "assistant", content: .[1]}})'
+        about = columns.named(CONTEXT)
+        about = about if about in columns.texts and about.isidentifier() else None
+        first = f' | .messages[0].content |= $row.{about} + "\\n\\n" + .' if about else ""
+        command = f"jq -c '(arrays[], objects) | . as $row | {{messages: ({pairs})}}{first}' {shlex.quote(path.name)} > chats.jsonl"
+        return f"write the questions and answers as the turns of a chat: {command}"
     answer = columns.named(ASSISTANT)
     for key in filter(_NAMED.search, columns.names):
         if key.isidentifier() and (sides := _sides([row.get(key) for row in rows])):
@@ -38,6 +48,21 @@ def hint_for_turns(rows: list[dict[str, Any]], path: Path) -> str:
         messages = f'[[{turns}] | to_entries[] | {{role: ["user", "assistant"][.key % 2], content: .value}}]'
         command = f"jq -c '{_items(path)}{{messages: {messages}}}' {shlex.quote(path.name)} > chats.jsonl"
         return f"if {key!r} has the turns of a user and an assistant, in this order and nobody else's, write them as messages: {command}"
+    return ""
+
+
+def _list_of(rows: list[dict[str, Any]], names: tuple[str, ...]) -> str:
+    """Return the path of a list of texts, one for each turn, that most rows have under one of the names (CoQA); "" if there is none."""
+    flat = all_levels(rows)
+    for path in dict.fromkeys(path for row in flat for path in row if path.partition(".")[0].removesuffix("[]") in names):
+        found = [row[path] for row in flat if isinstance(row.get(path), list)]
+        if (
+            len(found) > len(rows) / 2
+            and all(isinstance(text, str) and " " in text for text in found[0])
+            and path.count("[]") == 1
+            and row_for_each(path)
+        ):
+            return path
     return ""
 
 

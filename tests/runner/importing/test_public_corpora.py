@@ -205,3 +205,22 @@ def test_texts_within_rows_are_named_by_their_paths(tmp_path):
     """WMT."""
     row = lambda n, asked, answered: {"translation": {"en": asked, "de": f"Wann öffnen Sie am Tag {n} im Mai?"}}  # noqa: E731
     assert "translation.en, translation.de" in refused(tmp_path, row).hint
+
+
+@pytest.mark.parametrize("is_flat", [True, False])
+def test_questions_and_answers_in_lists_are_turns_about_one_text(tmp_path, is_flat):
+    """CoQA, as the hub has it and as its authors wrote it."""
+
+    def row(n, asked, answered):
+        questions, answers = [asked, "And when do you close?"], [answered, f"At {n} at night."]
+        if is_flat:
+            return {"story": f"This is shop {n}.", "questions": questions, "answers": {"input_text": answers, "answer_start": [1, 2]}}
+        lists = {"questions": questions, "answers": answers}
+        return {
+            "story": f"This is shop {n}.",
+            **{key: [{"input_text": text, "turn_id": 1} for text in texts] for key, texts in lists.items()},
+        }
+
+    found = mended(tmp_path, refused(tmp_path, row).hint)
+    assert (found.choice.converter, len(found.records)) == ("messages", 12)
+    assert chat(found) == [f"This is shop 0.\n\n{ASKED[0]}", ANSWERED[0], "And when do you close?", "At 0 at night."]
