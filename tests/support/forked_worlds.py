@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterator
 from fcntl import F_GETFL, fcntl
 from multiprocessing import Value
 from pathlib import Path
+from threading import RLock
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,6 +42,9 @@ class WorldsDisk(Disk):
     def watch(self) -> None:
         """Also fork this command when one of its children asks for it."""
         super().watch()
+        from tqdm import tqdm
+
+        tqdm.set_lock(RLock())  # its own is shared with forks: one that is killed with it would hold up all others
         import recipekit.runner.runtime.child_process as child
 
         from benchmarks.smoke import Forked
@@ -125,11 +129,7 @@ class WorldsDisk(Disk):
             while not self.of_command.value:
                 time.sleep(0.001)
             self.command = self.of_command.value
-            self._enter(number, copy)
-            log = os.open(self.log.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-            os.dup2(log, 1)
-            os.dup2(log, 2)
-            return None
+            return self._enter(number, copy, os.path.join(self.root, self.log.path))  # it works in another folder than the command
         self.of_child.value = fork
         self.asked.value = number
         self.code.value = _ended(fork)
@@ -151,8 +151,8 @@ class WorldsDisk(Disk):
     def _note(self, number: int, code: int) -> None:
         (self.worlds / f"{number:04}.code").write_text(str(code))
 
-    def _enter(self, number: int, copy: Path) -> None:
-        """From here on this process sees the copy in the folder's place, and the fault is due."""
+    def _enter(self, number: int, copy: Path, log: str | None = None) -> None:
+        """From here on this process sees the copy in the folder's place, and the fault is due. A child writes its log itself."""
         self.is_world, self.fault, self.count = True, Fault(self.fault.kind, number), Value("i", number)
         self.is_ours = True
         try:
@@ -160,6 +160,10 @@ class WorldsDisk(Disk):
             mount(copy, self.root)
             os.chdir(here)
             reopen(self.root)
+            if log:
+                output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+                os.dup2(output, 1)
+                os.dup2(output, 2)
         except BaseException:
             (self.worlds / "failed").write_text(traceback.format_exc())
             os._exit(70)

@@ -20,6 +20,7 @@ from .crash_states import LOGS
 JOINED = 99  # the exit code of a command that has joined; recipe has no such code
 # What is never the same twice: a process's number, a run's name, and numbers of a clock or of a gauge.
 PROCESS_OR_RUN = re.compile(rb"(?<=\.)\d+(?=\.tmp)|\d{8}-\d{6}-[0-9a-f]{6}")
+LOGGED = re.compile(rb'\\n    \| (?:[^"\\]|\\.)*')  # the last lines of a log in the reason of a stage that failed: they tell the time
 MEASURED = re.compile(rb'("(?:updated|started|finished|available|peak|seconds|[a-z_]*runtime|[a-z_/]*per_s[a-z_]*)": ?)[-+.\de]+')
 
 
@@ -80,13 +81,21 @@ def state_of(folder: Path) -> bytes:
             continue
         found.update(varying_removed(os.fsencode(name), folder) + b"\0")
         if path.is_file() and path.suffix not in (".log", ".tmp") and path.name not in LOGS:
-            found.update(varying_removed(seal_checked(path) if path.name == SEAL else path.read_bytes(), folder) + b"\0")
+            found.update(varying_removed(compared(path), folder) + b"\0")
     return found.digest()
 
 
+def compared(path: Path) -> bytes:
+    """What counts of a file: its content, of a seal whether it holds, and of a page, which tells speeds in words, whether it is whole."""
+    if path.name == SEAL:
+        return seal_checked(path)
+    content = path.read_bytes()
+    return str(content.endswith(b"</html>")).encode() if path.suffix == ".html" else content
+
+
 def varying_removed(content: bytes, folder: Path) -> bytes:
-    """The content without measured numbers, and without the names that the process, the run and the folder happen to have."""
-    return MEASURED.sub(rb"\1", PROCESS_OR_RUN.sub(b"", content.replace(os.fsencode(folder), b"")))
+    """The content without measured numbers and logged lines, and without the names that process, run and folder happen to have."""
+    return MEASURED.sub(rb"\1", LOGGED.sub(b"", PROCESS_OR_RUN.sub(b"", content.replace(os.fsencode(folder), b""))))
 
 
 def seal_checked(path: Path) -> bytes:

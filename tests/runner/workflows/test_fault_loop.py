@@ -45,7 +45,10 @@ def made(folder: Path, name: str = "20260101-000000-abcdef", seconds: float = 1.
     (run / "model" / "weights.safetensors").write_bytes(b"weights")
     write_seal(run / "model")
     (run / "metrics.jsonl").write_text(f'{{"step": 1, "loss": 2.5, "tokens_per_s": {seconds}}}\n')
-    (run / "status.json").write_text(json.dumps({"stages": {"data": "a"}, "file": f"{folder}/tiny.yml", "updated": seconds}))
+    reason = f'training ended by signal SIGKILL\n    | "{seconds}" per step\n    | saving'
+    status = {"stages": {"data": "a"}, "file": f"{folder}/tiny.yml", "reason": reason, "updated": seconds}
+    (run / "status.json").write_text(json.dumps(status))
+    (run / "report.html").write_text(f"<html>trained for {seconds} s</html>")
     (run / f".merged.{temporary}.tmp").mkdir()
     seal_files(run, ["metrics.jsonl", "model/sealed.json"])
     (folder / "output").write_text(f"after {seconds} s")
@@ -86,6 +89,8 @@ def test_what_stands_in_temporary_files_is_no_part_of_a_state_and_nothing_uses_i
         lambda run: (run / ".model.1.tmp").mkdir(),
         lambda run: (run / "model" / "sealed.json").unlink(),
         lambda run: (run / "status.json").write_text("{"),
+        lambda run: (run / "status.json").write_text((run / "status.json").read_text().replace("SIGKILL", "SIGTERM")),
+        lambda run: (run / "report.html").write_text("<html>trained for 1.5"),
     ],
 )
 def test_recoveries_that_differ_in_anything_else_do_not_join(tmp_path, change):
