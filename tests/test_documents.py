@@ -14,7 +14,7 @@ from recipekit.runner.cli.commands.check import command
 from recipekit.runner.cli.main import cli
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.extends import shipped_recipes
-from recipekit.schemas.recipe import load_sweep
+from recipekit.schemas.recipe import check_recipe, load_sweep
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")))
@@ -45,6 +45,15 @@ def test_the_first_steps_of_your_data_give_the_output_shown(tmp_path: Path, monk
             assert CliRunner().invoke(cli, shlex.split(found[1])).output == shown
             tried.append(found[2])
     assert tried == ["new", "check", "data"]
+
+
+def test_what_the_tasks_add_to_a_recipe_is_valid(tmp_path: Path) -> None:
+    *sections, prompt = blocks("docs/tasks.md", "yaml")
+    (tmp_path / "question.yml").write_text(prompt, "utf-8")
+    assert len(sections) == 3
+    for added in sections:
+        (tmp_path / "mine.yml").write_text(f"extends: quickstart\nname: mine\n{added}", "utf-8")
+        assert check_recipe(tmp_path / "mine.yml") == []
 
 
 def paths_in(text: str) -> list[str]:

@@ -21,9 +21,10 @@ from .manifest import Manifest
 from .row_counts import Ledger
 
 
-def check_budget(ledger: Ledger, allowed: float, files: Iterable[SourceFile] = ()) -> None:
+def check_budget(ledger: Ledger, allowed: float, files: Iterable[SourceFile] = (), if_all: str = "") -> None:
     """Raise UserError for more unusable rows than the recipe allows (GateError if it allows some). They are listed, up to a limit, with one
-    line for all rows of a file with the same fault. `files` are the files of the rows, in which the hint may look.
+    line for all rows of a file with the same fault. `files` are the files of the rows, in which the hint may look; `if_all` is the hint
+    where all rows have one fault.
     """
     if ledger.unusable <= allowed * ledger.rows_in:
         return
@@ -35,7 +36,7 @@ def check_budget(ledger: Ledger, allowed: float, files: Iterable[SourceFile] = (
     summary = f"{counted_of(ledger.unusable, ledger.rows_in, 'row')} cannot be used{more}"
     hint = _budget_hint(ledger)
     if ledger.unusable == ledger.rows_in and len({reason for _, reason, _ in alike}) == 1:
-        hint = _NO_ROW_HINTS.get(ledger.examples[0].reason, hint)
+        hint = if_all or _NO_ROW_HINTS.get(ledger.examples[0].reason, hint)
         hint = NO_HEADER if hint == _OTHER_CONVERTER and _has_no_header(ledger.examples[0].row, files) else hint
     elif any(drop.reason == "key_not_read" for drop in ledger.examples):
         hint = f"{_READ_IT}, remove the rows, or list the key in the source's ignore_keys (--ignore-key)"

@@ -11,6 +11,7 @@ from .outcomes import Rejected, Rows
 
 _COUNTED = ("requests", "kept", "refused", "empty", "failed", "unusable", "filtered")
 _USED = ("replies", "asked_again", "retried", "prompt_tokens", "completion_tokens", "unmetered")
+_OTHER_KEYS = "name the rows' keys in generate.options: recipe show --task NAME lists them"
 
 
 class Usage:
@@ -47,7 +48,7 @@ class Usage:
 
     def checked(self, max_dropped: float) -> dict[str, Any]:
         """Return the usage if no more was lost than the recipe allows. Raises like a conversion."""
-        check_budget(self.ledger, max_dropped)
+        check_budget(self.ledger, max_dropped, if_all="" if self.requests else _OTHER_KEYS)
         return self.as_json()
 
     def as_json(self) -> dict[str, Any]:

@@ -80,11 +80,12 @@ def headline(facts: dict[str, Any]) -> str:
     what = f"{counted(facts['valid'], facts['type'] + ' record')} of {facts['lengths']['tokens']['row'].get('sum', 0):,.0f} tokens"
     wrong = [f"{counted(facts['rows'] - facts['valid'], 'row', 'are')} invalid"] if facts["bad"] else []
     texts = {
-        "equal": "are duplicates",
-        "same_input_other_output": "repeat a question with a different answer",
-        "nearly_equal": "are near-duplicates",
+        "equal": ("is a duplicate", "are duplicates"),
+        "same_input_other_output": ("repeats a question with a different answer", "repeat a question with a different answer"),
+        "nearly_equal": ("is a near-duplicate", "are near-duplicates"),
     }
-    wrong += [f"{facts['repeats'][kind]['rows']:,} {words}" for kind, words in texts.items() if facts["repeats"].get(kind, {}).get("rows")]
+    repeats = {kind: facts["repeats"].get(kind, {}).get("rows", 0) for kind in texts}
+    wrong += [f"{rows:,} {texts[kind][rows != 1]}" for kind, rows in repeats.items() if rows]
     return what + ("; " + ", ".join(wrong) if wrong else "; no invalid rows, no duplicates") + "."
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...", shell_complete=completion.runs)
 @click.argument("file")
 @click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write, .jsonl or .csv. Default: FILE.predictions.jsonl."
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write, .jsonl or .csv. Default: FILE.predictions.jsonl, here."
 )
 @click.option("--base", is_flag=True, help="Predict with the base model that the run started from.")
 @converter_option("Converter that reads FILE. Default: the recipe's.")

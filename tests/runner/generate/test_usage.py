@@ -52,6 +52,16 @@ def test_usage_is_counted_from_the_log(tmp_path) -> None:
     assert used["cost"] == {"USD": 3 + 2 * 4}
 
 
+def test_rows_of_which_none_could_be_asked_name_the_options_of_the_task() -> None:
+    usage = Usage()
+    usage.ledger.drop(Drop(Row(None, "f", 1), "no_text", "text is missing or blank"))
+    with pytest.raises(UserError, match="name the rows' keys in generate.options"):
+        usage.checked(0)
+    ended(usage := Usage(), Rejected("refused"))
+    with pytest.raises(UserError, match="fix the rows"):
+        usage.checked(0)
+
+
 def test_filtered_rows_do_not_count_as_unusable() -> None:
     usage = Usage()
     ended(usage, Rows([], "x"))

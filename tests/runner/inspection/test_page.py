@@ -37,6 +37,8 @@ def test_the_headline_says_what_is_wrong_or_that_nothing_is():
     facts = {"valid": 8, "rows": 10, "type": "chat", "bad": {"invalid_json": 2}, "lengths": {"tokens": {"row": {"sum": 1234.0}}}}
     broken = facts | {"repeats": {"equal": {"rows": 3}, "same_input_other_output": {"rows": 0}}}
     assert headline(broken) == "8 chat records of 1,234 tokens; 2 rows are invalid, 3 are duplicates."
+    one = facts | {"repeats": {"same_input_other_output": {"rows": 1}, "nearly_equal": {"rows": 1}}}
+    assert headline(one).endswith("2 rows are invalid, 1 repeats a question with a different answer, 1 is a near-duplicate.")
     sound = facts | {"valid": 10, "bad": {}, "repeats": {"equal": {"rows": 0}}}
     assert headline(sound) == "10 chat records of 1,234 tokens; no invalid rows, no duplicates."
 
