@@ -11,6 +11,7 @@ from ..launch.steps import epoch_steps, keys_beyond
 from ..runtime.seals import write_seal
 
 LISTED = 20
+LONG_SHOWN = 6  # rows that are too long: usually many, and one setting mends all
 
 
 class Prepared(NamedTuple):
@@ -39,10 +40,10 @@ def seal_rows(folder: Path) -> None:
 
 def long_rows_fault(split: str, long: dict[str, int], sequence_len: int) -> str:
     """Name the rows that are too long, with what can be done. `split` may be "", where they are not split yet."""
-    listed = ", ".join(f"{row} ({length:,} tokens)" for row, length in list(long.items())[:LISTED])
-    more = " ..." if len(long) > LISTED else ""
+    listed = ", ".join(f"{row} ({length:,} tokens)" for row, length in list(long.items())[:LONG_SHOWN])
+    more = f" and {len(long) - LONG_SHOWN:,} more" if len(long) > LONG_SHOWN else ""
     what = f"{counted(len(long), f'{split} row'.lstrip(), 'are')} longer than training.sequence_len ({sequence_len}): {listed}{more}"
-    return f"{what}: increase it, shorten the rows, or set training.excess_length_strategy to drop or truncate"
+    return f"{what}: increase it to {max(long.values()):,}, shorten the rows, or set training.excess_length_strategy to drop or truncate"
 
 
 def dropped_faults(report: dict[str, Any], strategy: str, max_dropped: float) -> list[str]:

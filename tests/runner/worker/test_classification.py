@@ -71,7 +71,7 @@ def test_the_token_counts_have_rows_by_label():
 def test_a_long_row_stops_the_run_by_name_unless_the_recipe_says_otherwise():
     facts = split_facts(tokenise_rows(RECORDS, Words(), LABELS, 6, "raise"), 3, LABELS)
     (fault,) = split_faults("train", facts, settings())
-    assert fault.startswith("1 train row is longer than training.sequence_len (6): b (8 tokens): increase it, ")
+    assert fault.startswith("1 train row is longer than training.sequence_len (6): b (8 tokens): increase it to 8, ")
     assert split_faults("train", facts, settings(excess_length_strategy="drop")) == []
 
 
