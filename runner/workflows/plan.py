@@ -36,7 +36,9 @@ def plan_recipe(loaded: LoadedRecipe, root: Path, machine: Machine, with_probe: 
     if with_probe:
         rate, steps = _probe(loaded, root.absolute())
         facts["steps"] = steps if facts["steps"] is None else facts["steps"]
-    return facts | {"time": _time(with_batch(loaded, facts["batch"]), root, machine, facts, rate, price_per_hour)}
+    failed = f"no step of the probe ended in {PROBE_SECONDS} s" if with_probe and rate is None else None
+    time = _time(with_batch(loaded, facts["batch"]), root, machine, facts, rate, price_per_hour)
+    return facts | {"time": time | {"failed_probe": failed}}
 
 
 def _estimated(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any]:

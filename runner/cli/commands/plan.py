@@ -114,10 +114,12 @@ def _time_figures(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     from ...resources.training_time import duration
 
     if facts["seconds"] is None:
-        yield "time", "unknown: no earlier run of this method on this machine, and no probe (--probe)"
+        yield "time", f"unknown: no earlier run of this method on this machine, and {facts['failed_probe'] or 'no probe (--probe)'}"
     else:
         yield "tokens", f"{facts['tokens']:,}"
         yield "time", f"{duration(facts['seconds'])} of training, by {facts['source']}"
+        if facts["failed_probe"]:
+            yield "", f"not by a probe: {facts['failed_probe']}"
     for path in facts["damaged_timings"]:
         yield "", f"not used: {path} is damaged"
     if facts["past_errors"]:

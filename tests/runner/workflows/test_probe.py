@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from recipekit.runner.cli.commands import plan as plan_command
 from recipekit.runner.resources.training_time import Rate
 from recipekit.runner.runtime.machine import this_machine
 from recipekit.runner.workflows import plan
@@ -43,3 +44,7 @@ def test_time_and_cost_follow_from_the_rate_of_two_steps(planned, tmp_path):
 def test_a_probe_in_which_no_step_ends_gives_no_time(planned):
     facts, rate = planned(0.5)
     assert rate is None and facts["time"]["seconds"] is None and facts["time"]["cost"] is None
+    shown = dict(plan_command._time_figures(facts["time"]))
+    assert shown["time"] == "unknown: no earlier run of this method on this machine, and no step of the probe ended in 0.5 s"
+    with_earlier_run = facts["time"] | {"seconds": 132.0, "tokens": 9, "source": "1 earlier run on this machine"}
+    assert ("", "not by a probe: no step of the probe ended in 0.5 s") in [*plan_command._time_figures(with_earlier_run)]

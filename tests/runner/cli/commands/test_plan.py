@@ -73,7 +73,15 @@ def test_without_a_measured_rate_the_time_is_unknown(small, command_line):
     outcome = command_line("plan", small, "--price-per-hour", "2")
     assert "unknown: no earlier run of this method" in outcome.out and "cost" not in outcome.out
     time = json.loads(command_line("plan", small, "--price-per-hour", "2", "--json").out)["time"]
-    assert time == {"tokens": None, "seconds": None, "source": None, "cost": None, "past_errors": [], "damaged_timings": []}
+    assert time == {
+        "tokens": None,
+        "seconds": None,
+        "source": None,
+        "cost": None,
+        "past_errors": [],
+        "damaged_timings": [],
+        "failed_probe": None,
+    }
 
 
 def test_an_earlier_runs_rate_gives_time_and_cost_with_the_errors_of_past_predictions(small, command_line, tmp_path):
