@@ -49,7 +49,7 @@ def test_a_histogram_has_a_bar_for_each_bin_as_tall_as_its_count():
     assert heights[0] == 2 * heights[1] > 0 == heights[2]
     assert max(heights) < HEIGHT
     assert svg.attrib["aria-label"] == "Tokens per row: 6 from 0 to 25 tokens"
-    assert [rect.find("title").text for rect in svg.iter("rect")][0] == "0 to 10 tokens: 4 rows"
+    assert [rect.findtext("title") for rect in svg.iter("rect")][0] == "0 to 10 tokens: 4 rows"
 
 
 def test_values_beyond_the_limit_have_their_own_bar():
