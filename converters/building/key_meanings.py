@@ -138,8 +138,10 @@ def _with_meaning(keys: tuple[str, ...]) -> tuple[str, ...]:
 
 def _significant_keys(row: dict[str, Any], ignored: frozenset[str]) -> tuple[str, ...]:
     """Return the row's keys that must be read because of their values, and the paths of those within its metadata."""
+    if not (keys := _with_meaning(tuple(row))):
+        return ()
     found: list[str] = []
-    for key in _with_meaning(tuple(row)):
+    for key in keys:
         if (meant := meaning(key)) and meant[0](row[key]):
             found.append(key)
         elif path := bad_within(key, row[key]):
