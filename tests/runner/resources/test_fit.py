@@ -74,6 +74,21 @@ def test_what_fits_only_if_the_prediction_is_right_is_called_tight(found):
     assert warnings(whole._replace(memory_available=whole.memory_most)) == []
 
 
+def test_each_process_on_a_cpu_needs_its_own_memory(found):
+    one = found(machine=CPU)
+    one = one._replace(memory_available=int(1.5 * one.memory.total), disk_available=1 << 40)
+    assert problems(one, full_rows=True) == []
+    [problem] = problems(one._replace(processes=2), full_rows=True)
+    assert problem.rule == "memory" and "2 processes x " in problem.what
+
+
+def test_what_the_training_holds_already_is_available_to_it(minimal, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "available_memory", lambda: 3 << 30)
+    size = size_of_config(KnownConfig(GPT2))
+    assert size
+    assert fit(Recipe.from_values(minimal()), size, CPU, tmp_path, held=1 << 30).memory_available == 4 << 30
+
+
 def test_checkpoints_that_do_not_fit_on_the_disk_are_refused_with_their_sum(found, monkeypatch):
     monkeypatch.setattr(module, "free_disk", lambda folder: 1_000_000_000)
     [problem] = problems(found(adapter="none", save_steps=10), full_rows=True)
@@ -134,6 +149,21 @@ def test_the_line_for_people_says_what_is_needed_and_what_is_there(found):
                                             (999_600_000, "1 GB"), (250_000_000_000, "250 GB")])  # fmt: skip
 def test_sizes_are_readable(size, text):
     assert size_text(size) == text
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "available"),
+    [("max", 1 << 20, 8 << 20), (6 << 20, 1 << 20, 5 << 20), (1 << 30, 1 << 20, 8 << 20), (1 << 20, 2 << 20, 0)],
+)
+def test_available_memory_is_what_the_control_group_leaves_of_the_machines(tmp_path, monkeypatch, limit, used, available):
+    group = tmp_path / "sys" / "fs" / "cgroup"
+    group.mkdir(parents=True)
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "meminfo").write_text(f"MemTotal:       16384 kB\nMemAvailable:    {8 << 10} kB\n")
+    (group / "memory.max").write_text(f"{limit}\n")
+    (group / "memory.current").write_text(f"{used}\n")
+    monkeypatch.setattr(module, "Path", lambda path: tmp_path / path.removeprefix("/"))
+    assert available_memory() == available
 
 
 def test_free_memory_comes_from_the_system(tmp_path):

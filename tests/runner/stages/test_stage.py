@@ -8,7 +8,7 @@ import pytest
 from recipekit.converters.building.pipeline import build
 from recipekit.runner.runtime.run_files import STATUS
 from recipekit.runner.runtime.run_folder import RunFolder
-from recipekit.runner.runtime.seals import read_seal, seal_files
+from recipekit.runner.runtime.seals import read_seal, seal_files, write_seal
 from recipekit.runner.stages import data, train
 from recipekit.runner.stages import stage as stage_module
 from recipekit.runner.stages.context import RunContext
@@ -159,6 +159,33 @@ def test_damaged_outputs_are_reported_and_made_again(work):
     assert again.display == [f"{run.path}: one.txt has changed since it was saved: not used", "one.txt is damaged: not used"]
 
 
+class Folder(Copy):
+    """The same in a folder that has a seal of its own, as a model."""
+
+    def __init__(self, name: str, letter: str) -> None:
+        super().__init__(name, letter)
+        self.OUTPUTS = (name,)
+
+    def faults(self, run):
+        return []
+
+    def run(self, context):
+        self.times += 1
+        (context.run / self.NAME).mkdir(exist_ok=True)
+        (context.run / self.NAME / "weights").write_text(self.letter or "x")
+        write_seal(context.run / self.NAME)
+
+
+def test_a_folder_whose_own_seal_finds_a_change_is_made_again(work):
+    stage = Folder("model", "a")
+    run = work([stage]).run
+    assert set(read_seal(run.path) or {}) == {"model/sealed.json"}
+    (run / "model" / "weights").write_text("b")
+    again = work([stage], name=run)
+    assert f"{run / 'model'}: weights has changed since it was saved: not used" in again.display
+    assert (again.outcomes, stage.times, (run / "model" / "weights").read_text()) == ({"model": "done"}, 2, "a")
+
+
 def test_a_missing_output_is_named_once_and_made_again(work):
     run = work([Copy("one", "a")]).run
     (run / "one.txt").unlink()
@@ -184,6 +211,16 @@ def test_an_optional_output_that_was_changed_is_not_sealed_as_it_is(work):
     assert work([stage], name=run).outcomes == {"one": "done"}
     assert not (run / "seconds.txt").exists() and (run / "memory.txt").read_text() == "3"
     assert set(read_seal(run.path) or {}) == {"one.txt", "memory.txt"}
+
+
+def test_a_state_that_cannot_be_read_is_refused_of_this_run_and_only_told_of_an_earlier_one(work):
+    stage = Copy("one", "a")
+    context, earlier = work([stage]), work([stage]).run
+    for run in (context.run, earlier):
+        (run / STATUS.name).write_bytes(b"{")
+    with pytest.raises(UserError, match=STATUS.name):
+        find(stage, context)
+    assert work([stage], earlier).outcomes == {"one": "done"}
 
 
 def test_a_finished_run_has_every_stage_and_looking_runs_nothing(work, tmp_path):

@@ -3,6 +3,7 @@
 import itertools
 import random
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -58,13 +59,14 @@ def test_resuming_keeps_the_order_of_the_epoch():
     from accelerate.data_loader import prepare_data_loader, skip_first_batches
     from torch.utils.data import DataLoader
 
-    def prepared():
-        return prepare_data_loader(DataLoader(list(range(50)), batch_sampler=StepBatches(LENGTHS, 4, 4, seed=1)), put_on_device=False)
+    def prepared() -> Any:
+        rows: Any = list(range(50))
+        return prepare_data_loader(DataLoader(rows, batch_sampler=StepBatches(LENGTHS, 4, 4, seed=1)), put_on_device=False)
 
     whole = prepared()
     whole.set_epoch(1)
     expected = [batch.tolist() for batch in whole]
-    resumed = skip_first_batches(prepared(), 8)
+    resumed: Any = skip_first_batches(prepared(), 8)
     resumed.set_epoch(1)
     assert [batch.tolist() for batch in resumed] == expected[8:]
 
@@ -121,9 +123,11 @@ def test_with_global_batch_size_a_step_has_the_same_rows_on_every_machine(micro,
 
 
 def test_rows_grouped_by_length_come_in_the_order_of_their_epoch_whatever_was_drawn_before():
-    def orders(drawn):
-        args = SimpleNamespace(per_device_train_batch_size=2, train_batch_size=2, gradient_accumulation_steps=2, world_size=1, n_gpu=0)
-        trainer = SimpleNamespace(args=args, train_dataset={"input_ids": [[0] * length for length in LENGTHS]})
+    def orders(drawn, micro=2, accumulation=2):
+        args = SimpleNamespace(
+            per_device_train_batch_size=micro, train_batch_size=micro, gradient_accumulation_steps=accumulation, world_size=1, n_gpu=0
+        )
+        trainer = SimpleNamespace(args=args, train_dataset={"input_ids": [[0] * length for length in LENGTHS * 20]})
         set_up_trainer(SimpleNamespace(group_by_length=True, curriculum_sampling=None, seed=1, rows_by_step=None), trainer)
         torch.rand(drawn)
         sampler = trainer._get_train_sampler()
@@ -131,4 +135,5 @@ def test_rows_grouped_by_length_come_in_the_order_of_their_epoch_whatever_was_dr
 
     first, second = orders(3)
     assert orders(5) == [first, second] and first != second
-    assert sorted(first) == sorted(second) == [*range(len(LENGTHS))]
+    assert orders(3, micro=4, accumulation=1) == [first, second], "a step has the same rows however it is divided"
+    assert sorted(first) == sorted(second) == [*range(20 * len(LENGTHS))]

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 
@@ -82,3 +83,19 @@ def test_a_validation_row_counts_once_although_it_fills_the_last_batches_of_seve
     one, two = steps
     assert one["over tokens"] == pytest.approx([one["over tokens"][0]] * 3, rel=1e-5)
     assert two["over tokens"] == pytest.approx(one["over tokens"], rel=1e-5)
+
+
+@pytest.mark.parametrize(("remainder", "process", "kept"), [(3, 0, 2), (3, 1, 1), (0, 0, 2), (-1, 1, 2), (2, 1, 0)])
+def test_a_validation_row_that_fills_up_the_last_batches_is_not_counted_again(remainder, process, kept):
+    """Two processes with two rows each: of the last four rows `remainder` are new; 0 and -1 say that none is repeated."""
+    import torch
+    from recipekit.runner.worker.labels import IGNORED
+    from recipekit.runner.worker.loss import without_repeated_rows
+
+    state = SimpleNamespace(end_of_dataloader=True, remainder=remainder)
+    args = SimpleNamespace(world_size=2, process_index=process, per_device_eval_batch_size=2)
+    trainer, labels = SimpleNamespace(accelerator=SimpleNamespace(gradient_state=state), args=args), torch.ones(2, 3, dtype=torch.long)
+    found = without_repeated_rows(trainer, labels)
+    assert [row.tolist() for row in found] == [[1, 1, 1]] * kept + [[IGNORED] * 3] * (2 - kept)
+    state.end_of_dataloader = False
+    assert torch.equal(without_repeated_rows(trainer, labels), labels)
