@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers.pytorch_utils import Conv1D
 
-from .text_data import attends_within_documents
+from .text_data import reads_documents_apart
 
 LISTED = 3
 BARELY = 1e-3  # of the largest logit: what rounding changes
@@ -160,7 +160,7 @@ def unfit(cfg: Any, model: Any, shared_block: dict[str, list[int]] | None, block
         return "in this model, what a text is taken for depends on the padding behind it: choose another model.base_model" if reads else ""
     if looks_ahead(model):
         return "this model sees the tokens that it is to predict, as an encoder such as BERT does: choose a causal language model"
-    if shared_block and not attends_within_documents(model, shared_block, blocks):
+    if shared_block and not reads_documents_apart(model, shared_block, blocks):
         key = "kernels: off" if cfg.flatten_batches else "sample_packing: false"
-        return f"in this model, rows that share a sequence attend to each other: set training.{key}"
+        return f"in this model, rows that share a sequence are not read as each is alone: set training.{key}"
     return ""

@@ -7,7 +7,7 @@ transformers = pytest.importorskip("transformers", reason="needs the extra [trai
 
 from recipekit.runner.worker.callback import block_tokens
 from recipekit.runner.worker.packing import Piece, block_of, document_ids, pieces
-from recipekit.runner.worker.text_data import BlockCollator, attends_within_documents, first_shared
+from recipekit.runner.worker.text_data import BlockCollator, reads_documents_apart, first_shared
 
 from ...support.tiny import text_rows
 
@@ -35,7 +35,7 @@ class Leaking(torch.nn.Module):
         super().__init__()
         self.model, self.config, self.device = model, model.config, model.device
 
-    def forward(self, input_ids, position_ids):
+    def forward(self, input_ids, position_ids=None):
         return self.model(input_ids=input_ids)
 
 
@@ -61,24 +61,38 @@ def test_the_loss_of_packed_documents_is_that_of_each_alone(parts, documents):
 
 @pytest.mark.parametrize("rows", [1, 3])
 def test_documents_of_a_block_are_apart(parts, documents, rows):
-    assert attends_within_documents(parts[0], block_of(documents), rows)
+    assert reads_documents_apart(parts[0], block_of(documents), rows)
 
 
 def test_attention_across_documents_is_detected(parts, documents):
-    assert not attends_within_documents(Leaking(parts[0]), block_of(documents), 1)
+    assert not reads_documents_apart(Leaking(parts[0]), block_of(documents), 1)
+
+
+@pytest.mark.parametrize("family", ["marian", "pegasus", "bart"])
+def test_a_decoder_that_takes_no_notice_of_positions_is_detected_with_weights_that_hardly_attend(family):
+    """Fresh ones of an encoder-decoder's decoder: what leaks is less than a thousandth of the logits, but each position has its own vector."""
+    torch.manual_seed(0)
+    config = transformers.AutoConfig.for_model(
+        family, d_model=32, decoder_layers=2, encoder_layers=2, decoder_attention_heads=4, decoder_ffn_dim=32, encoder_ffn_dim=32,
+        vocab_size=64, decoder_vocab_size=64, max_position_embeddings=64, pad_token_id=0, eos_token_id=2, decoder_start_token_id=0,
+        is_decoder=True, is_encoder_decoder=False, use_cache=False,
+    )  # fmt: skip
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    rows = [Piece(list(range(start, start + 9)), [-100] * 9) for start in (3, 20)]
+    assert not reads_documents_apart(model, block_of(rows), 1)
 
 
 def test_with_a_cache_documents_see_each_other_and_that_is_found_out(parts, documents):
     model, _ = parts
     model.config.use_cache = True
-    assert not attends_within_documents(model, block_of(documents), 1)
+    assert not reads_documents_apart(model, block_of(documents), 1)
     model.config.use_cache = False
 
 
 def test_the_check_does_not_change_the_model(parts, documents):
     model, _ = parts
     model.train()
-    attends_within_documents(model, block_of(documents), 1)
+    reads_documents_apart(model, block_of(documents), 1)
     assert model.training
     model.eval()
 
@@ -104,7 +118,7 @@ def test_the_document_check_leaves_trainable_caches(parts, documents):
     model, _ = parts
     cached = []
     hook = model.get_input_embeddings().register_forward_hook(lambda module, inputs, output: cached.append(output))
-    attends_within_documents(model, block_of(documents), 1)
+    reads_documents_apart(model, block_of(documents), 1)
     hook.remove()
     assert cached and not any(tensor.is_inference() for tensor in cached)
 
