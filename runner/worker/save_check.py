@@ -60,3 +60,19 @@ def _read_back(model: Any, folder: Path) -> None:
     for name in trained.keys() & saved.keys():
         if not torch.equal(saved[name], trained[name].detach().to(saved[name].dtype).cpu()):
             raise ValueError(f"{name} is saved with different values")
+    if hasattr(model, "peft_config") and (lost := _not_found_again(model, trained)):
+        what = f"peft would not find {counted(len(lost), 'trained weight')} again, such as {lost[0]}"
+        raise ValueError(f"{what}: name other layers in training.lora_target_modules")
+
+
+def _not_found_again(model: Any, trained: dict[str, torch.Tensor]) -> list[str]:
+    """Return those of an adapter's weights that peft does not find by the names under which it saves them. It is given the model's own.
+
+    It renames what it loads as transformers renames the files of a base model, also weights that no file names like that (those of the shared
+    experts of a Laguna), and goes on without them, in a resumed training too.
+    """
+    from peft import set_peft_model_state_dict
+
+    found = set_peft_model_state_dict(model, {name: weight.detach() for name, weight in trained.items()})
+    own = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    return [name for name in found.missing_keys if name in own]

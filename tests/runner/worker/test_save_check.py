@@ -112,3 +112,25 @@ def test_a_lost_weight_of_such_a_model_is_found(other_names, parts, tmp_path, mo
     monkeypatch.setattr(type(other_names), "save_pretrained", without_one)
     with pytest.raises(ValueError, match="1 trained weight is not saved, such as .*(experts|embed_out)"):
         check_save(other_names, parts[1], tmp_path / "save_check")
+
+
+@pytest.mark.parametrize(("layers", "is_found"), [(["q_proj", "k_proj"], True), ("all-linear", False)])
+def test_an_adapter_that_peft_would_load_without_some_of_its_weights_is_refused(parts, tmp_path, layers, is_found):
+    """peft renames the shared experts of a Laguna as it loads them, and goes on without them, with a warning: they would be as before."""
+    from peft import LoraConfig, get_peft_model
+
+    config = transformers.AutoConfig.for_model(
+        "laguna", hidden_size=32, intermediate_size=32, moe_intermediate_size=32, shared_expert_intermediate_size=32, num_hidden_layers=2,
+        num_attention_heads=2, num_attention_heads_per_layer=[2, 2], num_key_value_heads=2, head_dim=16, vocab_size=64, num_experts=2,
+        num_experts_per_tok=1, layer_types=["full_attention"] * 2, mlp_layer_types=["dense", "sparse"], pad_token_id=0, bos_token_id=1,
+        eos_token_id=2,
+    )  # fmt: skip
+    base = transformers.AutoModelForCausalLM.from_config(config)
+    model = get_peft_model(base, LoraConfig(r=2, target_modules=layers, task_type="CAUSAL_LM"))
+    before = {name: weight.clone() for name, weight in model.named_parameters()}
+    if is_found:
+        check_save(model, parts[1], tmp_path / "save_check")
+    else:
+        with pytest.raises(ValueError, match=r"peft would not find 6 trained weights again, such as .*shared_experts.*lora_target_modules"):
+            check_save(model, parts[1], tmp_path / "save_check")
+    assert all(torch.equal(weight, before[name]) for name, weight in model.named_parameters()), "the model is as it was"
