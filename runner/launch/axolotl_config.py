@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from ...schemas.batch import batch_of
 from ...schemas.sections import AUTO, Recipe, Training
 from ..models.reference import ATTENTION
-from ..runtime.machine import Machine
+from ..runtime.machine import PART, Machine
 from ..runtime.run_files import TRAIN_ROWS
 from .kernel_choice import FLASH, KernelChoice, attention
 from .precision import has_fp32_weights, precision
@@ -17,7 +17,7 @@ CHECKPOINTS = "checkpoints"
 PREPARED = "prepared"  # tokenised rows
 ROWS_CACHE = "cache"  # in that folder, the copies of the rows that `datasets` makes; removed after the training
 RAY_FOLDER = "ray"  # Ray keeps its own files in Axolotl's output folder; our plugin has the trainer write to CHECKPOINTS
-OPTIMIZERS_WITHOUT_CPU = ("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adamw_torch_fused")
+OPTIMIZERS_WITHOUT_CPU = ("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit")
 
 
 class RenderedData(NamedTuple):
@@ -64,15 +64,15 @@ def substitutions(recipe: Recipe, machine: Machine) -> list[str]:
         found.append(f"precision: fp32 instead of {recipe.training.precision}, which is slow on a CPU")
     if not machine.is_cpu and recipe.training.precision == "bf16" and not machine.fast_bf16:
         found.append(f"precision: {precision(recipe.training, machine)} instead of bf16, which {machine.gpu_name} does not support")
-    if trains_on_one_gpu_of_several(recipe, machine):
+    if trains_on_one_gpu_of_several(recipe, machine) and machine.gpus > 1:
         found.append(f"one of {machine.gpus} GPUs is used; to use all, set engine: torchrun and num_processes: {machine.gpus}")
     return found
 
 
 def trains_on_one_gpu_of_several(recipe: Recipe, machine: Machine) -> bool:
-    """Return whether a single process would find several GPUs, over which Axolotl would spread the model."""
-    launch = recipe.launch
-    return launch.engine == "local" and machine.gpus > 1
+    """Return whether a single process could find several GPUs, over which Axolotl would spread the model, or transformers the batches.
+    Of a GPU that is divided, how many parts it would find is not known."""
+    return recipe.launch.engine == "local" and (machine.gpus > 1 or machine.gpu_name.startswith(PART))
 
 
 def _model(recipe: Recipe, base_model: str) -> dict[str, Any]:

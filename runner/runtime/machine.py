@@ -75,6 +75,7 @@ def machine_named(name: str) -> Machine | None:
     return Machine("cuda", 1, f"a GPU with {size} GB" if size else "a GPU", int(size or 24) << 30, True)
 
 
+PART = "part of "  # begins the name of a GPU that is divided
 _FIELDS = ("uuid", "name", "memory.total", "driver_version", "compute_cap")
 
 
@@ -142,16 +143,16 @@ def _query(fields: tuple[str, ...]) -> tuple[str, list[list[str]]]:
 def _visible(rows: list[list[str]]) -> list[list[str]]:
     """Return the rows that CUDA_VISIBLE_DEVICES leaves visible.
 
-    Of GPUs that are divided (MIG) a process sees one part, with an unknown share of its memory, and then no other GPU (NVIDIA's MIG user
-    guide), whichever way it is named.
+    Of a GPU that is divided (MIG) a training uses one part, with an unknown share of its memory, whichever way it is named. Before driver
+    570, CUDA finds no other GPU next to a part (NVIDIA's MIG user guide, "CUDA Device Enumeration").
     """
-    divided = _divided() if any(_CAN_BE_DIVIDED.search(row[1]) for row in rows) else set()
+    divided, is_alone = _divided() if any(_CAN_BE_DIVIDED.search(row[1]) for row in rows) else (set[str](), False)
     rows = [_part_of(row) if row[0] in divided else row for row in rows]
     wanted = os.environ.get("CUDA_VISIBLE_DEVICES")
     if wanted is not None and wanted.startswith("MIG-"):
         return [_part_of(next((row for row in rows if row[0] in divided), rows[0]))]
     seen = rows if wanted is None else [rows[number] for number in chosen_gpus(wanted, [row[0] for row in rows])]
-    return [row for row in seen if row[0] in divided][:1] or seen
+    return is_alone and [row for row in seen if row[0] in divided][:1] or seen
 
 
 def chosen_gpus(wanted: str, uuids: list[str]) -> list[int]:
@@ -171,15 +172,16 @@ def chosen_gpus(wanted: str, uuids: list[str]) -> list[int]:
 _CAN_BE_DIVIDED = re.compile(r"\b(A30|A100|A800|G?[HB]\d{2,3}|RTX PRO)")
 
 
-def _divided() -> set[str]:
-    """Return the UUIDs of the GPUs that are divided into instances."""
-    return {uuid for uuid, mode in _query(("uuid", "mig.mode.current"))[1] if mode == "Enabled"}
+def _divided() -> tuple[set[str], bool]:
+    """Return the UUIDs of the GPUs that are divided into instances, and whether CUDA finds an instance alone."""
+    found = [row for row in _query(("uuid", "mig.mode.current", "driver_version"))[1] if row[1] == "Enabled"]
+    return {row[0] for row in found}, any(_number(row[2].partition(".")[0]) < 570 for row in found)
 
 
 def _part_of(row: list[str]) -> list[str]:
     """Return the row of a part of a GPU: its memory, and what is used and free of it, are not those of the whole."""
     unknown = ["[N/A]" if cell.isdigit() else cell for cell in row[2:]]
-    return row if row[1].startswith("part of ") else [row[0], f"part of {row[1]}", *unknown]
+    return row if row[1].startswith(PART) else [row[0], f"{PART}{row[1]}", *unknown]
 
 
 def _gpu(row: list[str]) -> Gpu:

@@ -156,7 +156,7 @@ def test_a_gpu_without_bf16_uses_fp16_with_a_note(minimal):
     assert note == "precision: fp16 instead of bf16, which an old GPU does not support"
 
 
-@pytest.mark.parametrize("optimizer", ["adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adamw_torch_fused"])
+@pytest.mark.parametrize("optimizer", ["adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit"])
 def test_a_gpu_optimizer_is_replaced_on_a_cpu_with_a_note(render, minimal, optimizer):
     changes = {"training.optimizer": optimizer}
     assert render(changes, CPU)["optimizer"] == "adamw_torch"

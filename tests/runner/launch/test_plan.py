@@ -136,3 +136,14 @@ def test_one_process_sees_one_gpu_of_several(minimal, monkeypatch, gpus, visible
     recipe = Recipe.from_values(minimal())
     assert plan(recipe, RenderedData(), machine, "some/model").env.get("CUDA_VISIBLE_DEVICES") == chosen
     assert [f"{gpus} GPUs" in line for line in substitutions(recipe, machine)] == [True] * (gpus > 1)
+
+
+@pytest.mark.parametrize(("visible", "chosen"), [(None, "0"), ("MIG-1,MIG-2", "MIG-1")])
+def test_one_process_sees_one_part_of_a_divided_gpu(minimal, monkeypatch, visible, chosen):
+    """Since driver 570 it would find several, and transformers would divide each batch among them."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    machine, recipe = Machine("cuda", 1, "part of an A100", 0, True), Recipe.from_values(minimal())
+    assert plan(recipe, RenderedData(), machine, "some/model").env.get("CUDA_VISIBLE_DEVICES") == chosen
+    assert substitutions(recipe, machine) == []

@@ -73,9 +73,10 @@ def test_only_visible_gpus_are_there_in_the_order_of_cuda(nvidia_smi, monkeypatc
     assert machine.is_cpu != bool(names) and machine.fast_bf16 == (names[:1] in (["A100"], ["H100"]))
 
 
+PARTED = "part of NVIDIA A100-SXM4-40GB"
 DIVIDED = """#!/bin/sh
 case "$*" in
-*mig.mode*) printf 'GPU-a1, [N/A]\\nGPU-b2, Enabled\\n';;
+*mig.mode*) printf 'GPU-a1, [N/A], 560.35.03\\nGPU-b2, Enabled, 560.35.03\\n';;
 *memory.used*) printf 'GPU-a1, T4, 3, 14910\\nGPU-b2, NVIDIA A100-SXM4-40GB, 45, 40915\\n';;
 *) printf 'GPU-a1, T4, 15360, 580.1, 7.5\\nGPU-b2, NVIDIA A100-SXM4-40GB, 40960, 580.1, 8.0\\n';;
 esac
@@ -92,6 +93,19 @@ def test_a_divided_gpu_is_not_taken_for_a_whole_one_however_it_is_named(nvidia_s
     assert gpus_of(machine, 1) == []
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert this_machine().gpu_memory == 15360 << 20, "the other GPU is whole"
+
+
+@pytest.mark.parametrize(
+    ("visible", "names"),
+    [(None, ["T4", PARTED]), ("0,1", ["T4", PARTED]), ("1,0", [PARTED, "T4"]), ("1", [PARTED]), ("0", ["T4"]), ("MIG-4c", [PARTED])],
+)
+def test_since_driver_570_a_divided_gpu_hides_no_other(nvidia_smi, monkeypatch, visible, names):
+    """What is rendered for the part of an A100 would be bf16, which the T4 that is used has not."""
+    nvidia_smi(DIVIDED.replace("560.35.03", "570.86.15"))
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert [gpu.name for gpu in nvidia_gpus()[0]] == names
+    assert this_machine().fast_bf16 == (names[0] == PARTED)
 
 
 def test_torch_reads_the_list_as_it_is_read_here(monkeypatch):
