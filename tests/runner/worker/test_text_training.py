@@ -7,7 +7,7 @@ transformers = pytest.importorskip("transformers", reason="needs the extra [trai
 
 from recipekit.runner.worker.callback import block_tokens
 from recipekit.runner.worker.packing import Piece, block_of, document_ids, pieces
-from recipekit.runner.worker.text_data import BlockCollator, reads_documents_apart, first_shared
+from recipekit.runner.worker.text_data import BlockCollator, first_shared, reads_documents_apart
 
 from ...support.tiny import text_rows
 
