@@ -76,7 +76,7 @@ def cannot_adapt_all(model: Any) -> str:
     unfit = {name: "peft refuses it in a Mamba" for name in names & {"out_proj", "conv1d"} if model.config.model_type in _MAMBA}
     for path, module in model.named_modules():
         name, kind = path.rpartition(".")[2], type(module).__name__
-        if name in names and (not isinstance(module, torch.nn.Linear | Conv1D) or "Router" in kind):
+        if name in names and (not isinstance(module, torch.nn.Linear | Conv1D) or "Router" in kind or "Grouped" in kind):
             unfit.setdefault(name, f"a {kind} has this name")
     if not unfit:
         return ""

@@ -68,8 +68,8 @@ def _read_back(model: Any, folder: Path) -> None:
 def _not_found_again(model: Any, trained: dict[str, torch.Tensor]) -> list[str]:
     """Return those of an adapter's weights that peft does not find by the names under which it saves them. It is given the model's own.
 
-    It renames what it loads as transformers renames the files of a base model, also what no file names like that (a Laguna's shared experts),
-    and goes on without it, in a resumed training too.
+    It renames what it loads as transformers renames the files of a base model, also what no file names like that (a Laguna's shared
+    experts), and goes on without it, in a resumed training too.
     """
     from peft import set_peft_model_state_dict
 

@@ -38,7 +38,10 @@ SIZES = {
 }  # fmt: skip
 
 
-PECULIAR = {"ctrl": {"n_embd": 32, "n_layer": 2, "n_head": 4, "dff": 64}, "phimoe": GROUPED | {"num_local_experts": 4}}
+PECULIAR = {"ctrl": {"n_embd": 32, "n_layer": 2, "n_head": 4, "dff": 64}, "phimoe": GROUPED | {"num_local_experts": 4},
+            "deepseek_v4": {"hidden_size": 32, "moe_intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "head_dim": 16,
+                            "qk_rope_head_dim": 2, "q_lora_rank": 8, "o_groups": 2, "o_lora_rank": 8, "n_routed_experts": 2,
+                            "num_experts_per_tok": 1, "index_n_heads": 2, "index_head_dim": 16}}  # fmt: skip
 
 
 def made(kind, name: str, **changes):
@@ -138,6 +141,7 @@ def test_a_model_that_transformers_cannot_load_is_named(tmp_path, name, changes,
         ("mamba", r"include out_proj: peft refuses it in a Mamba; name the layers instead: dt_proj, in_proj, x_proj$"),
         ("ctrl", r"include 0: a EncoderLayer has this name; name the layers instead: .*Wq"),
         ("phimoe", r"include router: a \w+Router has this name; name the layers instead: k_proj"),
+        ("deepseek_v4", r"include o_a_proj: a \w+GroupedLinear has this name; name the layers instead: .*o_b_proj"),
     ],
 )
 def test_an_adapter_on_all_linear_layers_that_peft_would_refuse_is_refused_with_those_that_it_takes(name, why):
