@@ -24,8 +24,9 @@ def optimizers(tmp_path):
     return made
 
 
-def step(model, optimizer, batch, autocast=False, gradients=None):
+def step(pair, batch, autocast=False, gradients=None):
     """The loss before an optimizer step with clipped gradients; those of the batch if none are given."""
+    model, optimizer = pair
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         loss = model(**batch).loss
     optimizer.zero_grad()
@@ -48,7 +49,7 @@ def hold(optimizers):
 
 
 def test_the_fused_adamw_trains_the_same(optimizers):
-    losses, others = ([step(*one, batch) for batch in batches()] for one in optimizers)
+    losses, others = ([step(one, batch) for batch in batches()] for one in optimizers)
     assert losses[-1] < losses[0] - 0.05, "the steps learn, or equal losses would show nothing"
     assert others == pytest.approx(losses, rel=1e-5)
     hold(optimizers)
@@ -58,6 +59,6 @@ def test_the_fused_adamw_makes_the_same_of_the_gradients_of_autocast(optimizers)
     """Its own would be others soon: what differs in the last of 24 bits is rounded to 8."""
     one, other = optimizers
     for batch in batches():
-        step(*one, batch, autocast=True)
-        step(*other, batch, autocast=True, gradients=[weight.grad for weight in one[0].parameters()])
+        step(one, batch, autocast=True)
+        step(other, batch, autocast=True, gradients=[weight.grad for weight in one[0].parameters()])
     hold(optimizers)
