@@ -17,7 +17,7 @@ from .config_file import model_config, read_object
 from .folder_check import check_model_folder
 from .hub import require_weights
 from .known_config import public_models
-from .resolve import resolve_model
+from .resolve import ResolvedModel, model_of_run, resolve_model
 
 ATTENTION = "sdpa"
 
@@ -99,6 +99,7 @@ def _of_adapter(name: str, folder: Path, runs: Path) -> ModelReference:
     """Return an adapter that belongs to no run, on the base model that it names."""
     try:
         check_model_folder(folder)
+        require_sealed(folder)
         config = read_object(folder / "adapter_config.json")
         base = config["base_model_name_or_path"]
         if not (isinstance(base, str) and base and isinstance(config.get("revision"), str | None)):
@@ -116,13 +117,17 @@ def _of_adapter(name: str, folder: Path, runs: Path) -> ModelReference:
 
 
 def base_of(target: ModelReference) -> ModelReference:
-    """Return the base model of a run, with the run's tokenizer, so that both tokenize a prompt alike. Raises UserError if there is none."""
+    """Return the base model of a run, with the run's tokenizer, so that both tokenize a prompt alike.
+
+    Raises UserError if there is none, or if it has changed since; that of an adapter was looked at when the adapter was resolved.
+    """
     if not target.run:
         raise UserError(Problem(target.name, "is not a run: it has no base model to compare with", rule="no-model"))
     run = RunFolder(Path(target.run))
-    base = run.read(LOCK)["model"]
-    revision = load_recipe(run.recipe_file).recipe.model.revision
-    return target._replace(name="base", base=base["path"], adapter="", identity=base["identity"], note=base["note"], revision=revision)
+    model = load_recipe(run.recipe_file).recipe.model
+    base = ResolvedModel(**run.read(LOCK)["model"]) if target.adapter else model_of_run(run, model, run.path.parent.parent)
+    path = target.base if target.adapter else base.path
+    return target._replace(name="base", base=path, adapter="", identity=base.identity, note=base.note, revision=model.revision)
 
 
 def _run(name: str, runs: Path) -> RunFolder | None:

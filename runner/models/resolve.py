@@ -15,6 +15,7 @@ from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.sections import Model
 from ...schemas.smoke import TINY
 from ..runtime.child_environment import failure_of
+from ..runtime.run_files import LOCK
 from ..runtime.run_folder import RunFolder, all_runs
 from ..runtime.seals import require_sealed
 from .folder_check import check_model_folder, require_unquantised
@@ -136,6 +137,7 @@ def _folder(name: str) -> Path | None:
         hint = "merge the adapter (recipe merge RUN), or remove adapter_config.json if these are whole weights"
         raise UserError(Problem(name, "holds an adapter (adapter_config.json), and is no model of its own", hint, "no-model"))
     check_model_folder(folder)
+    require_sealed(folder)  # a merged model
     return folder.resolve()
 
 
@@ -150,6 +152,22 @@ def is_unchanged(model: ResolvedModel) -> bool:
     if model.identity.startswith(EMBEDDED):
         return (folder / COMPLETE).is_file()
     return folder_identity(folder) == model.identity if folder.is_dir() else "@" in model.identity
+
+
+def model_of_run(run: RunFolder, model: Model, runs: Path) -> ResolvedModel:
+    """Return the model that the run was trained on; `model` is its recipe's. Raises UserError if it has changed, or is not on this machine:
+    an adapter on another base is another model."""
+    before = ResolvedModel(**run.read(LOCK)["model"])
+    if is_unchanged(before):
+        return before
+    if Path(model.base_model).is_absolute() and not Path(model.base_model).is_dir():
+        hint = "copy it there: an adapter on another base is another model"
+        raise UserError(Problem(run.path, f"was trained on {before.note}, which is not on this machine", hint, "no-model"))
+    found = resolve_model(model, runs, run.is_smoke)
+    if found.identity != before.identity:
+        hint = "restore it: an adapter on another base is another model"
+        raise UserError(Problem(run.path, f"was trained on {before.note}, but {found.note} has changed", hint, "other-model"))
+    return found
 
 
 def finished_model(recipe_name: str, runs: Path, smoke: bool) -> RunFolder | None:

@@ -19,6 +19,8 @@ from ...schemas.base.hashing import SEAL, file_sha256
 UNSEALED = (SEAL, "README.md")  # every evaluation rewrites the model card
 UNFINISHED = re.compile(r"\..+\.[0-9]+\.tmp")  # the names of what a killed write_atomically leaves; the next one removes it
 SUMS = ".sums"  # hashes of lines, until the file is sealed as a whole
+_HIDDEN = re.compile(r"(^|/)\.")  # what file managers and network drives leave; no library reads it
+ADDED = "was added after the folder was saved"
 HINT = "restore the file, or accept the change: recipe verify RUN --accept"
 Facts = dict[str, Any]
 
@@ -140,9 +142,27 @@ def _sealed(path: Path) -> tuple[Path, Facts] | None:
     return None
 
 
+def folder_faults(folder: Path) -> list[str]:
+    """Return how a folder that was sealed as a whole differs from its seal: also by files that were added, which a library may read."""
+    return _folder_faults(folder) and _folder_faults(folder)  # again: as in seal_faults
+
+
+def _folder_faults(folder: Path) -> list[str]:
+    return [*_seal_faults(folder, None), *(f"{name} {ADDED}" for name in added_files(folder))]
+
+
+def added_files(folder: Path) -> list[str]:
+    """Return the files, but for hidden ones, that the seal of the whole folder does not know; none without a seal that can be read."""
+    try:
+        sealed = read_seal(folder)
+    except UserError:
+        return []
+    return [] if sealed is None else [name for name in _names(folder) if name not in sealed and not _HIDDEN.search(name)]
+
+
 def require_sealed(folder: Path) -> None:
-    """Raise UserError if a file of the folder differs from its seal."""
-    if faults := seal_faults(folder):
+    """Raise UserError if the folder, which was sealed as a whole, differs from its seal. One without a seal is not recipekit's."""
+    if faults := folder_faults(folder):
         raise UserError(*(Problem(folder, fault, HINT, "changed") for fault in faults))
 
 

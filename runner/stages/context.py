@@ -5,12 +5,11 @@ from functools import cached_property
 from pathlib import Path
 
 from ...converters.building.manifest import Manifest
-from ...schemas.base.errors import Problem, UserError
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Data
 from ..generate.stage import ROWS_FILE, with_rows_file
 from ..launch.plan import TrainingJob, make_job
-from ..models.resolve import ResolvedModel, is_unchanged, resolve_model
+from ..models.resolve import ResolvedModel, model_of_run, resolve_model
 from ..resources.batch_size import locked_batch, with_batch
 from ..runtime.console import Display
 from ..runtime.machine import Machine, this_machine
@@ -94,14 +93,9 @@ class RunContext:
 
         Raises UserError if there is none, or a different one.
         """
-        lock = self._run.read(LOCK)["model"] if self._run and "train" in self._run.stages else None
-        if lock and is_unchanged(before := ResolvedModel(**lock)):
-            return before
-        found = resolve_model(self.recipe.model, self.root, self.loaded.is_smoke)
-        if lock and found.identity != lock["identity"]:
-            hint = "restore it: an adapter on another base is another model"
-            raise UserError(Problem(self.run.path, f"was trained on {lock['note']}, but {found.note} has changed", hint, "other-model"))
-        return found
+        if self._run and "train" in self._run.stages:
+            return model_of_run(self._run, self.recipe.model, self.root)
+        return resolve_model(self.recipe.model, self.root, self.loaded.is_smoke)
 
     @cached_property
     def job(self) -> TrainingJob:

@@ -45,6 +45,7 @@ def export_source(name: str, root: Path) -> tuple[Path, Path]:
     """Return the folder of the full model, and the path of the export without its suffix. Raises UserError if the run has none."""
     folder = Path(name)
     if (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file():
+        require_sealed(folder)
         return folder, folder.resolve()
     run = find_run(name, root)
     for made in (run / "merged", run / "model"):

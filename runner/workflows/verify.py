@@ -9,7 +9,7 @@ from ...schemas.base.hashing import SEAL
 from ..reporting.report_mark import outdated_note
 from ..runtime.run_files import GENERATED_MANIFEST, MANIFEST
 from ..runtime.run_folder import RunFolder
-from ..runtime.seals import read_seal, seal_faults, seal_files, unseal_files, write_seal
+from ..runtime.seals import added_files, folder_faults, read_seal, seal_faults, seal_files, unseal_files, write_seal
 from ..stages.registry import STAGES
 
 
@@ -28,7 +28,7 @@ def verify_run(run: RunFolder) -> Verified:
     if not (run / SEAL).is_file():
         found.append(f"{run / SEAL} is missing: the files of the run's folder cannot be checked")
     for folder in _sealed_folders(run):
-        found += [f"{folder}: {fault}" for fault in seal_faults(folder)]
+        found += [f"{folder}: {fault}" for fault in (seal_faults if folder == run.path else folder_faults)(folder)]
         files += len(_names(folder))
     for manifest, folder in ((run.find(GENERATED_MANIFEST), run / "generated"), (run.find(MANIFEST), run / "data")):
         if manifest is not None:
@@ -51,9 +51,10 @@ def accept_edits(run: RunFolder) -> list[str]:
         hint = "restore the file, or start a new run"
         raise UserError(*(Problem("", f"{fault}; edited training rows cannot be accepted", hint) for fault in damaged))
     *folders, _ = _sealed_folders(run)
-    edited = [(folder / name).relative_to(run.path).as_posix() for folder in (*folders, run.path) for name in _changed(folder)]
+    changes = {folder: [*_changed(folder), *added_files(folder)] for folder in folders} | {run.path: _changed(run.path)}
+    edited = [(folder / name).relative_to(run.path).as_posix() for folder, names in changes.items() for name in names]
     for folder in folders:
-        if seal_faults(folder):
+        if folder_faults(folder):
             write_seal(folder)
     changed = _changed(run.path)  # also the seals that were just written
     unseal_files(run.path, changed)

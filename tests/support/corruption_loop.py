@@ -1,12 +1,12 @@
 """Every file that a command reads of a real finished run, with every damage: the command says so, or its results are those of the whole run.
 
     python -m tests.support.corruption_loop [COMMAND...] [--damages empty cut] [--folder FOLDER] [--seconds 20]
-                                            [--unfinished training merging] [--first 1] [--every 1]
+                                            [--unfinished training merging] [--run RUN...] [--first 1] [--every 1]
 
 FOLDER is where the model and the runs are made, and kept for the next time. The run that is damaged was evaluated twice, or never
-finished (unfinished_runs.py): then every file is damaged, whoever reads it. Each command is a fork of this process. Prints one JSON
-object: calls, and every traceback, hang, crash, damage that was believed, and result that is not that of the whole run
-(corruption_verdict.py).
+finished (unfinished_runs.py): then every file is damaged, whoever reads it. RUN is a finished run of any recipe to damage instead: of a
+classifier, with a judge, of a sweep. Each command is a fork of this process. Prints one JSON object: calls, and every traceback, hang,
+crash, damage that was believed, and result that is not that of the whole run (corruption_verdict.py).
 """
 
 import argparse
@@ -19,6 +19,7 @@ import tempfile
 import time
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.smoke import CPU, import_once
 
@@ -27,7 +28,7 @@ from .corruption_verdict import Ended, results_of, verdict
 from .disk_faults import Fault
 from .fault_commands import SCORED_AGAIN, finished_run, fresh, settings
 from .faulty_command import forked
-from .unfinished_runs import KILLS, STOPPED, unfinished_run
+from .unfinished_runs import KILLS, STOPPED, run_in, unfinished_run
 
 PREPARED = ("recipekit.converters.building.pipeline", "recipekit.runner.reporting.comparison", "recipekit.runner.inspection.inspect")
 
@@ -39,26 +40,27 @@ UNTRAINED = ("training", "trained", "stopped early")  # states in which the trai
 TRAINING = {"resume": "runs/tiny/2*", "reproduce": "runs/reproductions/tiny/2*"}  # where the results are of commands that may train
 
 
+class Tried(NamedTuple):
+    """The run that is damaged, how it was before, and another run of the same recipe."""
+
+    whole: Path
+    older: Path
+    foreign: Path
+
+
 class Bench:
     """A run in a folder of its own, which each call finds whole but for one damage."""
 
-    def __init__(self, scratch: Path, seconds: int, damages: list[str], unfinished: str = "") -> None:
+    def __init__(self, scratch: Path, seconds: int, damages: list[str], tried: Tried, unfinished: str = "") -> None:
+        self.whole, self.older, self.foreign = tried
         self.unfinished = unfinished
-        if unfinished:
-            self.whole, self.older = unfinished_run(scratch, unfinished)
-            self.foreign, before = self.older, fresh(scratch)
-        else:
-            before = finished_run(scratch)
-            self.older = next(before.glob("runs/tiny/2*"))
-            self.whole = changed_run(scratch, "evaluated", before, ["eval", "tiny", *SCORED_AGAIN])
-            self.foreign = changed_run(scratch, "foreign", before, ["run", "tiny.yml", *settings("training.seed=7")])
         own = {"an older version": self._replace_by(self.older), "of another run": self._replace_by(self.foreign), "growing": self._grow}
         self.damages = {name: {**DAMAGES, **own}[name] for name in damages}
         self.seconds, self.folder, self.writer = seconds, Path(tempfile.mkdtemp(dir=scratch)), 0
-        self.run, self.out = self.folder / "runs" / "tiny" / self.whole.name, self.folder / "out"
+        self.run, self.out = self.folder / "runs" / self.whole.parent.name / self.whole.name, self.folder / "out"
         self.other = copied(self.whole, self.folder / "other" / self.whole.name)
         self.reads = self.folder / "reads"
-        shutil.copy(before / "rows.jsonl", self.folder)
+        shutil.copy(fresh(scratch) / "rows.jsonl", self.folder)
         self.run.parent.mkdir(parents=True)
         self.mend()
 
@@ -147,6 +149,19 @@ class Bench:
         return sorted(name for name in names if (self.whole / name).is_file() and not name.endswith(".log") and name != "lock")
 
 
+def runs_to_try(scratch: Path, unfinished: str, given: Path | None) -> Tried:
+    """The run that somebody has made with the one of the same recipe before it, the one that never finished, or one that was evaluated twice."""
+    if given:
+        before = max((run for run in given.parent.glob("2*") if run.name < given.name), default=given)
+        return Tried(given, before, before)
+    if unfinished:
+        run, before = unfinished_run(scratch, unfinished)
+        return Tried(run, before, before)
+    finished = finished_run(scratch)
+    whole = changed_run(scratch, "evaluated", finished, ["eval", "tiny", *SCORED_AGAIN])
+    return Tried(whole, run_in(finished), changed_run(scratch, "foreign", finished, ["run", "tiny.yml", *settings("training.seed=7")]))
+
+
 def changed_run(scratch: Path, name: str, before: Path, command: list[str]) -> Path:
     """The newest run of a copy of the folder, once the command has come to its end there."""
     folder = scratch / name
@@ -158,7 +173,7 @@ def changed_run(scratch: Path, name: str, before: Path, command: list[str]) -> P
     return max(folder.glob("runs/tiny/2*"))
 
 
-def tried(bench: Bench, name: str, arguments: list[str], first: int, every: int) -> tuple[int, list[str]]:
+def called(bench: Bench, name: str, arguments: list[str], first: int, every: int) -> tuple[int, list[str]]:
     """How often the command was called with a damaged file, and what was wrong; every n-th call from the first on."""
     state = "interrupted" if name in INTERRUPTED else "done"
     bench.mend(state)
@@ -199,6 +214,7 @@ def main() -> None:
     parser.add_argument(
         "--unfinished", nargs="*", default=[""], metavar="STATE", help=f"damage runs that were killed there: {', '.join([*KILLS, STOPPED])}"
     )
+    parser.add_argument("--run", nargs="*", type=Path, default=[], help="damage these finished runs, of any recipe")
     parser.add_argument("--first", type=int, default=1, help="the call to begin with")
     parser.add_argument("--every", type=int, default=1, help="only each n-th call")
     parser.add_argument("--folder", type=Path)
@@ -213,13 +229,14 @@ def main() -> None:
         scratch = (asked.folder or Path(temporary)).absolute()
         scratch.mkdir(exist_ok=True)
         total, wrong = 0, []
-        for unfinished in asked.unfinished:
-            bench = Bench(scratch, asked.seconds, asked.damages, unfinished)
+        for given, unfinished in [(run.absolute(), "") for run in asked.run] or [(None, state) for state in asked.unfinished]:
+            bench = Bench(scratch, asked.seconds, asked.damages, runs_to_try(scratch, unfinished, given), unfinished)
+            label = given.parent.name if given else unfinished
             for name, arguments in calls(bench.run, bench.other, bench.out).items():
                 if not asked.commands or name in asked.commands:
-                    count, found = tried(bench, name, arguments, asked.first, asked.every)
-                    print(f"{unfinished} {name}: {count} calls, {len(found)} wrong", file=sys.stderr, flush=True)
-                    total, wrong = total + count, wrong + [f"{unfinished} {line}".strip() for line in found]
+                    count, found = called(bench, name, arguments, asked.first, asked.every)
+                    print(f"{label} {name}: {count} calls, {len(found)} wrong", file=sys.stderr, flush=True)
+                    total, wrong = total + count, wrong + [f"{label} {line}".strip() for line in found]
     print(json.dumps({"calls": total, "wrong": wrong}, indent=1))
     raise SystemExit(bool(wrong))
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from recipekit.runner.runtime.machine import Machine
+from recipekit.schemas.base.hashing import folder_identity
 
 from .jsonl import write_jsonl
 
@@ -86,7 +87,7 @@ def build_adapter(folder: Path, base: Path) -> Path:
 
     torch.manual_seed(1)
     config = LoraConfig(r=4, lora_alpha=64, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
-    get_peft_model(AutoModelForCausalLM.from_pretrained(base), config).save_pretrained(folder)
+    get_peft_model(AutoModelForCausalLM.from_pretrained(base), config).save_pretrained(str(folder))
     AutoTokenizer.from_pretrained(base).save_pretrained(folder)
     return folder
 
@@ -96,8 +97,8 @@ def write_run(folder: Path, recipe: str, model: Path, base: Path) -> Path:
     shutil.copytree(model, folder / "model")
     (folder / "recipe.yml").write_text(recipe, encoding="utf-8")
     (folder / "status.json").write_text(json.dumps({"state": "done", "recipe": "tiny", "stages": {"train": "1"}}), encoding="utf-8")
-    model = {"path": str(base), "identity": "base@1", "note": f"the folder {base}"}
-    lock = {"recipekit": "0", "python": "3", "packages": {}, "variables": {}, "model": model, "machine": Machine()._asdict(), "train_key": "",
+    trained_on = {"path": str(base), "identity": folder_identity(base), "note": f"the folder {base}"}
+    lock = {"recipekit": "0", "python": "3", "packages": {}, "variables": {}, "model": trained_on, "machine": Machine()._asdict(), "train_key": "",
             "batch": {"micro_batch_size": 1, "gradient_accumulation_steps": 1, "processes": 1, "why": ""}}  # fmt: skip
     (folder / "lock.json").write_text(json.dumps(lock), encoding="utf-8")
     return folder

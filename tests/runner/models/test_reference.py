@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from recipekit.runner.models.reference import base_of, resolve_target
 from recipekit.runner.runtime.run_folder import RunFolder
+from recipekit.runner.runtime.seals import write_seal
 from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.base.hashing import folder_identity
 
 from ...support.run_files import lock_with
 
@@ -59,6 +61,51 @@ def test_an_adapter_is_served_with_the_base_model_that_the_lock_names(tmp_path: 
     assert (target.base, target.adapter) == ("/models/base", str((folder / "model").resolve()))
     assert target.identity.startswith("base@1+")
     assert (target.kind, target.revision, target.run) == ("chat", "v2", str(folder))
+
+
+def on_a_folder(tmp_path: Path, files: dict[str, str]) -> tuple[Path, Path]:
+    """A run whose base model is a folder, and that folder."""
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "config.json").write_text('{"model_type": "llama"}')
+    lock = {"model": {"path": str(base), "identity": folder_identity(base), "note": f"the folder {base}"}}
+    folder = run(tmp_path / "runs", "mine", "20260102-000000-bbbbbb", files, lock)
+    (folder / "recipe.yml").write_text(RECIPE.format(model=f"{{base_model: {base}}}"), "utf-8")
+    return folder, base
+
+
+def of_the_base(folder: Path, files: dict[str, str]) -> str:
+    """The base that is loaded: beneath an adapter, or for a comparison with whole weights."""
+    target = resolve_target(str(folder), folder.parents[1])
+    return base_of(target).base if "config.json" in files else target.base
+
+
+@pytest.mark.parametrize("files", [{"adapter_config.json": "{}"}, {"config.json": "{}"}], ids=["adapter", "whole weights"])
+def test_a_base_model_that_has_changed_or_is_gone_is_not_loaded_as_the_one_that_was_trained_on(tmp_path: Path, files) -> None:
+    folder, base = on_a_folder(tmp_path, files)
+    assert of_the_base(folder, files) == str(base)
+    (base / "config.json").write_text('{"model_type": "llama", "rope_theta": 1}')
+    with pytest.raises(UserError, match=rf"{folder}: was trained on the folder {base}, but the folder {base} has changed"):
+        of_the_base(folder, files)
+    base.rename(tmp_path / "moved")
+    with pytest.raises(UserError, match=rf"{folder}: was trained on the folder {base}, which is not on this machine") as error:
+        of_the_base(folder, files)
+    assert "copy it there" in str(error.value)
+
+
+def test_a_merged_model_that_was_changed_is_not_loaded(tmp_path: Path) -> None:
+    merged = tmp_path / "runs" / "mine" / "20260102-000000-bbbbbb" / "merged"
+    merged.mkdir(parents=True)
+    (merged / "config.json").write_text('{"model_type": "llama"}')
+    write_seal(merged)
+    assert resolve_target(str(merged), tmp_path / "runs").base == str(merged)
+    (merged / "added_tokens.json").write_text("{}")
+    with pytest.raises(UserError, match=r"added_tokens.json: was added after the folder was saved\n.*--accept"):
+        resolve_target(str(merged), tmp_path / "runs")
+    (merged / "added_tokens.json").unlink()
+    (merged / "config.json").write_text('{"model_type": "llama", "rope_theta": 1}')
+    with pytest.raises(UserError, match="config.json has changed since it was saved"):
+        resolve_target(str(merged), tmp_path / "runs")
 
 
 def test_the_identity_changes_with_the_weights(tmp_path: Path) -> None:

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.runner.runtime import seals
-from recipekit.runner.runtime.seals import read_seal, read_sealed, require_sealed, seal_faults, seal_files, unseal_files, write_seal
+from recipekit.runner.runtime.seals import (
+    folder_faults,
+    read_seal,
+    read_sealed,
+    require_sealed,
+    seal_faults,
+    seal_files,
+    unseal_files,
+    write_seal,
+)
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.base.files import open_regular, replace_folder, write_atomically
 from recipekit.schemas.base.hashing import SEAL
@@ -25,6 +34,17 @@ def test_an_unchanged_folder_has_no_fault(folder):
     assert seal_faults(folder) == []
     assert read_sealed(folder / "metrics.json") == read_sealed(folder / "nested" / "rows.jsonl") == b"as written"
     require_sealed(folder)
+
+
+def test_a_file_that_was_added_is_named_where_the_whole_folder_is_read(folder):
+    (folder / "nested" / ".DS_Store").write_bytes(b"of a file manager")
+    require_sealed(folder)
+    (folder / "nested" / "chat_template.jinja").write_bytes(b"not as written")
+    assert folder_faults(folder) == ["nested/chat_template.jinja was added after the folder was saved"] and seal_faults(folder) == []
+    with pytest.raises(UserError, match="nested/chat_template.jinja was added"):
+        require_sealed(folder)
+    write_seal(folder)
+    assert folder_faults(folder) == []
 
 
 def test_a_model_card_may_be_written_again(folder):

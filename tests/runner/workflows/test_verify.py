@@ -57,6 +57,14 @@ def test_an_accepted_edit_is_recorded(run, command_line, name):
     assert f"edited by hand, and accepted: {name}" in command_line("runs", "--runs-dir", run.path.parent.parent, "--json").out
 
 
+def test_a_file_that_was_added_is_named_until_it_is_accepted(run, command_line):
+    (run / "model" / "added_tokens.json").write_text("{}")
+    outcome = command_line("verify", run.path)
+    assert outcome.code == 1 and "model: added_tokens.json was added after the folder was saved" in outcome.err
+    assert command_line("verify", run.path, "--accept").code == 0 and run.status.get("edited") == ["model/added_tokens.json"]
+    assert command_line("verify", run.path).code == 0
+
+
 @pytest.mark.parametrize("name", ["eval/sealed.json", "model/sealed.json", "sealed.json"])
 def test_a_removed_seal_is_reported(run, command_line, name):
     (run / name).unlink()
