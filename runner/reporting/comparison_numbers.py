@@ -17,6 +17,7 @@ from ..evaluation.rubric import criterion_metric, read_ratings
 from ..evaluation.scoring import BASE, TUNED, as_json, classified, read_predictions
 from ..runtime.run_files import EVALUATION, LAST_REQUEST, METRICS, PREDICTIONS, RIGHT_PAIRS, ROWS, SETS
 from ..runtime.run_folder import RunFolder
+from ..runtime.seals import read_sealed
 
 OF_TOKENS = ("perplexity", "token_accuracy", "reply_tokens")  # in a model's own tokens: not comparable across tokenizers
 Scores = Sequence[Mapping[str, Any]]  # of each run, what metrics.json says of a table
@@ -78,8 +79,13 @@ def require_same_rows(runs: list[RunFolder]) -> None:
 
 
 def row_set(run: RunFolder, folder: str) -> frozenset[bytes]:
-    """Return the rows of a table, as hashes."""
-    return frozenset(blake2b(line, digest_size=16).digest() for line in (run / folder / ROWS).read_bytes().splitlines())
+    """Return the rows of a table, as hashes. Raises UserError if they have changed since they were evaluated, or cannot be read."""
+    path = run / folder / ROWS
+    try:
+        lines = read_sealed(path).splitlines()
+    except OSError as error:
+        raise UserError(Problem(path, f"cannot be read: {error.strerror}", f"recipe eval {run.path}", "damaged")) from None
+    return frozenset(blake2b(line, digest_size=16).digest() for line in lines)
 
 
 def numbers_of(columns: Mapping[Metric, list[list[Any]]], confidence: float, seed: int = 0) -> dict[str, Any]:

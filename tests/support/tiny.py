@@ -97,7 +97,8 @@ def write_run(folder: Path, recipe: str, model: Path, base: Path) -> Path:
     shutil.copytree(model, folder / "model")
     (folder / "recipe.yml").write_text(recipe, encoding="utf-8")
     (folder / "status.json").write_text(json.dumps({"state": "done", "recipe": "tiny", "stages": {"train": "1"}}), encoding="utf-8")
-    trained_on = {"path": str(base), "identity": folder_identity(base), "note": f"the folder {base}"}
+    identity = folder_identity(base) if base.is_dir() else f"{base}@main"
+    trained_on = {"path": str(base), "identity": identity, "note": f"the folder {base}"}
     lock = {"recipekit": "0", "python": "3", "packages": {}, "variables": {}, "model": trained_on, "machine": Machine()._asdict(), "train_key": "",
             "batch": {"micro_batch_size": 1, "gradient_accumulation_steps": 1, "processes": 1, "why": ""}}  # fmt: skip
     (folder / "lock.json").write_text(json.dumps(lock), encoding="utf-8")
