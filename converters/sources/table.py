@@ -29,6 +29,7 @@ RECORD_TYPES = ("classification", "chat", "text")
 INPUT = "values"
 STATELESS = True
 ANSWER = {"classification": "label_key", "chat": "assistant_key"}
+Template = Annotated[Text | None, Keyword("pattern", r"\{[^{}]+\}")]
 _LARGEST = 3e38  # of 32 bits
 _PLACE = re.compile(r"\{([^{}]+)\}")
 
@@ -46,10 +47,7 @@ def convert(
     *,
     text_key: Annotated[Text, only_for("classification", "text"), "The column of the text."] = "text",
     text_template: Annotated[
-        Text | None,
-        Keyword("pattern", r"\{[^{}]+\}"),
-        only_for("classification", "text"),
-        "Template of the text, with `{column}` for each column; replaces text_key.",
+        Template, only_for("classification", "text"), "Template of the text, with `{column}` for each column; replaces text_key."
     ] = None,
     label_key: Annotated[Text, only_for("classification"), "The column of the label."] = "label",
     label_names: Annotated[
@@ -60,15 +58,11 @@ def convert(
     ] = None,
     user_key: Annotated[Text, only_for("chat"), "The column of the question."] = "user",
     user_template: Annotated[
-        Text | None,
-        Keyword("pattern", r"\{[^{}]+\}"),
-        only_for("chat"),
-        "Template of the question, with `{column}` for each column; replaces user_key.",
+        Template, only_for("chat"), "Template of the question, with `{column}` for each column; replaces user_key."
     ] = None,
     assistant_key: Annotated[Text, only_for("chat"), "The column of the answer."] = "assistant",
     assistant_template: Annotated[
-        Text | None,
-        Keyword("pattern", r"\{[^{}]+\}"),
+        Template,
         only_for("chat"),
         "Template of the answer, with `{column}` for assistant_key and for other columns, such as the reasoning before it.",
     ] = None,
@@ -94,11 +88,8 @@ def convert(
         if isinstance(value, Drop):
             yield value
             continue
-        if answered and assistant_key not in answered:
-            yield Drop(row, "answer_not_in_template", f"assistant_template has no {{{assistant_key}}}")
-            continue
-        if column := next((name for name in (*asked, *answered) if isinstance(value.get(name), list | dict)), None):
-            yield Drop(row, "column_not_text", f"{column!r} is a list or an object: a template takes texts and numbers")
+        if drop := _not_for_templates(row, value, asked, answered, assistant_key):
+            yield drop
             continue
         fields: RecordValue = {"text": _filled(template, value) if template else value[given_key]}
         if record_type == "chat":
@@ -128,6 +119,15 @@ def _cells(row: Row, needed: list[str], keep_rows: dict[str, list[str]], are_nes
         return {name: value_at(row.value, name) for name in needed} if are_nested else row.value
     except NoValue as why:
         return Drop(row, why.reason, str(why), filtered=why.filtered)
+
+
+def _not_for_templates(row: Row, value: dict[str, Any], asked: list[str], answered: list[str], assistant_key: str) -> Drop | None:
+    """Return a drop if the columns `asked` and `answered` of the two templates leave out the answer, or are not texts; None if not."""
+    if answered and assistant_key not in answered:
+        return Drop(row, "answer_not_in_template", f"assistant_template has no {{{assistant_key}}}")
+    if column := next((name for name in (*asked, *answered) if isinstance(value.get(name), list | dict)), None):
+        return Drop(row, "column_not_text", f"{column!r} is a list or an object: a template takes texts and numbers")
+    return None
 
 
 def _answer(value: dict[str, Any], key: str, template: str | None) -> Any:

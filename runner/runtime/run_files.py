@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Generic, Literal, NamedTuple, NotRequired, Required, TypedDict, TypeVar
 
 from ...converters.building.manifest import Manifest
+from .child_requests import EvaluationRequest, MergeRequest, PredictRequest, ProbesRequest
 from .metrics_faults import metrics_fault
 from .metrics_file import Metrics
 from .probe_results import Answer, RightPairs
@@ -209,13 +210,6 @@ class LaunchCommand(TypedDict):
     nodes: int
 
 
-class MergeRequest(TypedDict):
-    """The folder for the merged model, and the rendered configuration that names base and adapter."""
-
-    folder: str
-    config: str
-
-
 class MergeResult(TypedDict):
     """`largest_difference` is between the logits of the merged model and of base plus adapter, as a share of the largest logit."""
 
@@ -225,54 +219,12 @@ class MergeResult(TypedDict):
     rows_compared: int
 
 
-class SetRequest(TypedDict):
-    """What to predict on a further evaluation set: its record type, whether replies are generated, and how."""
-
-    key: str
-    record_type: str
-    generate: bool
-    generation: dict[str, Any]
-
-
-class EvaluationRequest(TypedDict):
-    """What the evaluator is asked to do."""
-
-    key: str  # of the predictions: see predictions_key
-    generate: bool  # whether replies are generated
-    bits: int  # of the base model's weights; 0 if it is not quantised
-    generation: dict[str, Any]
-    packages: dict[str, str]
-    machine: dict[str, Any]
-    sets: dict[str, SetRequest]  # further evaluation sets
-    complete: NotRequired[bool]  # whether every prediction is written
-    evaluation: NotRequired[str]  # the key of the evaluation that the numbers belong to
-    base: NotRequired[dict[str, str]]  # the keys of the base model's predictions: on the evaluated rows (""), and on each set
-
-
-class ProbesRequest(EvaluationRequest):
-    """What the probes are asked to do: `asked` has each probe's setting, `keys` the key of each probe that has not been run."""
-
-    keys: dict[str, str]
-    asked: dict[str, Any]
-
-
 class PromptAnswers(TypedDict):
     """Each model's answers to the sample prompts, in order. A classifier has no base model: its head was random."""
 
     key: str
     base: NotRequired[list[Answer]]
     tuned: list[Answer]
-
-
-class PredictRequest(TypedDict):
-    """What `recipe predict` asks its worker to do. `model` is a ModelReference; `rows` of the file's `count` rows can be predicted."""
-
-    key: str
-    model: dict[str, Any]
-    record_type: str
-    settings: dict[str, Any]
-    rows: int
-    count: int
 
 
 _OWN = ("labels", "by_label", "prompts", "lens")  # two labels with one mask would be one label

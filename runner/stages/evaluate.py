@@ -25,6 +25,7 @@ from ..launch.plan import Plan
 from ..models.size import model_size
 from ..resources.evaluation_memory import evaluated_bits
 from ..runtime.child_process import run_child, stop_if_asked
+from ..runtime.child_requests import EvaluationRequest
 from ..runtime.console import Display
 from ..runtime.line_sums import sums_of
 from ..runtime.metrics_file import Metrics, SetMetrics
@@ -43,8 +44,7 @@ from ..runtime.run_files import (
     SETS,
     STEP_LOG,
     TRAIN_ROWS,
-    EvaluationRequest,
-)  # fmt: skip
+)
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import unseal_files, write_seal
 from .context import RunContext

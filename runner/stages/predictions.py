@@ -19,6 +19,7 @@ from ..evaluation.evaluated_rows import SET_ROWS, set_rows
 from ..evaluation.probes import PROBES
 from ..launch.plan import CONFIG
 from ..runtime.child_process import run_child
+from ..runtime.child_requests import EvaluationRequest, SetRequest
 from ..runtime.line_sums import drop_changed_lines, write_sums
 from ..runtime.machine import package_versions
 from ..runtime.progress import read_lines
@@ -31,10 +32,8 @@ from ..runtime.run_files import (
     PREDICTIONS,
     ROWS,
     SETS,
-    EvaluationRequest,
     RunFile,
-    SetRequest,
-)  # fmt: skip
+)
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import read_seal, seal_faults, seal_files, unseal_files
 from .context import RunContext

@@ -16,9 +16,10 @@ import torch
 
 from ...schemas.evaluation_sections import without_reasoning
 from ..models.template_rows import for_template
+from ..runtime.child_requests import SetRequest
 from ..runtime.line_sums import append_lines
 from ..runtime.progress import Progress, read_lines, refusing
-from ..runtime.run_files import EVALUATING, EVALUATION_CONFIG, EVALUATION_REQUEST, MASKS, PREDICTIONS, ROWS, SETS, TRAIN_ROWS, SetRequest
+from ..runtime.run_files import EVALUATING, EVALUATION_CONFIG, EVALUATION_REQUEST, MASKS, PREDICTIONS, ROWS, SETS, TRAIN_ROWS
 from ..runtime.run_folder import RunFolder
 from .batch_progress import BatchProgress
 from .generation import Reply, generate, in_memory, reply_to

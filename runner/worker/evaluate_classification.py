@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluation.classification import BASELINES
+from ..runtime.child_requests import EvaluationRequest
 from ..runtime.line_sums import append_lines
 from ..runtime.progress import Progress, read_lines
-from ..runtime.run_files import PREDICTIONS, ROWS, TRAIN_ROWS, EvaluationRequest
+from ..runtime.run_files import PREDICTIONS, ROWS, TRAIN_ROWS
 from .classification import tokenise_rows
 from .generation import in_memory, label_probabilities, likeliest
 from .loading import load, reference_of

@@ -14,19 +14,9 @@ from types import SimpleNamespace
 import pytest
 from recipekit.runner.reporting.run_summary import run_summary
 from recipekit.runner.runtime import run_folder
+from recipekit.runner.runtime.child_requests import MergeRequest
 from recipekit.runner.runtime.machine import Machine
-from recipekit.runner.runtime.run_files import (
-    LOCK,
-    MERGE_REQUEST,
-    METRICS,
-    ORIGINS,
-    STATUS,
-    Lock,
-    LockedBatch,
-    LockedMachine,
-    LockedModel,
-    MergeRequest,
-)
+from recipekit.runner.runtime.run_files import LOCK, MERGE_REQUEST, METRICS, ORIGINS, STATUS, Lock, LockedBatch, LockedMachine, LockedModel
 from recipekit.runner.runtime.run_folder import RunFolder, all_runs, create, find_run
 from recipekit.runner.runtime.working_time import working_seconds
 from recipekit.schemas.base.errors import UserError
