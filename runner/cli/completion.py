@@ -25,7 +25,8 @@ def recipes(context: click.Context, parameter: click.Parameter, typed: str) -> l
 
 def runs(context: click.Context, parameter: click.Parameter, typed: str) -> list["CompletionItem"]:
     """Complete a run: the name of a recipe that has runs, or a run's directory once its beginning is typed."""
-    from ..runtime.run_folder import RUNS, all_runs
+    from ..runtime.find_run import all_runs
+    from ..runtime.run_folder import RUNS
 
     found = [run.path for run in all_runs(context.params.get("root") or RUNS)]
     names = sorted({path.parent.name for path in found})

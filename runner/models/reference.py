@@ -10,8 +10,9 @@ from ...schemas.extends import is_recipe_name, shipped_recipes
 from ...schemas.paths import SUFFIXES
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Model
+from ..runtime.find_run import all_runs, full_first, named_run, near_names
 from ..runtime.run_files import LOCK, MANIFEST
-from ..runtime.run_folder import RunFolder, all_runs, full_first, named_run, near_names
+from ..runtime.run_folder import RunFolder
 from ..runtime.seals import require_sealed
 from .config_file import model_config, read_object
 from .folder_check import check_model_folder

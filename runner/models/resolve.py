@@ -15,8 +15,9 @@ from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.sections import Model
 from ...schemas.smoke import TINY
 from ..runtime.child_environment import failure_of
+from ..runtime.find_run import all_runs
 from ..runtime.run_files import LOCK
-from ..runtime.run_folder import RunFolder, all_runs
+from ..runtime.run_folder import RunFolder
 from ..runtime.seals import require_sealed
 from .folder_check import check_model_folder, require_unquantised
 from .hub import require_weights

@@ -19,9 +19,9 @@ from ..launch.kernel_choice import choose
 from ..launch.precision import precision
 from ..launch.steps import epoch_steps
 from ..models.architecture import architecture_of
+from ..runtime.find_run import all_runs
 from ..runtime.machine import Machine
 from ..runtime.run_files import TIMING, PredictedTime, Timing
-from ..runtime.run_folder import all_runs
 
 NEWEST = 5  # earlier runs of a method whose median is its rate
 LISTED = 10  # past predictions whose errors are shown

@@ -8,7 +8,8 @@ from ...schemas.paths import SUFFIXES
 from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.yaml_writing import to_yaml
 from ..models.resolve import finished_model
-from ..runtime.run_folder import RunFolder, all_runs
+from ..runtime.find_run import all_runs
+from ..runtime.run_folder import RunFolder
 
 RUN = "run:"
 

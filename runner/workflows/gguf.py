@@ -19,8 +19,9 @@ from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import cannot_write
 from ..models.config_file import model_config
 from ..models.weights_file import tensor_shapes
+from ..runtime.find_run import find_run
 from ..runtime.run_files import LOCK
-from ..runtime.run_folder import RunFolder, find_run
+from ..runtime.run_folder import RunFolder
 from ..runtime.seals import require_sealed
 from .gguf_architectures import add_config, architecture, faults, notes, rope_tensors, stored
 from .gguf_tokenizer import Vocabulary, vocabulary

@@ -23,11 +23,12 @@ from ..reporting.report_mark import is_outdated
 from ..reporting.verdicts import failed_gates
 from ..resources.model_checks import require_model_names
 from ..runtime.console import Display
+from ..runtime.find_run import all_runs, find_run
 from ..runtime.machine import this_machine
 from ..runtime.metrics_file import Metrics
 from ..runtime.resolved_values import changed_values, effective_values
 from ..runtime.run_files import MANIFEST, METRICS, ORIGINS, RECIPE, SMOKE_KEYS
-from ..runtime.run_folder import RunFolder, all_runs, create, find_run
+from ..runtime.run_folder import RunFolder, create
 from ..runtime.seals import seal_files
 from ..stages import data as data_stage
 from ..stages import evaluate, prerequisite, smoke_test, train

@@ -8,7 +8,8 @@ from ...schemas.base.errors import GateError, Interrupted, UserError
 from ...schemas.recipe import LoadedRecipe
 from ..reporting.run_summary import run_summary
 from ..runtime.console import Display
-from ..runtime.run_folder import RunFolder, all_runs
+from ..runtime.find_run import all_runs
+from ..runtime.run_folder import RunFolder
 from .run import run_or_resume
 
 

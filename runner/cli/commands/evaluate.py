@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ....schemas.base.errors import UserError
-from ...runtime.run_folder import find_run
+from ...runtime.find_run import find_run
 from .. import completion
 from ..options import runs_dir_option, set_option
 from .run import print_outcome, require_train_extra

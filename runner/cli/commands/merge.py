@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ...runtime.run_folder import find_run
+from ...runtime.find_run import find_run
 from .. import completion
 from ..options import json_option, print_json, runs_dir_option
 from .run import require_train_extra

@@ -8,7 +8,7 @@ import click
 from ....schemas.base.counted import counted
 from ....schemas.base.errors import Problem, UserError
 from ....schemas.recipe import load_recipe
-from ...runtime.run_folder import find_run
+from ...runtime.find_run import find_run
 from .. import completion
 from ..options import print_json, runs_dir_option
 

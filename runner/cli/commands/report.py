@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from ...runtime.find_run import find_run
 from ...runtime.run_files import METRICS
-from ...runtime.run_folder import find_run
 from .. import completion
 from ..options import runs_dir_option
 

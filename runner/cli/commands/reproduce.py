@@ -7,7 +7,7 @@ import click
 
 from ....schemas.base.counted import counted
 from ....schemas.base.errors import GateError, Problem
-from ...runtime.run_folder import find_run
+from ...runtime.find_run import find_run
 from .. import completion
 from ..options import json_option, print_json, runs_dir_option
 from .run import require_train_extra

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ....schemas.base.errors import UserError
-from ...runtime.run_folder import RunFolder, find_run
+from ...runtime.find_run import find_run
+from ...runtime.run_folder import RunFolder
 from .. import completion
 from ..options import json_option, runs_dir_option
 from .run import print_outcome, require_train_extra

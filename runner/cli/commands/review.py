@@ -6,7 +6,8 @@ import click
 
 from ....schemas.base.counted import counted, counted_of
 from ....schemas.base.errors import UserError
-from ...runtime.run_folder import RunFolder, find_run
+from ...runtime.find_run import find_run
+from ...runtime.run_folder import RunFolder
 from .. import completion
 from ..options import print_json, runs_dir_option
 

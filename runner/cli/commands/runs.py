@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
+from ....schemas.base.counted import counted
 from ....schemas.paths import SUFFIXES
 from ...reporting.run_summary import run_summary
-from ...runtime.run_folder import all_runs, find_run
+from ...runtime.find_run import all_runs, closed_folders, find_run
 from .. import completion
 from ..options import json_option, print_json, runs_dir_option
 
@@ -22,6 +23,9 @@ def command(recipe: str | None, root: Path, as_json: bool) -> None:
         found = find_run(recipe, root)
         runs = all_runs(root, found.path.parent.name) if Path(recipe).suffix in SUFFIXES else [found]
     rows = [run_summary(run) for run in runs]
+    if closed := closed_folders(root):
+        names = ", ".join([*map(str, closed[:3]), *(["..."] if len(closed) > 3 else [])])
+        click.echo(f"not listed: {counted(len(closed), 'folder')} that this user may not open: {names}", err=True)
     if as_json:
         print_json({"runs": rows})
         return

@@ -17,10 +17,9 @@ from recipekit.runner.runtime import run_folder
 from recipekit.runner.runtime.child_requests import MergeRequest
 from recipekit.runner.runtime.machine import Machine
 from recipekit.runner.runtime.run_files import LOCK, MERGE_REQUEST, METRICS, ORIGINS, STATUS, Lock, LockedBatch, LockedMachine, LockedModel
-from recipekit.runner.runtime.run_folder import RunFolder, all_runs, create, find_run
+from recipekit.runner.runtime.run_folder import RunFolder, create
 from recipekit.runner.runtime.working_time import working_seconds
 from recipekit.schemas.base.errors import UserError
-from recipekit.schemas.yaml_writing import to_yaml
 
 from ...support.run_files import lock_with
 
@@ -71,15 +70,6 @@ def test_partial_files_are_removed_when_the_run_is_locked(tmp_path):
     (tmp_path / f".eval.{ended.pid}.tmp").mkdir()
     with RunFolder(tmp_path).locked():
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kept, "lock"])
-
-
-@pytest.fixture
-def root(tmp_path):
-    """Three runs of two recipes."""
-    for name in ("quick/20250101-000000-aaaaaa", "quick/20250301-000000-bbbbbb", "other/20250201-000000-cccccc"):
-        RunFolder(tmp_path / name).write(STATUS, {"recipe": name.partition("/")[0], "state": "done"})
-    (tmp_path / "quick" / "20250401-000000-dddddd").mkdir()  # has not begun: it has no status
-    return tmp_path
 
 
 def test_a_second_process_is_refused_and_the_holder_is_named(tmp_path, holder):
@@ -230,54 +220,6 @@ def test_an_unwritable_path_is_reported(tmp_path):
         create("quick", "abcdef", tmp_path / "file")
 
 
-def test_all_runs_come_newest_first(root):
-    assert [run.path.name[-6:] for run in all_runs(root)] == ["bbbbbb", "cccccc", "aaaaaa"]
-    assert [run.path.name[-6:] for run in all_runs(root, "quick")] == ["bbbbbb", "aaaaaa"]
-    assert all_runs(root / "absent") == []
-
-
-@pytest.mark.parametrize("name", ["quick", "20250301-000000-bbbbbb", "quick/20250301-000000-bbbbbb"])
-def test_a_run_is_found_by_recipe_by_name_and_by_directory(root, name, monkeypatch):
-    monkeypatch.chdir(root)
-    assert find_run(name, root).path.resolve() == root / "quick" / "20250301-000000-bbbbbb"
-
-
-def test_a_recipes_name_is_a_smoke_run_only_if_it_has_no_other(root):
-    newest, older = all_runs(root, "quick")
-    newest.update(smoke=True)
-    assert find_run("quick", root).path == older.path and find_run("quick", root, with_smoke=True).path == newest.path
-    assert find_run(newest.path.name, root).path == newest.path
-    older.update(smoke=True)
-    assert find_run("quick", root).path == newest.path
-
-
-@pytest.mark.parametrize("name", ["quickk", "20250401-000000-dddddd", "", ".", "*", "/", "qu[i]ck", "**"])
-def test_a_run_that_is_not_there_is_reported(root, name, tmp_path):
-    with pytest.raises(UserError, match="no such run"):
-        find_run(name, root)
-
-
-@pytest.mark.parametrize("inside", ["", "model", "merged", "report.html", "model/"])
-def test_a_run_is_found_by_what_is_in_it(root, inside, monkeypatch):
-    run = root / "quick" / "20250301-000000-bbbbbb"
-    monkeypatch.chdir(root.parent)
-    for name in (run / inside, Path(root.name, "quick", run.name, inside), Path("quick", run.name, inside)):
-        assert find_run(str(name), Path(root.name)).path.resolve() == run
-
-
-def test_a_run_is_found_by_its_recipes_file(root, tmp_path, minimal):
-    path = tmp_path / "mine.yml"
-    path.write_text(to_yaml(minimal({"name": "quick"})))
-    assert find_run(str(path), root).path.name == "20250301-000000-bbbbbb"
-
-
-def test_a_misspelt_name_and_a_recipe_without_runs_have_a_hint(root):
-    with pytest.raises(UserError, match="did you mean 'quick'?"):
-        find_run("quik", root)
-    with pytest.raises(UserError, match="it has not been run: recipe run emogpt_qwen"):
-        find_run("emogpt_qwen", root)
-
-
 def test_only_messages_of_run_files_are_redacted(tmp_path, monkeypatch):
     """A password can be a word that is also in a path, or digits that are also in a hash."""
     monkeypatch.setenv("DB_PASSWORD", "models")
@@ -312,13 +254,3 @@ def test_a_lock_with_half_a_machine_is_damaged(tmp_path):
     (tmp_path / LOCK.name).write_text(json.dumps(lock_with(machine={"cores": 2})))
     with pytest.raises(UserError, match="is damaged: Object missing required field `device`"):
         RunFolder(tmp_path).find(LOCK)
-
-
-def test_a_run_without_its_state_is_named_with_the_file(tmp_path):
-    folder = tmp_path / "tiny" / "20260101-000000-abcdef"
-    folder.mkdir(parents=True)
-    (folder / "recipe.yml").write_text("recipe: 1\n")
-    (folder / "sealed.json").write_text("{}")
-    for name in (str(folder), "tiny/20260101-000000-abcdef"):
-        with pytest.raises(UserError, match="status.json: is missing: without it the folder is no run"):
-            find_run(name, tmp_path)
