@@ -24,10 +24,18 @@ class Architecture(NamedTuple):
 
 # Those whose layers keep a window from flash attention, which gets no mask.
 _NO_WINDOW_IN_FLASH = ("phimoe", "qwen2_moe")
+# Those for which transformers refuses sdpa: their attention has more than it takes (sinks, biases by distance), is sparse, or is none.
+_NO_SDPA = frozenset(
+    "big_bird bigbird_pegasus bloom canine codegen convbert cpmant deberta deberta-v2 deepseek_v4 falcon_mamba flaubert fnet "
+    "funnel git got_ocr2 gpt_neo gpt_neox_japanese gpt_oss gptj granite_swa granitemoe_swa ibert layoutlm layoutlmv2 layoutlmv3 "
+    "lilt longformer luke mamba mamba2 markuplm megatron-bert mimo_v2_flash mpnet mpt mra mvp nystromformer openai-gpt perceiver "
+    "prophetnet reformer rembert roformer rwkv squeezebert tapas trocr xglm xlm xlnet xlstm yoso".split()
+)
 
 
 def left_out(attention: str, model: Architecture | None) -> str:
-    """Return the key of config.json that an attention implementation would not compute; "" if none is known.
+    """Return the key of config.json that an attention implementation would not compute, "attention" if it computes none of it; "" if
+    nothing is known to be left out.
 
     transformers hands every implementation all that a model's attention has, and each ignores what it does not know (flex attention refuses
     dropout, in the first step). `eager` is the model's own. tests/runner/resources/test_left_out.py reads the installed transformers.
@@ -36,6 +44,8 @@ def left_out(attention: str, model: Architecture | None) -> str:
         return ""
     if attention == "sdpa" and model.caps_scores:
         return "attn_logit_softcapping"
+    if attention == "sdpa" and model.family in _NO_SDPA:
+        return "attention"
     if "flash" in attention and model.sliding and model.family in _NO_WINDOW_IN_FLASH:
         return "sliding_window"
     return "attention_dropout" if attention == "flex_attention" and model.dropout else ""

@@ -18,6 +18,8 @@ needs_transformers = pytest.mark.skipif(find_spec("transformers") is None, reaso
 # What a model gives attention beside what shapes the mask, which every implementation gets, and the ends of rows.
 IN_THE_MASK = {"sliding_window", "is_causal", "position_ids", "cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k"}
 NO_NUMBERS = {"output_attentions", "deterministic"}
+TYPES = {"deberta_v2": "deberta-v2", "megatron_bert": "megatron-bert", "openai": "openai-gpt"}  # which are not the name of their folder
+NO_TEXT = {"auto", "clvp", "sew_d", "wavlm"}
 # Sparse attention: sdpa gets the chosen tokens as a mask (get_mask_for_indices), as eager does.
 SPARSE = {"axk2", "deepseek_v32", "glm_moe_dsa", "minimax_m3_vl"}
 
@@ -36,6 +38,8 @@ SPARSE = {"axk2", "deepseek_v32", "glm_moe_dsa", "minimax_m3_vl"}
         ({"model_type": "gpt2"}, "flex_attention", "attention_dropout"),
         ({"model_type": "llama", "attention_dropout": 0.1}, "flex_attention", "attention_dropout"),
         ({"model_type": "llama"}, "flex_attention", ""),
+        ({"model_type": "gpt_oss"}, None, "attention"),
+        ({"model_type": "gpt_oss"}, "eager", ""),
     ],
 )  # fmt: skip
 def test_a_recipe_whose_attention_would_be_another_models_is_refused(tmp_path, config, attention, key):
@@ -81,6 +85,15 @@ def test_what_transformers_would_leave_out_is_known(attention, flag, lost):
     models = {name: names for name, (source, names) in given_to_attention().items() if f"{flag} = True" in source}
     ignored = {name: names - taken - ({"indices", "block_indices"} if name in SPARSE else set()) for name, names in models.items()}
     assert len(models) > 100 and {name: names for name, names in ignored.items() if names} == lost
+
+
+@needs_transformers
+def test_the_models_that_have_no_sdpa_are_known():
+    heads = ("ForCausalLM(", "ForSequenceClassification(")
+    trained = {name: source for name, (source, _) in given_to_attention().items() if any(head in source for head in heads)}
+    refused = {name for name in trained if left_out("sdpa", Architecture(TYPES.get(name, name), 64, False))}
+    assert {name for name, source in trained.items() if "_supports_sdpa = True" not in source} - NO_TEXT == refused
+    assert len(trained) > 150 and "gpt_oss" in refused
 
 
 @needs_transformers
