@@ -76,7 +76,7 @@ def read_text(path: Path, name: str | None = None, missing: Callable[[Path], str
         raise UserError(Problem(location, "no such file", missing(path), "no-such-recipe")) from None
     except OSError as error:
         own = path / "recipe.yml"
-        hint = f"the recipe of this run is {own}" if own.is_file() else ""
+        hint = f"the recipe of this run is {own}" if isinstance(error, IsADirectoryError) and own.is_file() else ""
         raise UserError(Problem(location, f"cannot be read: {error.strerror}", hint, "unreadable")) from None
     if len(raw) > MAX_BYTES:
         hint = f"the limit is {MAX_BYTES:,} bytes; put data in files and name them in data.sources"

@@ -264,7 +264,7 @@ from recipekit.schemas.base.errors import UserError
 from starlette.testclient import TestClient
 
 class Refusing:
-    speakers, settings, continues = (SimpleNamespace(name="tuned"),), SimpleNamespace(system="", system_note=""), False
+    models, settings, continues = (SimpleNamespace(name="tuned"),), SimpleNamespace(system="", system_note=""), False
 
     def with_messages(self, messages):
         return self
