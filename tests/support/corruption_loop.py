@@ -21,6 +21,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
+from recipekit.runner.runtime.checkpoints import NEVER_BETTER
+
 from benchmarks.smoke import CPU, import_once
 
 from .corruption import DAMAGES, Damage, calls, commands, copied, files_of
@@ -28,7 +30,7 @@ from .corruption_verdict import Ended, results_of, verdict
 from .disk_faults import Fault
 from .fault_commands import SCORED_AGAIN, finished_run, fresh, settings
 from .faulty_command import forked
-from .unfinished_runs import KILLS, STOPPED, run_in, unfinished_run
+from .unfinished_runs import KILLS, STOPPED, environment, run_in, unfinished_run
 
 PREPARED = ("recipekit.converters.building.pipeline", "recipekit.runner.reporting.comparison", "recipekit.runner.inspection.inspect")
 
@@ -234,7 +236,8 @@ def main() -> None:
             label = given.parent.name if given else unfinished
             for name, arguments in calls(bench.run, bench.other, bench.out).items():
                 if not asked.commands or name in asked.commands:
-                    count, found = called(bench, name, arguments, asked.first, asked.every)
+                    with environment({NEVER_BETTER: "1"} if unfinished == STOPPED else {}):  # steps that are taken again stop it again
+                        count, found = called(bench, name, arguments, asked.first, asked.every)
                     print(f"{label} {name}: {count} calls, {len(found)} wrong", file=sys.stderr, flush=True)
                     total, wrong = total + count, wrong + [f"{label} {line}".strip() for line in found]
     print(json.dumps({"calls": total, "wrong": wrong}, indent=1))
