@@ -10,7 +10,7 @@ from ...schemas.extends import is_recipe_name, shipped_recipes
 from ...schemas.paths import SUFFIXES
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Model
-from ..runtime.find_run import all_runs, full_first, named_run, near_names
+from ..runtime.find_run import all_runs, full_first, named_run, near_names, require_open
 from ..runtime.run_files import LOCK, MANIFEST
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import require_sealed
@@ -151,6 +151,7 @@ def _newest(recipe: str, runs: Path) -> RunFolder:
     """Return a recipe's newest run with a model. Raises UserError if it has none."""
     if run := _trained(recipe, runs):
         return run
+    require_open(recipe, runs)
     raise UserError(Problem(recipe, "has no run with a trained model", f"recipe run {recipe}", "no-model"))
 
 
@@ -164,6 +165,7 @@ def _refuse_misspelt(name: str, runs: Path) -> None:
         return
     if is_recipe_name(name):
         _newest(name, runs)
+    require_open(name, runs)
     shipped = {path.stem for path in shipped_recipes()}
     hint = near_names(name, runs) or did_you_mean(name, sorted(shipped), cutoff=0.75)
     what = "no such run, recipe or model folder"

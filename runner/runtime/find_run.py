@@ -25,8 +25,18 @@ def all_runs(root: Path, recipe_name: str | None = None) -> list[RunFolder]:
 
 def closed_folders(root: Path) -> list[Path]:
     """Return the folders of recipes and runs under `root` that this user may not open: others' own, where several people share it."""
-    folders = (folder for folder in (root, *root.glob("*"), *root.glob("*/*")) if folder.is_dir())
+    folders = (folder for folder in (root, *root.glob("*"), *root.glob("*/*")) if os.path.isdir(folder))  # Path.is_dir may raise
     return sorted(folder for folder in folders if not os.access(folder, os.R_OK | os.X_OK, effective_ids=True))
+
+
+def require_open(name: str, root: Path) -> None:
+    """Raise UserError if the name means a recipe or a run whose folder this user may not open."""
+    if closed := [folder for folder in closed_folders(root) if name in (folder.name, folder.parent.name)]:
+        raise _closed(closed[0])
+
+
+def _closed(folder: Path) -> UserError:
+    return UserError(Problem(folder, "may not be opened by this user", "ask its owner for the right to read it", "no-permission"))
 
 
 def full_first(runs: Iterable[RunFolder]) -> list[RunFolder]:
@@ -56,10 +66,13 @@ def named_run(name: str, root: Path, with_smoke: bool = False) -> RunFolder | No
 
 def find_run(name: str, root: Path, with_smoke: bool = False) -> RunFolder:
     """Return the run that a name refers to, as `named_run`. Raises UserError if there is none, suggesting the nearest name."""
-    if found := named_run(name, root, with_smoke):
+    try:
+        found = named_run(name, root, with_smoke)
+    except PermissionError as error:
+        raise _closed(Path(error.filename).parent) from None
+    if found:
         return found
-    if closed := [folder for folder in closed_folders(root) if name in (folder.name, folder.parent.name, str(folder))]:
-        raise UserError(Problem(closed[0], "may not be opened by this user", "ask its owner for the right to read it", "no-permission"))
+    require_open(name, root)
     for folder in (Path(name).expanduser(), root / name):
         if (folder / RECIPE).is_file() and (folder / SEAL).is_file():
             raise UserError(Problem(folder / STATUS.name, "is missing: without it the folder is no run", "restore the file", "damaged"))

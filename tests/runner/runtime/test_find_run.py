@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from recipekit.runner.cli.commands.runs import command
+from recipekit.runner.models.reference import resolve_target
 from recipekit.runner.runtime.find_run import all_runs, find_run
 from recipekit.runner.runtime.run_files import STATUS
 from recipekit.runner.runtime.run_folder import RunFolder
@@ -109,10 +110,26 @@ def shared_runs() -> Iterator[Path]:
         run.chmod(0o700)
 
 
-@pytest.mark.parametrize("name", ["quick", "20250301-000000-bbbbbb"])
+@pytest.mark.parametrize("name", ["quick", "20250301-000000-bbbbbb", "quick/20250301-000000-bbbbbb"])
 def test_a_run_that_this_user_may_not_open_is_named(shared_runs, name):
     with another_user(), pytest.raises(UserError, match="quick/20250301-000000-bbbbbb: may not be opened by this user"):
         find_run(name, shared_runs)
+
+
+@pytest.mark.parametrize("name", ["quick", "20250301-000000-bbbbbb"])
+def test_a_model_that_this_user_may_not_open_is_named(shared_runs, name):
+    with another_user(), pytest.raises(UserError, match="quick/20250301-000000-bbbbbb: may not be opened by this user"):
+        resolve_target(name, shared_runs)
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o744])
+def test_a_recipes_folder_that_this_user_may_not_open_is_named(shared_runs, mode):
+    (shared_runs / "quick").chmod(mode)
+    with another_user(), pytest.raises(UserError, match="quick: may not be opened by this user"):
+        find_run("quick", shared_runs)
+    with another_user():
+        done = CliRunner().invoke(command, ["--runs-dir", str(shared_runs)])
+    assert f"not listed: 1 folder that this user may not open: {shared_runs}/quick\n" in done.output
 
 
 def test_the_list_of_runs_says_what_it_leaves_out(shared_runs):
