@@ -102,16 +102,21 @@ MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(EARLIER, (_filled, "earlier turns")),
     "documents": (_filled, "documents that the question refers to"),
     **dict.fromkeys(("choices", "options", "endings"), (_are_choices, _CHOICES)),
-    **dict.fromkeys(("choice1", "choice2", "option1", "option2", "sol1", "sol2", "opa", "opb"), (_filled, _CHOICES)),
+    **dict.fromkeys(
+        ("choice1", "choice2", "option1", "option2", "sol1", "sol2", "opa", "opb", "ending0", "ending1", "holding_0", "holding_1"),
+        (_filled, _CHOICES),
+    ),
 }
 
 
 for _spelt in (str.capitalize, str.upper, camel_case):
     MEANINGS |= {_spelt(key): meaning for key, meaning in MEANINGS.items() if _spelt(key) not in MEANINGS}
 _PLACES = {key: place for place, key in enumerate(MEANINGS)}  # the first of a row's keys is named
-# Also with the name of a model before it, as in `deepseek_reasoning`.
+# Also with the name of a model before it, as in `deepseek_reasoning`; what a judge thought of the reply is another thing.
 _THOUGHT = re.compile(
-    r"(?:.*[_ ])?(?:reasoning(?:_trace)?|rationale|thinking|chain_of_thought|cot|thoughts?|thinking_trajector(?:y|ies))", re.IGNORECASE
+    r"(?!.*(?:judge|score|scoring|rating|grade|grading|label|eval|critic|critique|review|reward|annotat|prefer))"
+    r"(?:.*[_ ])?(?:reasoning(?:_trace)?|rationale|thinking|chain_of_thought|cot|thoughts?|thinking_trajector(?:y|ies))",
+    re.IGNORECASE,
 )
 OF_REPLIES = (RATED, CUT, FLAGGED)
 # They say which rows to train.

@@ -55,7 +55,7 @@ _OTHER_CONVERTER = (
     "or choose another converter: recipe show --converter NAME lists what each reads"
 )
 _OTHER_FORM = ("missing_key", "no_messages", "unknown_form", "no_type", "not_a_run", "no_instruction", "no_text", "no_label")
-_READ_IT = "choose a converter that reads it, name it in a template of the converter table (user_template, assistant_template)"
+_READ_IT = "choose a converter that reads it, name it in a template of the converter table (text_, user_ or assistant_template)"
 _NO_ROW_HINTS = {
     **dict.fromkeys(_OTHER_FORM[:-2], _OTHER_CONVERTER),
     "ragged_row": "the header, or columns (--column), must name every column of the rows",
@@ -77,7 +77,8 @@ def several_hint(drops: Iterable[Drop]) -> str:
     """Return how to write a row for each of several values, as several people's answers to a question; "" if no row has several."""
     found = (_SEVERAL.match(drop.detail) for drop in drops if drop.reason == SeveralValues.reason)
     path = next((row_for_each(one[1]) for one in found if one), "")
-    return f"write a row for each answer that is to be trained, e.g. for all: jq -c '{path}' FILE > rows.jsonl" if path else ""
+    how = f"jq -c '{path}' FILE > rows.jsonl"
+    return f"if they are answers, write a row for each that is to be trained, e.g. for all: {how}" if path else ""
 
 
 def _role_hint(ledger: Ledger) -> str:

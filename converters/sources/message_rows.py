@@ -54,7 +54,8 @@ def joined_conversations(
     conversations = []
     for parts in found:
         values = [part.value for part in parts]
-        turns = [{key: value.get(key) for key in (*turn_keys, "train", "weight") if key in value or key in turn_keys} for value in values]
+        read = (*turn_keys, "train", "weight", "loss")
+        turns = [{key: value.get(key) for key in read if key in value or key in turn_keys} for value in values]
         meta = {key: _one_or_all([value[key] for value in values if key in value]) for key in kept if any(key in value for value in values)}
         systems = [system for value in values if (system := value.get(system_key))]
         row = joined(parts, meta | ({system_key: systems[0]} if systems else {}) | {messages_key: turns})

@@ -185,8 +185,8 @@ class Columns:
             name: sum("?" in str(value) or "？" in str(value) for value in self.values(name)) / len(self.values(name)) for name in pair
         }
         pair.sort(key=lambda name: -shares[name])
-        if len(pair) == 2 and (folded(pair[1]) in (*CONTEXT, *USER) or folded(pair[0]) in ASSISTANT):
-            return None  # what a question is about, or what was asked, is no answer
+        if len(pair) == 2 and (folded(pair[1]) in (*CONTEXT, *USER, "title", "subject") or folded(pair[0]) in ASSISTANT):
+            return None  # what a question is about or called, or what was asked, is no answer
         return (pair[0], pair[1]) if len(pair) == 2 and shares[pair[0]] >= QUESTIONS and shares[pair[1]] <= FEWER_QUESTIONS else None
 
     def replied_to(self, answers: list[str]) -> str | None:

@@ -1,14 +1,16 @@
 """Refuse rows that are data of another kind: preferences, trees of messages, a whole account."""
 
+import json
 import re
 from typing import Any
 
 from ...schemas.base.errors import Problem, UserError
+from .candidates import ROLES
 from .columns import NUMBERED, folded
+from .jq import command, step
 
 _BETTER = ("winner", "winners", "preference", "preferred", "better", "best", "verdict", "vote")
 _PREFERRED, _REJECTED = ("chosen", "preferred", "accepted"), ("rejected", "dispreferred", "unpreferred", "non")
-_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
 def refuse_other_data(rows: list[dict[str, Any]], path: str) -> None:
@@ -24,8 +26,9 @@ def refuse_other_data(rows: list[dict[str, Any]], path: str) -> None:
         hint = "export a single chat (Export chat history), or take one from the file, here the first: jq '.chats.list[0]' FILE > chat.json"
         raise UserError(Problem(path, "holds all chats of a Telegram account", hint, "unknown-data"))
     elif key := next((key for row in rows if (key := _branches(row))), ""):
-        command = f"jq -c '.. | objects | select(has(\"{key}\")) | del(.{key})' FILE > rows.jsonl"
-        hint = f"write each object of the tree as a row, without those below it: {command}"
+        path, has = f".{step(key)}", f"has({json.dumps(key)})"
+        filter_ = f".. | objects | select({has}) | ., ({path}[]? | objects | select({has} | not)) | del({path})"
+        hint = f"write each object of the tree as a row, without those below it: {command(filter_, 'FILE', 'rows.jsonl')}"
         raise UserError(Problem(path, f"holds trees: {key!r} of an object has objects with {key!r} of their own", hint, "unknown-data"))
     else:
         return
@@ -45,9 +48,11 @@ def _has_word(row: dict[str, Any], *names: str) -> bool:
 
 
 def _branches(row: dict[str, Any]) -> str:
-    """Return the key under which objects of a tree, such as the messages of OASST, have others of their kind; "" if the row is no tree."""
+    """Return the key under which messages of a tree, as in OASST, have those that answer them; "" if the row is no tree, or one without
+    speakers, such as a parsed sentence."""
     for value in (row, *(value for value in row.values() if isinstance(value, dict))):
         for key, items in value.items():
-            if isinstance(items, list) and any(isinstance(item, dict) and isinstance(item.get(key), list) for item in items):
-                return key if _NAME.fullmatch(key) else ""
+            answers = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+            if any(isinstance(answer.get(key), list) and not {*answer}.isdisjoint(ROLES) for answer in answers):
+                return key
     return ""

@@ -6,6 +6,7 @@ most of them is taken. File names decide nothing, except the suffixes of BabyLM'
 
 import os
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -43,7 +44,7 @@ OUT_OF_ORDER = ("not_in_order", "branches", "newest_first", "no_time")  # messag
 
 
 _NOT_READ = (
-    "choose a converter that reads it, or name it in a template of the converter table (user_template, assistant_template); to train "
+    "choose a converter that reads it, or name it in a template of the converter table (text_, user_ or assistant_template); to train "
     "without the key, list it in ignore_keys in a recipe's source (--ignore-key)"
 )
 _MARKS = re.compile(rb"\s*<\|\w+\|>")  # their | is no delimiter of a table
@@ -239,8 +240,9 @@ def _for_json(hint: str, file: SourceFile) -> str:
     """Return the hint, with what comes before its jq, which reads JSON, if the file is a Parquet file."""
     if "jq -c" not in hint or sniff(head_of(file)) != "parquet":
         return hint
-    command = f"""python -c "import datasets; datasets.Dataset.from_parquet('{file.path.name}').to_json('FILE')\""""
-    return f"write the rows as JSON, {command}; then {hint.replace(file.path.name, 'FILE')}"
+    name = shlex.quote(file.path.name)
+    code = "import datasets, sys; datasets.Dataset.from_parquet(sys.argv[1]).to_json('FILE')"
+    return f'write the rows as JSON, python -c "{code}" {name}; then {hint.replace(f" {name} >", " FILE >")}'
 
 
 def _unknown(path: str, columns: Columns, found: list[Candidate], record_type: RecordType | None, why: str, better: str) -> UserError:

@@ -32,11 +32,13 @@ def tables_of(columns: Columns) -> Iterator[Candidate]:
     codes = [name for name in columns.names if columns.are_codes(name)]
     exact = columns.named(ASSISTANT, but=codes)
     made_of = () if (source := columns.named(("source",))) in columns.texts else (source,)  # where rows come from
+    is_pair = columns.named(("target", "targets")) and not columns.named(TEXT)  # a word and its translation
     user = (
         columns.named(USER, but=made_of)
         or next(iter(asked), None)
         or columns.named(CONTEXT)
         or columns.replied_to([exact] if exact else answered)
+        or (source if is_pair else None)
     )
     answers = [exact, *_also(columns, exact)] if exact and exact != user else answered or columns.numbered(ANSWER_ENDINGS)
     assistant = next(iter(answers), None)
@@ -70,7 +72,7 @@ def tables_of(columns: Columns) -> Iterator[Candidate]:
     plain = [_text(columns, text, doubt, None if is_label else label)] if text else []
     yield from (*plain, *found) if named_text else (*found, *plain)
     if len(pair) == 2:
-        yield from (_questions(columns, pair[0], pair[1], doubt), _questions(columns, pair[1], pair[0], doubt))
+        yield from (_questions(columns, pair[0], pair[1], doubt=True), _questions(columns, pair[1], pair[0], doubt=True))
 
 
 def _are_no_texts(values: list[Any]) -> bool:
@@ -87,7 +89,8 @@ def _questions(columns: Columns, user: str, assistant: str, doubt: bool) -> Cand
     system = columns.named(SYSTEM)
     named = changed(user_key=(user, "user"), assistant_key=(assistant, "assistant"), system_key=(system, None))
     why = f"columns {user} and {assistant} are a question and its answer"
-    context = columns.named(CONTEXT, but=(user, assistant)) or next((name for name in columns.ending(CONTEXT[:2]) if name != user), None)
+    other = [name for name in columns.ending(CONTEXT[:2]) if name != user]
+    context = columns.named(CONTEXT, but=(user, assistant)) or (other[0] if len(other) == 1 else None)  # several: one may be a wrong one
     if context and not _are_no_texts(columns.values(context)):
         parts = (user, context) if folded(user) in ("instruction", "prompt", "request") else (context, user)
         named = {**named, "user_template": "\n\n".join(f"{{{part}}}" for part in parts)}

@@ -3,7 +3,6 @@ key of its own, or which the assistant begins."""
 
 import json
 import re
-import shlex
 from collections import Counter
 from itertools import chain
 from pathlib import Path
@@ -13,6 +12,7 @@ from ...converters.sources.key_paths import row_for_each
 from ...converters.sources.messages import role_names
 from .candidate import Candidate
 from .columns import ASSISTANT, CONTEXT, SPEAKERS, TEXT, USER, Columns
+from .jq import command, step
 from .nested import all_levels
 from .speakers import SYNONYMS
 
@@ -29,25 +29,24 @@ def hint_for_turns(rows: list[dict[str, Any]], path: Path) -> str:
     if (asked := _list_of(rows, _ASKED)) and (answered := _list_of(rows, _ANSWERED)):
         pairs = f'[[.{asked}], [.{answered}]] | transpose | map({{role: "user", content: .[0]}}, {{role: "assistant", content: .[1]}})'
         about = columns.named(CONTEXT)
-        about = about if about in columns.texts and about.isidentifier() else None
-        first = f' | .messages[0].content |= $row.{about} + "\\n\\n" + .' if about else ""
-        command = f"jq -c '(arrays[], objects) | . as $row | {{messages: ({pairs})}}{first}' {shlex.quote(path.name)} > chats.jsonl"
-        return f"write the questions and answers as the turns of a chat: {command}"
+        first = f' | .messages[0].content |= $row.{step(about)} + "\\n\\n" + .' if about and about in columns.texts else ""
+        filter_ = f"(arrays[], objects) | . as $row | {{messages: ({pairs})}}{first}"
+        return f"write the questions and answers as the turns of a chat: {_to_chats(filter_, path)}"
     answer = columns.named(ASSISTANT)
     for key in filter(_NAMED.search, columns.names):
-        if key.isidentifier() and (sides := _sides([row.get(key) for row in rows])):
-            said = ", ".join(f'{{role: "{role}", content: .{side}}}' for role, side in zip(("user", "assistant"), sides, strict=True))
-            command = f"jq -c '{_items(path)}{{messages: [.{key}[] | {said}]}}' {shlex.quote(path.name)} > chats.jsonl"
-            return f"write the pairs of {' and '.join(sides)} under {key!r} as messages: {command}"
+        if sides := _sides([row.get(key) for row in rows]):
+            said = ", ".join(f'{{role: "{role}", content: .{step(side)}}}' for role, side in zip(("user", "assistant"), sides, strict=True))
+            filter_ = f"{_items(path)}{{messages: [.{step(key)}[] | {said}]}}"
+            return f"write the pairs of {' and '.join(sides)} under {key!r} as messages: {_to_chats(filter_, path)}"
         forms = [_form(row.get(key)) for row in rows]
-        if not key.isidentifier() or sum(form is not None for form in forms) <= len(rows) / 2:
+        if sum(form is not None for form in forms) <= len(rows) / 2:
             continue
-        turns = f".{key}[]{next(form for form in forms if form is not None)}"
+        turns = f".{step(key)}[]{next(form for form in forms if form is not None)}"
         if answer:
-            turns = ", ".join([turns, *(f".{name}" for name in (columns.named(USER, but=(answer, key)), answer) if name)])
+            turns = ", ".join([turns, *(f".{step(name)}" for name in (columns.named(USER, but=(answer, key)), answer) if name)])
         messages = f'[[{turns}] | to_entries[] | {{role: ["user", "assistant"][.key % 2], content: .value}}]'
-        command = f"jq -c '{_items(path)}{{messages: {messages}}}' {shlex.quote(path.name)} > chats.jsonl"
-        return f"if {key!r} has the turns of a user and an assistant, in this order and nobody else's, write them as messages: {command}"
+        how = _to_chats(f"{_items(path)}{{messages: {messages}}}", path)
+        return f"if {key!r} has the turns of a user and an assistant, in this order and nobody else's, write them as messages: {how}"
     return ""
 
 
@@ -73,10 +72,10 @@ def hint_for_reply(rows: list[dict[str, Any]], options: dict[str, Any], path: Pa
     if not answer or not all(isinstance(value, str) for value in columns.values(answer)):
         return ""
     key, role, content = names = [options.get(f"{name}_key", name) for name in ("messages", "role", "content")]
-    if not all(name.replace(".", "_").isidentifier() for name in (*names, answer)):
+    if not all(re.fullmatch(r"[\w.]+", name, re.ASCII) for name in (*names, answer)):
         return ""
     filter_ = f'{_items(path)}.{key} += [{{{role}: "assistant", {content}: .{answer}}}] | del(.{answer})'
-    return f"if {answer!r} is the reply to them, add it: jq -c '{filter_}' {shlex.quote(path.name)} > chats.jsonl"
+    return f"if {answer!r} is the reply to them, add it: {_to_chats(filter_, path)}"
 
 
 def hint_for_greeting(candidate: Candidate, rows: list[dict[str, Any]], path: Path) -> str:
@@ -88,16 +87,17 @@ def hint_for_greeting(candidate: Candidate, rows: list[dict[str, Any]], path: Pa
     chats = [[turn.get(role) for turn in chat if isinstance(turn, dict)] for row in rows if isinstance(chat := row.get(key), list)]
     first = Counter(next((name for name in chat if isinstance(name, str | int) and meanings(str(name)) != "system"), "") for chat in chats)
     greets = [name for name in first if name != "" and meanings(str(name)) == "assistant"]
-    if len(greets) != 1 or not key.isidentifier() or not role.isidentifier():
+    if len(greets) != 1:
         return ""
+    said_by = f".{step(role)}"
     system = " or ".join(
-        f".{role} == {json.dumps(name)}" for name in dict.fromkeys(chain(*chats)) if name and meanings(str(name)) == "system"
+        f"{said_by} == {json.dumps(name)}" for name in dict.fromkeys(chain(*chats)) if name and meanings(str(name)) == "system"
     )
-    filter_ = f"if .[0].{role} == {json.dumps(greets[0])} then .[1:] else . end"
+    filter_ = f"if .[0]{said_by} == {json.dumps(greets[0])} then .[1:] else . end"
     if system:
         filter_ = f"map(select({system})) + (map(select({system} | not)) | {filter_})"
-    command = f"jq -c '{_items(path)}.{key} |= ({filter_})' {shlex.quote(path.name)} > chats.jsonl"
-    return f"a chat begins with the user: to leave out the assistant's greeting, {command}; or give the question that it answers"
+    how = _to_chats(f"{_items(path)}.{step(key)} |= ({filter_})", path)
+    return f"a chat begins with the user: to leave out the assistant's greeting, {how}; or give the question that it answers"
 
 
 def _sides(values: list[Any]) -> tuple[str, str] | None:
@@ -106,8 +106,7 @@ def _sides(values: list[Any]) -> tuple[str, str] | None:
     columns = Columns([pair for pair in pairs if isinstance(pair, dict)])
     sides = columns.named(USER) or "", columns.named(ASSISTANT) or ""
     whole = sum(all(isinstance(pair.get(side), str) for side in sides) for pair in columns.rows)
-    is_named = all(side.isascii() and side.isidentifier() for side in sides)
-    return sides if is_named and whole > len(pairs) / 2 else None
+    return sides if all(sides) and whole > len(pairs) / 2 else None
 
 
 def _form(value: Any) -> str | None:
@@ -122,6 +121,10 @@ def _form(value: Any) -> str | None:
         value, form = [item.get(key) for item in value], f".{key}"
     texts = [item for item in value if isinstance(item, str)]
     return form if len(texts) == len(value) and sum(len(text.split()) for text in texts) >= _WORDS * len(texts) else None
+
+
+def _to_chats(filter_: str, path: Path) -> str:
+    return command(filter_, path.name, "chats.jsonl")
 
 
 def _items(path: Path) -> str:

@@ -96,6 +96,11 @@ def test_the_best_branch_of_a_tree_is_followed_and_the_others_are_counted(links,
     assert all(drop.filtered for drop in drops)
 
 
+def test_the_loss_of_a_message_that_is_a_row_says_whether_it_is_trained():
+    found = converted(*({"id": 1, **message, "loss": message["role"] == "user"} for message in HI[:2]), conversation_key="id")
+    assert [message.get("train") for message in found[0]] == [None, False]
+
+
 def test_a_tree_of_two_beginnings_is_no_conversation():
     found = converted(*tree("q0", "a1 q0", "q2", "a3 q2", "a4 q2"), conversation_key="tree", best_branch=True)
     assert [reason for reason, _ in found] == ["branches"]

@@ -60,6 +60,20 @@ def test_the_messages_of_a_tree_are_no_question_and_answer(tmp_path):
     assert (chat(found), len(found.records), found.groups) == ([ASKED[0], ANSWERED[0]], 12, [])
 
 
+def test_no_message_of_a_tree_is_left_out_by_its_command(tmp_path):
+    """Comments, of which the last have no replies."""
+    last = {"author": "ann", "text": "Thanks."}
+    row = lambda n, asked, answered: {"author": "tom", "text": asked, "replies": [{"author": "eve", "text": answered, "replies": [last]}]}  # noqa: E731
+    mended(tmp_path, refused(tmp_path, row).hint)
+    texts = [json.loads(line)["text"] for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert texts[:3] == [ASKED[0], ANSWERED[0], "Thanks."] and len(texts) == 36
+
+
+@pytest.mark.parametrize("more", [{"parsed": {"children": [{"children": [{"tag": "NN"}]}]}}, {"body": {"content": [{"content": []}]}}])
+def test_a_parsed_sentence_and_a_formatted_text_are_no_trees_of_messages(tmp_path, more):
+    assert chat(found_in(tmp_path, lambda n, asked, answered: {"question": asked, "answer": answered, **more})) == [ASKED[0], ANSWERED[0]]
+
+
 def test_of_two_columns_of_answers_in_lists_each_is_an_alternative(tmp_path):
     """HC3: the answers of a chatbot were text."""
     found = found_in(
@@ -88,6 +102,19 @@ def test_where_a_row_is_from_is_no_question(tmp_path):
     """ProsocialDialog."""
     row = lambda n, asked, answered: {"context": asked, "response": answered, "source": "socialchemistry", "dialogue_id": n}  # noqa: E731
     assert chat(found_in(tmp_path, row)) == [ASKED[0], ANSWERED[0]]
+
+
+def test_a_word_and_its_translation_are_a_pair(tmp_path):
+    assert chat(found_in(tmp_path, lambda n, asked, answered: {"source": f"day {n}", "target": f"Tag {n}"})) == ["day 0", "Tag 0"]
+
+
+def test_the_title_of_a_post_is_no_answer_to_it(tmp_path):
+    """OpenAI's TL;DR comparisons."""
+    info = lambda n, asked, answered: {"post": f"{asked} {asked}", "title": f"How my friend came to be late {n} times"}  # noqa: E731
+    assert found_in(tmp_path, info).choice.record_type == "text"
+    summaries = [{"text": "He was late."}, {"text": "He came late again."}]
+    row = lambda n, *texts: {"info": info(n, *texts), "summaries": summaries, "choice": n % 2}  # noqa: E731
+    assert "no converter reads these rows" in refused(tmp_path, row).what
 
 
 def test_the_first_of_numbered_turns_is_not_read_without_the_others(tmp_path):
@@ -126,6 +153,11 @@ def test_reasoning_beside_an_answer_that_names_its_model_is_not_left_out(tmp_pat
     assert "'thinking_trajectories' (reasoning before the reply) is not read" in refused(tmp_path, row).what
 
 
+def test_what_a_judge_thought_of_a_reply_is_not_trained_before_it(tmp_path):
+    row = lambda n, asked, answered: {"prompt": asked, "response": answered, "score_rationale": f"It is right that day {n} was named."}  # noqa: E731
+    assert chat(found_in(tmp_path, row)) == [ASKED[0], ANSWERED[0]]
+
+
 @pytest.mark.parametrize(
     ("choices", "listed"),
     [
@@ -151,6 +183,31 @@ def test_the_choices_of_a_question_are_written_below_it(tmp_path, choices, liste
     assert said == {"1": "B", "nine": "nine", "2": "2", "B": "B"}[str([*choices.values()][1])]
 
 
+@pytest.mark.parametrize(
+    ("choices", "answer", "names", "letter"),
+    [
+        ([f"choice {n}" for n in range(12)], 11, ("question", "answer"), "L"),
+        (["ten", "nine", "six"], 3, ("question", "answer"), "C"),  # counted from 1
+        (["goes", "stays"], "1", ("ctx", "label"), "B"),  # HellaSwag
+        (["12", "13"], "13", ("question", "answer"), "13"),
+        (["ten", "nine"], 1, ("问题", "答案"), "B"),
+    ],
+)
+def test_an_answer_that_is_the_number_of_a_choice_becomes_its_letter(tmp_path, choices, answer, names, letter):
+    asking, answering = names
+    other = {11: 0, 3: 1, "1": "0", "13": "12", 1: 0}[answer]
+    row = lambda n, asked, answered: {asking: asked, "endings": choices, answering: other if n % 2 else answer}  # noqa: E731
+    found = mended(tmp_path, refused(tmp_path, row).hint)
+    first = found.records[0].fields
+    assert (first["messages"][1]["content"] if "messages" in first else first["label"]) == letter
+
+
+def test_choices_in_columns_of_their_own_are_not_left_out(tmp_path):
+    """CaseHOLD and SWAG."""
+    row = lambda n, asked, answered: {"citing_prompt": asked, **{f"holding_{one}": answered for one in range(5)}, "label": n % 5}  # noqa: E731
+    assert "'holding_0' (the choices of the question) is not read" in refused(tmp_path, row).what
+
+
 def test_a_command_for_json_comes_after_the_one_that_writes_a_parquet_file_so(tmp_path):
     datasets = pytest.importorskip("datasets")
     rows = [{"question": asked, "choices": ["ten", "nine"], "answer": n % 2} for n, asked in enumerate(ASKED)]
@@ -158,7 +215,7 @@ def test_a_command_for_json_comes_after_the_one_that_writes_a_parquet_file_so(tm
     with pytest.raises(UserError) as error:
         recognise([str(tmp_path / "data.parquet")])
     hint = error.value.problems[0].hint
-    assert "from_parquet('data.parquet').to_json('FILE')" in hint and hint.index("from_parquet") < hint.index("jq -c")
+    assert """from_parquet(sys.argv[1]).to_json('FILE')" data.parquet; then""" in hint and hint.index("from_parquet") < hint.index("jq -c")
 
 
 def test_turns_in_an_object_of_lists_are_messages(tmp_path):
@@ -177,6 +234,12 @@ def test_messages_that_say_whether_a_person_wrote_them_have_roles(tmp_path):
     )
     assert "True is the user, False is the assistant" in problem.what
     assert chat(mended(tmp_path, problem.hint)) == [ASKED[0], ANSWERED[0]]
+
+
+def test_a_command_holds_whatever_a_column_is_called(tmp_path):
+    turns = lambda n, asked, answered: {"the chat's turns": [[asked, answered], [asked, "Bye for now."]]}  # noqa: E731
+    found = mended(tmp_path, refused(tmp_path, turns).hint)
+    assert chat(found)[:2] == [ASKED[0], ANSWERED[0]]
 
 
 def test_who_helps_is_the_assistant_whoever_speaks_first(tmp_path):
@@ -199,6 +262,8 @@ def test_a_context_may_have_a_longer_name(tmp_path):
         }
 
     assert chat(found_in(tmp_path, row))[0] == f"CREATE TABLE t0 (a INT);\n\n{ASKED[0]}"
+    row = lambda n, asked, answered: {"query": asked, "negative_passage": "No.", "positive_passage": "Yes.", "answer": answered}  # noqa: E731
+    assert chat(found_in(tmp_path, row))[0] == ASKED[0]  # one of several may be a wrong one
 
 
 def test_texts_within_rows_are_named_by_their_paths(tmp_path):
