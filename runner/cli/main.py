@@ -198,7 +198,9 @@ def _key_hint(error: click.NoSuchOption) -> str:
     from ...schemas.json_schema import key_paths
 
     name = error.option_name.lstrip("-").replace("-", "_")
-    key = next((key for key in key_paths() if name in (key, key.rpartition(".")[2])), ALIASES.get(name))
+    known = key_paths()
+    keys = [f"training.{name}", name, ALIASES.get(name, ""), *(key for key in known if key.endswith(f".{name}"))]  # most likely first
+    key = next((key for key in keys if key in known and not any(other.startswith(f"{key}.") for other in known)), "")
     return f"a key of the recipe is set with --set {key}=VALUE" if key else ""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...schemas.base.errors import Problem, UserError
-from ..runtime.seals import ADDED, added_files
+from ..runtime.seals import ADDED, added_files, change_hint
 from .adapter_check import adapter_faults
 from .config_file import MAX_BYTES, MAX_SETTINGS_BYTES, faults, model_config, read_object
 from .template_check import template_fault
@@ -52,7 +52,7 @@ def check_model_folder(folder: Path) -> None:
         *_weight_problems(folder, configs),
         *_tokenizer_problems(folder),
         *_template_problems(folder, configs.get("tokenizer_config.json", {})),
-        *(_problem(folder / name, ADDED, "remove it, or accept it: recipe verify RUN --accept") for name in added_files(folder)),
+        *(_problem(folder / name, ADDED, change_hint(folder, is_added=True)) for name in added_files(folder)),
     ]
     if problems:
         raise UserError(*problems)

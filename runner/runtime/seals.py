@@ -19,7 +19,8 @@ from ...schemas.base.hashing import SEAL, file_sha256
 UNSEALED = (SEAL, "README.md")  # every evaluation rewrites the model card
 UNFINISHED = re.compile(r"\..+\.[0-9]+\.tmp")  # the names of what a killed write_atomically leaves; the next one removes it
 SUMS = ".sums"  # hashes of lines, until the file is sealed as a whole
-_HIDDEN = re.compile(r"(^|/)\.")  # what file managers and network drives leave; no library reads it
+# What file managers and network drives leave, and llama.cpp's converter writes: nothing that loads the folder reads it.
+_UNREAD = re.compile(r"(^|/)\.|\.gguf$")
 ADDED = "was added after the folder was saved"
 HINT = "restore the file, or accept the change: recipe verify RUN --accept"
 Facts = dict[str, Any]
@@ -152,18 +153,27 @@ def _folder_faults(folder: Path) -> list[str]:
 
 
 def added_files(folder: Path) -> list[str]:
-    """Return the files, but for hidden ones, that the seal of the whole folder does not know; none without a seal that can be read."""
+    """Return the files that the seal of the whole folder does not know, but for those that nothing reads; none without a seal that can be
+    read."""
     try:
         sealed = read_seal(folder)
     except UserError:
         return []
-    return [] if sealed is None else [name for name in _names(folder) if name not in sealed and not _HIDDEN.search(name)]
+    return [] if sealed is None else [name for name in _names(folder) if name not in sealed and not _UNREAD.search(name)]
 
 
 def require_sealed(folder: Path) -> None:
     """Raise UserError if the folder, which was sealed as a whole, differs from its seal. One without a seal is not recipekit's."""
     if faults := folder_faults(folder):
-        raise UserError(*(Problem(folder, fault, HINT, "changed") for fault in faults))
+        raise UserError(*(Problem(folder, fault, change_hint(folder, fault.endswith(ADDED)), "changed") for fault in faults))
+
+
+def change_hint(folder: Path, is_added: bool) -> str:
+    """Return what to do about a file that differs in a folder that was sealed as a whole: one that is in no run, no command accepts."""
+    undo = f"{'remove' if is_added else 'restore'} the file, or"
+    if (folder.parent / SEAL).is_file():
+        return f"{undo} accept the change: recipe verify RUN --accept"
+    return f"{undo} delete {SEAL} to use the folder as it is"
 
 
 def changed(path: Path, folder: Path) -> Problem:

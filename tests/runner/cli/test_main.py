@@ -101,10 +101,13 @@ def test_wrong_usage_ends_with_2_and_a_suggestion(command_line: Recipe, argument
         (("run", "x", "--max-steps", "5"), "training.max_steps"),
         (("plan", "x", "--training.lora_r=8"), "training.lora_r"),
         (("run", "x", "--per_device_train_batch_size", "1"), "training.micro_batch_size"),
+        (("run", "x", "--seed", "1"), "training.seed"),
+        (("run", "x", "--batch-size", "1"), "training.micro_batch_size"),
         (("check", "x", "--nonsense"), ""),
+        (("check", "x", "--training", "1"), ""),
         (("runs", "--max-steps", "5"), ""),
     ],
-    ids=["a key", "a key with its section", "a key of other tools", "no key", "a command without --set"],
+    ids=["a key", "its section", "of other tools", "of several sections", "another's", "no key", "a section", "no --set"],
 )
 def test_an_option_that_is_a_key_of_the_recipe_names_set(command_line: Recipe, arguments: tuple[str, ...], key: str) -> None:
     outcome = command_line(*arguments)

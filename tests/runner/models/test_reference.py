@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from recipekit.runner.models.reference import base_of, resolve_target
 from recipekit.runner.runtime.run_folder import RunFolder
-from recipekit.runner.runtime.seals import write_seal
+from recipekit.runner.runtime.seals import seal_files, write_seal
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.base.hashing import folder_identity
 
@@ -98,6 +98,7 @@ def test_a_merged_model_that_was_changed_is_not_loaded(tmp_path: Path) -> None:
     merged.mkdir(parents=True)
     (merged / "config.json").write_text('{"model_type": "llama"}')
     write_seal(merged)
+    seal_files(merged.parent, ["merged/sealed.json"])
     assert resolve_target(str(merged), tmp_path / "runs").base == str(merged)
     (merged / "added_tokens.json").write_text("{}")
     with pytest.raises(UserError, match=r"added_tokens.json: was added after the folder was saved\n.*--accept"):

@@ -38,6 +38,7 @@ def test_an_unchanged_folder_has_no_fault(folder):
 
 def test_a_file_that_was_added_is_named_where_the_whole_folder_is_read(folder):
     (folder / "nested" / ".DS_Store").write_bytes(b"of a file manager")
+    (folder / "model-F16.gguf").write_bytes(b"of llama.cpp's converter")
     require_sealed(folder)
     (folder / "nested" / "chat_template.jinja").write_bytes(b"not as written")
     assert folder_faults(folder) == ["nested/chat_template.jinja was added after the folder was saved"] and seal_faults(folder) == []
@@ -45,6 +46,16 @@ def test_a_file_that_was_added_is_named_where_the_whole_folder_is_read(folder):
         require_sealed(folder)
     write_seal(folder)
     assert folder_faults(folder) == []
+
+
+@pytest.mark.parametrize(("name", "undo"), [("metrics.json", "restore"), ("added.json", "remove")])
+def test_the_hint_names_a_command_only_for_a_folder_of_a_run(folder, name, undo):
+    (folder / name).write_bytes(b"not as written")
+    with pytest.raises(UserError, match=f"{undo} the file, or delete sealed.json to use the folder as it is"):
+        require_sealed(folder)
+    seal_files(folder.parent, [f"{folder.name}/sealed.json"])
+    with pytest.raises(UserError, match=f"{undo} the file, or accept the change: recipe verify RUN --accept"):
+        require_sealed(folder)
 
 
 def test_a_model_card_may_be_written_again(folder):
