@@ -101,6 +101,12 @@ def test_the_loss_of_a_message_that_is_a_row_says_whether_it_is_trained():
     assert [message.get("train") for message in found[0]] == [None, False]
 
 
+def test_the_best_branch_of_rows_that_are_whole_conversations_is_refused():
+    """It had no effect."""
+    ((reason, detail),) = converted({"messages": HI}, best_branch=True)
+    assert reason == "no_conversation" and detail.endswith("set conversation_key or conversation_per_file")
+
+
 def test_a_tree_of_two_beginnings_is_no_conversation():
     found = converted(*tree("q0", "a1 q0", "q2", "a3 q2", "a4 q2"), conversation_key="tree", best_branch=True)
     assert [reason for reason, _ in found] == ["branches"]
