@@ -17,7 +17,7 @@ from ...schemas.base.redact import redact
 from ..reporting.report_mark import outdated_note
 from ..runtime.run_files import MERGE_RESULT
 from ..runtime.run_folder import RunFolder
-from ..runtime.seals import require_sealed
+from ..runtime.seals import read_seal, require_sealed
 
 CARD, ADAPTER = "README.md", "adapter_config.json"
 WEIGHTS = ".safetensors"
@@ -59,13 +59,13 @@ def folder_to_upload(run: RunFolder, merged: bool) -> Path:
 
 
 def uploads(folder: Path, base: str | None) -> list[Upload]:
-    """Return the files of a model folder to send. `base` is the base model's name on the hub, if it has one.
+    """Return the files of a model folder to send: what was saved there, and the card. `base` is the base model's name on the hub, if any.
 
     Raises UserError with everything that must not be sent or is missing.
     """
-    left_out = (MERGE_RESULT.name, SEAL)
+    saved, left_out = read_seal(folder), (MERGE_RESULT.name, SEAL)
     paths = (path for path in sorted(folder.rglob("*")) if (path.is_file() or path.is_symlink()) and path.name not in left_out)
-    files = [_file(folder, path, base) for path in paths]
+    files = [file for path in paths if (file := _file(folder, path, base)).path == CARD or saved is None or file.path in saved]
     names = {file.path for file in files}
     problems = [Problem(file.source, *wrong, "not-pushed") for file in files if (wrong := _fault(file))]
     if CARD not in names:

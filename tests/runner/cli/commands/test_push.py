@@ -8,6 +8,8 @@ import pytest
 
 pytest.importorskip("huggingface_hub", reason="needs the extra [train]")
 
+from recipekit.runner.runtime.seals import write_seal
+
 from ....support.hub_uploads import TOKEN, serve
 
 PLAIN = "a1loopbacktokenforuploads"  # as no pattern knows it
@@ -70,6 +72,16 @@ def test_a_dry_run_lists_files_without_requests(run: Path, push, hub) -> None:
     assert f"{size:,}  adapter_model.safetensors" in done.stderr
     assert "nothing was uploaded" in done.stderr and done.stdout == ""
     assert hub.requests == []
+
+
+def test_what_was_put_next_to_the_saved_files_stays_here(run: Path, push) -> None:
+    write_seal(run / "model")
+    for name in (".DS_Store", "model-F16.gguf"):
+        (run / "model" / name).write_bytes(b"of another program")
+    done = push(run, "me/tiny", "--dry-run", token="")
+    assert done.returncode == 0, done.stderr
+    assert "README.md" in done.stderr and "adapter_model.safetensors" in done.stderr
+    assert ".DS_Store" not in done.stderr and ".gguf" not in done.stderr
 
 
 def test_weights_and_vocabularies_are_not_taken_for_secrets(run: Path, push) -> None:
