@@ -42,6 +42,13 @@ def best_branches(conversations: list[list[Row]], is_reply: Callable[[dict[str, 
     return kept
 
 
+def no_trees(rows: Iterable[Row]) -> Generator[Drop, None, list[Row]]:
+    """Refuse every row, as one that is a whole conversation, and return none."""
+    why = "best_branch is for rows of one message each: set conversation_key or conversation_per_file"
+    yield from (Drop(row, "no_conversation", why) for row in rows)
+    return []
+
+
 def joined_conversations(
     found: list[list[Row]],
     conversation_key: str | None,

@@ -22,7 +22,7 @@ from ..reading.json_values import FAULTS, duplicate_key, parse_json
 from ..reading.records import Drop, Record, Row
 from .key_paths import NoValue, is_path, value_at
 from .message_order import fault_of_order
-from .message_rows import best_branches, grouped, joined_conversations
+from .message_rows import best_branches, grouped, joined_conversations, no_trees
 from .verdicts import VERDICTS, bad_within, is_verdict, said_by
 
 VERSION = 6
@@ -72,16 +72,14 @@ def convert(
     role_of = role_names(known, roles)
     record = partial(tuple.__new__, Record)  # twice as fast as Record(...)
     plain = [role_key, content_key] == [*_PLAIN] and not roles
-    are_joined = not STATELESS({"conversation_key": conversation_key, "conversation_per_file": conversation_per_file})
-    if are_joined:
+    if not STATELESS({"conversation_key": conversation_key, "conversation_per_file": conversation_per_file}):
         parts = yield from grouped(rows, conversation_key, content_key)
         if best_branch:
             parts = yield from best_branches(parts, lambda value: role_of(str(value.get(role_key))) == "assistant")
         rows = yield from joined_conversations(parts, conversation_key, messages_key, (role_key, content_key), system_key, kept)
+    elif best_branch:
+        rows = yield from no_trees(rows)
     for row in rows:
-        if best_branch and not are_joined:
-            yield Drop(row, "no_conversation", "best_branch is for rows of one message each: set conversation_key or conversation_per_file")
-            continue
         value = {messages_key: row.value} if isinstance(row.value, list) else row.value
         try:
             turns = _turns(value, messages_key)

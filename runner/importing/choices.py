@@ -30,8 +30,8 @@ def _letter(choices: list[Any], answers: list[Any], path: str) -> str:
         return ""
     if {*answers} <= {text for texts in choices for text in texts if isinstance(text, str)}:
         return ""  # they are the choices themselves
-    first = 1 if max(map(int, answers)) >= max(map(len, choices)) else 0
-    return f' | .{path} |= (tonumber | "{ascii_uppercase}"[. - {first}:. + {1 - first}])'
+    place = ". - 1:." if max(map(int, answers)) >= max(map(len, choices)) else ".:. + 1"
+    return f' | .{path} |= (tonumber | "{ascii_uppercase}"[{place}])'
 
 
 def _lines(values: list[Any], path: str) -> str:
