@@ -179,6 +179,8 @@ def _account(draft: Draft, at: str, key: str, entry: dict[str, Any]) -> None:
             draft.note(name, "data.sources", "hub_split" if on_hub else "all rows of the file")
     elif key in ("name", "revision") and on_hub:
         draft.note(name, "data.sources", "subset" if key == "name" else "revision")
+    elif key in ("shards", "shards_idx"):
+        draft.lose(name, "all rows are read; data.sources.limit reads fewer")
     else:
         draft.lose(name, "no such key for sources")
 

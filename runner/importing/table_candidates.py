@@ -96,7 +96,7 @@ def _questions(columns: Columns, user: str, assistant: str, doubt: bool) -> Cand
         named = {**named, "user_template": "\n\n".join(f"{{{part}}}" for part in parts)}
         del named["user_key"]
         why = f"columns {user} (with {context}) and {assistant} are a question and its answer"
-    if thoughts := columns.thoughts(but=(user, assistant)):
+    if (thoughts := columns.thoughts(but=(user, assistant))) and not _is_repeated(columns.rows, thoughts, assistant):
         named["assistant_template"] = f"<think>\n{{{thoughts}}}\n</think>\n\n{{{assistant}}}"
         why += f"; {thoughts} is the reasoning before it, trained in <think>"
     if choices := columns.named_choices(assistant):
@@ -108,6 +108,11 @@ def _questions(columns: Columns, user: str, assistant: str, doubt: bool) -> Cand
     if columns.holds_several(assistant):
         why += f"; most cells of {assistant} hold several answers with | between them, and are trained whole: leave one answer in each"
     return Candidate("table", "chat", named, why, doubt=doubt)
+
+
+def _is_repeated(rows: list[dict[str, Any]], thoughts: str, answer: str) -> bool:
+    """Return whether an answer has its reasoning already, which would be trained twice."""
+    return any("<think>" in str(row.get(answer)) or str(row[thoughts]).strip() in str(row.get(answer)) for row in rows)
 
 
 def turns_note(columns: Columns, user: str) -> str:

@@ -75,7 +75,7 @@ def test_every_listed_data_file_is_a_source(imported, tmp_path, monkeypatch):
         ({"path": "owner/name", "split": "train[:20%]"}, "split", "slices are not supported"),
         ({"path": "owner/name", "data_files": "a.jsonl"}, "data_files", "no such key"),
         ({"split": "test"}, "split", "no such key"),
-        ({"shards": 4}, "shards", "no such key"),
+        ({"shards": 4}, "shards", "data.sources.limit reads fewer"),
         ({"train_on_eos": "last"}, "train_on_eos", "no such key"),
         ({"message_property_mappings": {"role": "role", "tools": "t"}}, "message_property_mappings", "not read: tools"),
         ({"roles": {"narrator": ["voice"]}}, "roles", "no such key"),

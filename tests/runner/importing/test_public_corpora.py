@@ -149,6 +149,8 @@ def test_reasoning_beside_an_answer_that_names_its_model_is_not_left_out(tmp_pat
     """OpenThoughts and s1K: the reply was trained without its reasoning."""
     row = lambda n, asked, answered: {"problem": asked, "deepseek_reasoning": f"Let me see {asked}", "deepseek_solution": answered}  # noqa: E731
     assert chat(found_in(tmp_path, row)) == [ASKED[0], f"<think>\nLet me see {ASKED[0]}\n</think>\n\n{ANSWERED[0]}"]
+    row = lambda n, asked, answered: {"question": asked, "reasoning": f"See {asked}", "answer": f"<think>\n{asked}</think>\n{answered}"}  # noqa: E731
+    assert "'reasoning' (reasoning before the reply) is not read" in refused(tmp_path, row).what  # it would be trained twice
     row = lambda n, asked, answered: {"question": asked, "thinking_trajectories": [f"Let me see {asked}"], "solution": answered}  # noqa: E731
     assert "'thinking_trajectories' (reasoning before the reply) is not read" in refused(tmp_path, row).what
 
