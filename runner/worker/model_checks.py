@@ -98,8 +98,9 @@ def never_trained(model: Any, tokenizer: Any, rows: Any) -> str:
     if not used:
         return ""
     names = ", ".join(tokenizer.convert_ids_to_tokens(used[:TRIED])) + (" ..." if len(used) > TRIED else "")
-    hint = "choose the instruct model or another model.chat_template, or train them: axolotl.lora_modules_to_save"
-    return f"the model was never trained on tokens of these rows, and an adapter leaves their embeddings at zero: {names}; {hint}"
+    key = "lora_modules_to_save" if hasattr(model, "peft_config") else "unfrozen_parameters"
+    hint = f"choose the instruct model or another model.chat_template, or train them: axolotl.{key}"
+    return f"the model was never trained on tokens of these rows, and this training leaves their embeddings at zero: {names}; {hint}"
 
 
 def looks_ahead(model: Any) -> bool:

@@ -165,7 +165,11 @@ def test_tokens_that_a_model_was_never_trained_on_are_named_unless_they_are_trai
 
     rows = {"input_ids": [[3, 9, 4], [7, 5, 9]]}
     found = never_trained(adapted(), tokenizer, rows)
-    assert "an adapter leaves their embeddings at zero: <7>, <9>; choose the instruct model" in found
+    assert "this training leaves their embeddings at zero: <7>, <9>; choose the instruct model" in found
+    assert found.endswith("axolotl.lora_modules_to_save")
     assert never_trained(adapted(), tokenizer, {"input_ids": [[3, 4]]}) == ""
     assert never_trained(adapted(modules_to_save=["embed_tokens", "lm_head"]), tokenizer, rows) == ""
     assert never_trained(made(transformers.AutoModelForCausalLM, "llama"), tokenizer, rows) == ""
+    partly = adapted().unload()  # without an adapter, its embeddings frozen
+    partly.get_input_embeddings().requires_grad_(False)
+    assert never_trained(partly, tokenizer, rows).endswith("axolotl.unfrozen_parameters")
