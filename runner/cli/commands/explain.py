@@ -14,12 +14,14 @@ from ..options import json_option, print_json, set_option
 
 
 @click.command("explain")
-@click.argument("recipe", metavar="[RECIPE]", shell_complete=completion.recipes_and_keys)
+@click.argument("recipe", required=False, metavar="[RECIPE]", shell_complete=completion.recipes_and_keys)
 @click.argument("key", required=False, metavar="KEY", shell_complete=completion.keys)
 @set_option
 @json_option
-def command(recipe: str, key: str | None, settings: tuple[str, ...], as_json: bool) -> None:
+def command(recipe: str | None, key: str | None, settings: tuple[str, ...], as_json: bool) -> None:
     """Explain KEY (for example training.learning_rate, or a section) of RECIPE; without RECIPE, what it means in any."""
+    if recipe is None:
+        raise click.MissingParameter(param_hint="'KEY'", param_type="argument")
     if key is None:
         _explain_anywhere(recipe, settings, as_json)
         return

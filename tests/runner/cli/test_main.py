@@ -83,7 +83,7 @@ USAGE = {
     (): "Usage:", ("chekc",): "Did you mean 'check'?", ("train",): "Did you mean 'run'?", ("validate",): "Did you mean 'check'?",
     ("list",): "Did you mean 'ls'?", ("init",): "Did you mean 'new'?", ("zzzz",): "no such command 'zzzz'.", ("check",): "Missing argument",
     ("check", "x", "--formt", "json"): "Did you mean --format?", ("check", "x", "--format", "xml"): "'xml' is not one of",
-    ("--nonsense",): "No such option",
+    ("--nonsense",): "No such option", ("explain",): "Missing argument 'KEY'.",
 }  # fmt: skip
 
 
