@@ -12,7 +12,7 @@ MARK, LET_GO = "waits", "let-go"
 
 # Python imports it when it starts; of the processes that do, only those that import the module ever wait.
 SITE = '''
-import functools, importlib.util, json, os, sys, time
+import functools, importlib.util, json, os, sys, threading, time
 
 MODULE, FUNCTION, CONDITION, MARK, LET_GO = json.loads(os.environ["HELD"])
 
@@ -35,7 +35,7 @@ class Holding:
             def work_and_wait(*arguments, **named):
                 found = work(*arguments, **named)
                 if holds(*arguments, **named):
-                    with open(f"{MARK}.{os.getpid()}", "w") as mark:
+                    with open(f"{MARK}.{os.getpid()}.{threading.get_ident()}", "w") as mark:  # each of its threads may come to wait
                         mark.write(str(os.getpid()))
                     os.replace(mark.name, MARK)
                 while holds(*arguments, **named) and not os.path.exists(LET_GO):
